@@ -1,0 +1,32 @@
+//! Compiles `proto/` in pure Rust (no system `protoc`): messages, and the gRPC stubs
+//! with feature `grpc`.
+
+use std::{env, error::Error};
+
+const FILES: [&str; 9] = [
+    "xmtp/message_contents/signature.proto",
+    "xmtp/message_contents/public_key.proto",
+    "xmtp/message_contents/private_key.proto",
+    "xmtp/message_contents/ciphertext.proto",
+    "xmtp/message_contents/contact.proto",
+    "xmtp/message_contents/invitation.proto",
+    "xmtp/message_contents/content.proto",
+    "xmtp/message_contents/message.proto",
+    "xmtp/message_api/v1/authn.proto",
+];
+const SERVICE: &str = "xmtp/message_api/v1/message_api.proto";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=proto");
+    let files: Vec<&str> = FILES.into_iter().chain([SERVICE]).collect();
+    let descriptors = protox::compile(&files, ["proto"])?;
+    let grpc = env::var_os("CARGO_FEATURE_GRPC").is_some();
+    let mut messages = prost_build::Config::new();
+    messages.bytes([".xmtp.message_api.v1.Envelope"]).btree_map(["."]);
+    tonic_prost_build::configure()
+        .build_client(grpc)
+        .build_server(grpc)
+        .build_transport(false)
+        .compile_fds_with_config(descriptors, messages)?;
+    Ok(())
+}
