@@ -1,0 +1,143 @@
+//! Who publishes, and where that wallet may publish.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use herald_protocol::{
+    limits,
+    token::{self, VerifiedToken},
+    topic::{self, TopicKind},
+};
+use sha2::{Digest as _, Sha256};
+
+use super::status::Error;
+use crate::{config::Auth, envelope::Digest, host::Clock};
+
+/// Why a caller is refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error(transparent)]
+    Token(#[from] token::Error),
+    #[error("publishing to restricted topic")]
+    Restricted,
+}
+
+/// Judges tokens, and remembers good ones: the check of a new token costs a key recovery and a signature.
+#[derive(Debug)]
+pub(crate) struct Access {
+    clock: Clock,
+    bounds: Auth,
+    known: Arc<Mutex<Known>>,
+}
+
+/// The caller of a publish, proven by a token.
+#[derive(Debug)]
+pub(crate) struct Wallet {
+    /// EIP-55 text, as topics carry it.
+    address: Arc<str>,
+}
+
+impl Wallet {
+    /// Contacts and private stores belong to their wallet; its address must stand there exactly.
+    pub(super) fn check_may_publish(&self, content_topic: &str) -> Result<(), Refusal> {
+        match topic::kind(content_topic) {
+            TopicKind::Contact(owner) | TopicKind::PrivateStore(owner) if *owner != *self.address => {
+                Err(Refusal::Restricted)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Access {
+    pub(crate) fn new(clock: Clock, bounds: Auth) -> Self {
+        Self {
+            clock,
+            bounds,
+            known: Arc::default(),
+        }
+    }
+
+    /// The wallet named by the value of an `authorization` header.
+    pub(super) async fn wallet(&self, authorization: Option<&[u8]>) -> Result<Wallet, Error> {
+        let header = authorization.ok_or(Refusal::Token(token::Error::NotProvided))?;
+        // Longer ones are refused by their length, whatever they are.
+        let header = header.get(..limits::TOKEN_BYTES + SCHEME_BYTES).unwrap_or(header);
+        let digest: Digest = Sha256::digest(header).into();
+        let known = self.known().get(&digest);
+        let token = match known {
+            Some(known) if self.is_current(&known.token) => known,
+            _ => {
+                self.verify(String::from_utf8_lossy(header).into_owned(), digest)
+                    .await?
+            }
+        };
+        Ok(Wallet {
+            address: token.address,
+        })
+    }
+
+    /// Verification is some 100 microseconds of arithmetic: too much for a thread that serves everybody else.
+    async fn verify(&self, header: String, digest: Digest) -> Result<Proven, Error> {
+        let now = (self.clock)();
+        let Auth { max_age, max_future } = self.bounds;
+        let token = tokio::task::spawn_blocking(move || token::verify(&header, now, max_age, max_future))
+            .await
+            .map_err(|_| Error::Panicked)?
+            .map_err(Refusal::Token)?;
+        let proven = Proven {
+            token,
+            address: Arc::from(token.address().to_string()),
+        };
+        self.known().insert(digest, proven.clone());
+        Ok(proven)
+    }
+
+    fn is_current(&self, token: &VerifiedToken) -> bool {
+        let now = (self.clock)();
+        now.saturating_since(token.created()) <= self.bounds.max_age
+            && token.created().saturating_since(now) <= self.bounds.max_future
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A token that passed, with the text of its wallet: the checksum in it costs a hash.
+#[derive(Clone, Debug)]
+struct Proven {
+    token: VerifiedToken,
+    address: Arc<str>,
+}
+
+/// Tokens that passed, by the digest of their header; the oldest entry leaves first.
+#[derive(Debug, Default)]
+struct Known {
+    tokens: HashMap<Digest, Proven>,
+    order: VecDeque<Digest>,
+}
+
+impl Known {
+    fn get(&self, digest: &Digest) -> Option<Proven> {
+        self.tokens.get(digest).cloned()
+    }
+
+    fn insert(&mut self, digest: Digest, token: Proven) {
+        if self.tokens.insert(digest, token).is_none() {
+            self.order.push_back(digest);
+        }
+        if self.order.len() > KNOWN_TOKENS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.tokens.remove(&oldest);
+        }
+    }
+}
+
+/// `Bearer` and a space.
+const SCHEME_BYTES: usize = 7;
+/// About 4 MiB.
+const KNOWN_TOKENS: usize = 32_768;

@@ -1,0 +1,63 @@
+//! Streams over HTTP: one JSON object a line, and spaces while there is nothing to say.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures::stream;
+use serde_json::Value;
+use tonic::Code;
+
+use super::json::StreamedEnvelope;
+use crate::{
+    api::status::Error,
+    envelope::Arrival,
+    subscription::{End, Subscription},
+};
+
+/// The lines of a stream. It never ends by itself without a line that says why.
+pub(super) fn body(stream: Subscription, heartbeat: Duration) -> Body {
+    Body::from_stream(stream::unfold(Some(stream), move |open| async move {
+        let mut stream = open?;
+        let piece = match tokio::time::timeout(heartbeat, stream.next()).await {
+            Ok(Ok(arrival)) => line(&arrival),
+            Ok(Err(end)) => return Some((Ok(last_line(end)), None)),
+            // Leading white space before an object harms no client, an empty line does.
+            Err(_silence) => Bytes::from_static(b" "),
+        };
+        Some((Ok::<_, std::convert::Infallible>(piece), Some(stream)))
+    }))
+}
+
+/// The body of a refusal.
+pub(super) fn status(code: Code, text: &str) -> String {
+    format!(
+        r#"{{"code":{},"message":{},"details":[]}}"#,
+        i32::from(code),
+        Value::from(text)
+    )
+}
+
+/// The line that ends a stream, or stands in its place.
+pub(super) fn error(code: Code, text: &str) -> String {
+    format!("{{\"error\":{}}}\n", status(code, text))
+}
+
+fn line(arrival: &Arc<Arrival>) -> Bytes {
+    match serde_json::to_vec(&StreamedEnvelope::new(&arrival.to_envelope())) {
+        Ok(mut line) => {
+            line.push(b'\n');
+            line.into()
+        }
+        Err(failure) => {
+            tracing::error!(error = %failure, "an envelope could not be written as JSON");
+            error(Code::Internal, &Error::Panicked.to_string()).into()
+        }
+    }
+}
+
+fn last_line(end: End) -> Bytes {
+    let end = Error::from(end);
+    end.log();
+    error(end.code(), &end.to_string()).into()
+}

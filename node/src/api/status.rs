@@ -1,0 +1,127 @@
+//! From a refusal to gRPC code, HTTP status and text: the only map of the node.
+
+use http::StatusCode;
+use tonic::{Code, Status};
+
+use super::{access, query};
+use crate::{envelope, store, subscription};
+
+/// Everything a call can end with instead of an answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Access(#[from] access::Refusal),
+    #[error(transparent)]
+    Envelope(#[from] envelope::Refusal),
+    #[error("too many envelopes")]
+    TooManyEnvelopes,
+    #[error(transparent)]
+    Query(#[from] query::Refusal),
+    /// The request cannot be decoded; the text is the decoder's.
+    #[error("{0}")]
+    Malformed(String),
+    #[error("grpc: received message larger than max ({found} vs. {limit})")]
+    RequestTooLarge { found: u64, limit: usize },
+    #[error("node is shutting down")]
+    Draining,
+    #[error("stream was not read while envelopes waited")]
+    Stalled,
+    #[error("{0}")]
+    Store(store::Error),
+    #[error("internal error")]
+    Panicked,
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Closed => Self::Draining,
+            error => Self::Store(error),
+        }
+    }
+}
+
+impl From<subscription::End> for Error {
+    fn from(end: subscription::End) -> Self {
+        match end {
+            subscription::End::Draining => Self::Draining,
+            subscription::End::Stalled => Self::Stalled,
+            subscription::End::Store(error) => error.into(),
+        }
+    }
+}
+
+impl Error {
+    pub(crate) fn code(&self) -> Code {
+        match self {
+            Self::Access(access::Refusal::Restricted) => Code::PermissionDenied,
+            Self::Access(_) => Code::Unauthenticated,
+            Self::Envelope(_) | Self::TooManyEnvelopes | Self::Query(_) | Self::Malformed(_) => {
+                Code::InvalidArgument
+            }
+            Self::RequestTooLarge { .. } | Self::Stalled => Code::ResourceExhausted,
+            Self::Draining | Self::Store(store::Error::Unwritable | store::Error::Closed) => {
+                Code::Unavailable
+            }
+            Self::Store(store::Error::Corrupt { .. }) => Code::DataLoss,
+            Self::Store(store::Error::Sqlite(_)) => Code::Unknown,
+            Self::Panicked => Code::Internal,
+        }
+    }
+
+    /// Notes in the log what a caller can do nothing about.
+    pub(crate) fn log(&self) {
+        if let Self::Store(error @ (store::Error::Corrupt { .. } | store::Error::Sqlite(_))) = self {
+            tracing::error!(%error, cause = std::error::Error::source(error), "a read failed");
+        }
+    }
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        error.log();
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+/// The name of a code, as metrics label.
+pub(crate) fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "ok",
+        Code::Cancelled => "cancelled",
+        Code::Unknown => "unknown",
+        Code::InvalidArgument => "invalid_argument",
+        Code::DeadlineExceeded => "deadline_exceeded",
+        Code::NotFound => "not_found",
+        Code::AlreadyExists => "already_exists",
+        Code::PermissionDenied => "permission_denied",
+        Code::ResourceExhausted => "resource_exhausted",
+        Code::FailedPrecondition => "failed_precondition",
+        Code::Aborted => "aborted",
+        Code::OutOfRange => "out_of_range",
+        Code::Unimplemented => "unimplemented",
+        Code::Internal => "internal",
+        Code::Unavailable => "unavailable",
+        Code::DataLoss => "data_loss",
+        Code::Unauthenticated => "unauthenticated",
+    }
+}
+
+/// The HTTP status that grpc-gateway gives a code.
+pub(crate) fn http_status(code: Code) -> StatusCode {
+    match code {
+        Code::Ok => StatusCode::OK,
+        // 499 has no name in the registry.
+        Code::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
+        Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange => StatusCode::BAD_REQUEST,
+        Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::AlreadyExists | Code::Aborted => StatusCode::CONFLICT,
+        Code::PermissionDenied => StatusCode::FORBIDDEN,
+        Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
+        Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
+        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Code::Unknown | Code::Internal | Code::DataLoss => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
