@@ -1,0 +1,418 @@
+//! The calls to a node: publish, query, batch query, subscribe, over gRPC.
+//!
+//! Enters: envelopes and topics. Leaves: envelopes, or an [`Error`] that says whether another try can help. Transient
+//! failures are tried again here a few times with jitter; whoever must not give up (the outbox, streams) goes on above.
+
+use std::{fmt, time::Duration};
+
+use herald_protocol::{
+    limits,
+    proto::api::{
+        BatchQueryRequest, Cursor, Envelope, PagingInfo, PublishRequest, QueryRequest, SortDirection,
+        SubscribeRequest, message_api_client::MessageApiClient,
+    },
+    time::TimestampNs,
+    topic::Topic,
+};
+use tonic::{
+    Code, Request, Status, Streaming,
+    metadata::{Ascii, MetadataValue},
+    transport::{Channel, ClientTlsConfig, Endpoint},
+};
+
+/// Where a node is: `grpc://host:port` in plain text or `grpcs://host:port` over TLS.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeAddress {
+    tls: bool,
+    authority: String,
+}
+
+impl NodeAddress {
+    /// A node in plain text at `host:port`.
+    pub fn plain(authority: impl fmt::Display) -> Self {
+        Self {
+            tls: false,
+            authority: authority.to_string(),
+        }
+    }
+
+    fn uri(&self) -> String {
+        format!("{}://{}", if self.tls { "https" } else { "http" }, self.authority)
+    }
+}
+
+impl std::str::FromStr for NodeAddress {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let wrong = || Error::Address {
+            found: text.to_owned(),
+        };
+        let (scheme, authority) = text.split_once("://").ok_or_else(wrong)?;
+        let tls = match scheme {
+            "grpc" => false,
+            "grpcs" => true,
+            _ => return Err(wrong()),
+        };
+        let authority = authority.trim_end_matches('/');
+        let parsed: tonic::transport::Uri = format!("http://{authority}").parse().map_err(|_| wrong())?;
+        if parsed.port().is_none() || parsed.path() != "/" {
+            return Err(wrong());
+        }
+        Ok(Self {
+            tls,
+            authority: authority.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for NodeAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}://{}",
+            if self.tls { "grpcs" } else { "grpc" },
+            self.authority
+        )
+    }
+}
+
+/// A call that did not succeed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The text is no node address.
+    #[error("`{found}` is not a node address: expected `grpc://host:port` or `grpcs://host:port`")]
+    Address {
+        /// The text as given.
+        found: String,
+    },
+    /// The node cannot be reached, is draining or did not answer in time.
+    #[error("cannot reach the node at {node}: {reason}")]
+    Unreachable {
+        /// Where the node was looked for.
+        node: NodeAddress,
+        /// What the transport said.
+        reason: String,
+    },
+    /// The node asks to wait.
+    #[error("the node is over its limit: {message}")]
+    Limited {
+        /// The node's words.
+        message: String,
+        /// The wait the node asked for, when it named one.
+        after: Option<Duration>,
+    },
+    /// The token was not accepted.
+    #[error("the node did not accept the token: {message}")]
+    Unauthenticated {
+        /// The node's words.
+        message: String,
+    },
+    /// The node refuses this request, now and later.
+    #[error("the node refused: {message}")]
+    Refused {
+        /// The node's words.
+        message: String,
+    },
+}
+
+/// What another try of the same call would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// It may succeed, not before this wait when one is named.
+    Retry(Option<Duration>),
+    /// It will fail again.
+    Reject,
+}
+
+impl Error {
+    /// Whether another try can help.
+    pub fn disposition(&self) -> Disposition {
+        match self {
+            Self::Unreachable { .. } | Self::Unauthenticated { .. } => Disposition::Retry(None),
+            Self::Limited { after, .. } => Disposition::Retry(Some(after.unwrap_or(LIMITED_WAIT))),
+            Self::Address { .. } | Self::Refused { .. } => Disposition::Reject,
+        }
+    }
+
+    /// Whether the node could not be reached.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+
+    fn from_status(node: &NodeAddress, status: &Status) -> Self {
+        let message = status
+            .message()
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(300)
+            .collect::<String>();
+        match status.code() {
+            Code::ResourceExhausted => {
+                let after = status
+                    .metadata()
+                    .get("retry-after")
+                    .and_then(|value| value.to_str().ok());
+                let after = after
+                    .and_then(|seconds| seconds.parse().ok())
+                    .map(Duration::from_secs);
+                Self::Limited {
+                    message,
+                    after: after.map(|wait| wait.min(LIMITED_WAIT_MAX)),
+                }
+            }
+            Code::Unauthenticated => Self::Unauthenticated { message },
+            Code::InvalidArgument
+            | Code::PermissionDenied
+            | Code::NotFound
+            | Code::Unimplemented
+            | Code::OutOfRange
+            | Code::FailedPrecondition => Self::Refused { message },
+            _ => {
+                let reason = if message.is_empty() {
+                    status.code().to_string()
+                } else {
+                    message
+                };
+                Self::Unreachable {
+                    node: node.clone(),
+                    reason,
+                }
+            }
+        }
+    }
+}
+
+/// A connection to one node; clones share it. It connects when first used and again whenever it was lost.
+#[derive(Clone)]
+pub struct Api {
+    node: NodeAddress,
+    grpc: MessageApiClient<Channel>,
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api")
+            .field("node", &self.node)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What to read: topics, a time range in which both ends are inclusive, and the direction.
+#[derive(Clone, Debug, Default)]
+pub struct Range {
+    /// Exact topics; several are merged into one list ordered by time.
+    pub topics: Vec<String>,
+    /// The oldest time; none is open.
+    pub start: Option<TimestampNs>,
+    /// The newest time; none is open.
+    pub end: Option<TimestampNs>,
+    /// Newest first.
+    pub descending: bool,
+    /// Envelopes in a page, 1 to 100.
+    pub page: u32,
+}
+
+impl Range {
+    fn request(&self, cursor: Option<Cursor>) -> QueryRequest {
+        let direction = if self.descending {
+            SortDirection::Descending
+        } else {
+            SortDirection::Ascending
+        };
+        QueryRequest {
+            content_topics: self.topics.clone(),
+            start_time_ns: self.start.map_or(0, TimestampNs::as_ns),
+            end_time_ns: self.end.map_or(0, TimestampNs::as_ns),
+            paging_info: Some(PagingInfo {
+                limit: self.page.max(1),
+                cursor,
+                direction: direction.into(),
+            }),
+        }
+    }
+}
+
+/// One page of a [`Range`].
+#[derive(Debug)]
+pub struct Page {
+    /// In the direction asked for.
+    pub envelopes: Vec<Envelope>,
+    /// Where the next page starts; none after the last.
+    pub next: Option<Cursor>,
+}
+
+impl Api {
+    /// A connection to `node`, opened when first used.
+    pub fn new(node: NodeAddress) -> Result<Self, Error> {
+        let wrong = |_| Error::Address {
+            found: node.to_string(),
+        };
+        let mut endpoint = Endpoint::from_shared(node.uri())
+            .map_err(wrong)?
+            .connect_timeout(Duration::from_secs(5))
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_timeout(Duration::from_secs(10))
+            .keep_alive_while_idle(true)
+            .user_agent(concat!("herald/", env!("CARGO_PKG_VERSION")))
+            .map_err(wrong)?;
+        if node.tls {
+            endpoint = endpoint
+                .tls_config(ClientTlsConfig::new().with_webpki_roots())
+                .map_err(wrong)?;
+        }
+        let grpc = MessageApiClient::new(endpoint.connect_lazy())
+            .max_decoding_message_size(limits::REQUEST_BYTES)
+            .max_encoding_message_size(limits::REQUEST_BYTES);
+        Ok(Self { node, grpc })
+    }
+
+    /// The node this connection is to.
+    pub fn node(&self) -> &NodeAddress {
+        &self.node
+    }
+
+    /// Publishes the envelopes in one request, once: whoever calls decides what a failure means.
+    /// `authorization` is the whole header value.
+    pub async fn publish(&self, envelopes: Vec<Envelope>, authorization: &str) -> Result<(), Error> {
+        let mut request = Self::unary(PublishRequest { envelopes });
+        let value = MetadataValue::<Ascii>::try_from(authorization).map_err(|_| Error::Unauthenticated {
+            message: "the token is not ASCII".to_owned(),
+        })?;
+        request.metadata_mut().insert("authorization", value);
+        let answer = self.grpc.clone().publish(request).await;
+        answer
+            .map(drop)
+            .map_err(|status| Error::from_status(&self.node, &status))
+    }
+
+    /// One page of `range`, from `cursor` on.
+    pub async fn query(&self, range: &Range, cursor: Option<Cursor>) -> Result<Page, Error> {
+        let request = range.request(cursor);
+        let call = || {
+            let (mut grpc, request) = (self.grpc.clone(), Self::unary(request.clone()));
+            async move { grpc.query(request).await }
+        };
+        let answer = self.again(call).await?;
+        let next = answer.paging_info.and_then(|paging| paging.cursor);
+        let next = next.filter(|_| !answer.envelopes.is_empty());
+        Ok(Page {
+            envelopes: answer.envelopes,
+            next,
+        })
+    }
+
+    /// The newest `page` envelopes of each of the topics, in the order of the topics. Any number of topics.
+    pub async fn newest_of_each(&self, topics: &[Topic], page: u32) -> Result<Vec<Vec<Envelope>>, Error> {
+        let range = |topic: &Topic| Range {
+            topics: vec![topic.to_string()],
+            descending: true,
+            page,
+            ..Range::default()
+        };
+        self.batch(&topics.iter().map(range).collect::<Vec<_>>()).await
+    }
+
+    /// The first page of each range, in the order of the ranges. Any number of ranges.
+    pub async fn batch(&self, ranges: &[Range]) -> Result<Vec<Vec<Envelope>>, Error> {
+        let mut answers = Vec::with_capacity(ranges.len());
+        for part in ranges.chunks(limits::BATCH_QUERIES) {
+            let request = BatchQueryRequest {
+                requests: part.iter().map(|range| range.request(None)).collect(),
+            };
+            let call = || {
+                let (mut grpc, request) = (self.grpc.clone(), Self::unary(request.clone()));
+                async move { grpc.batch_query(request).await }
+            };
+            let answer = self.again(call).await?;
+            if answer.responses.len() != part.len() {
+                let message = format!("{} answers to {} queries", answer.responses.len(), part.len());
+                return Err(Error::Unreachable {
+                    node: self.node.clone(),
+                    reason: message,
+                });
+            }
+            answers.extend(answer.responses.into_iter().map(|response| response.envelopes));
+        }
+        Ok(answers)
+    }
+
+    /// A live stream of what arrives on the topics from now on: when this returns, the node has registered it.
+    pub async fn subscribe(&self, topics: Vec<String>) -> Result<Streaming<Envelope>, Error> {
+        let mut grpc = self.grpc.clone();
+        let opening = grpc.subscribe(SubscribeRequest {
+            content_topics: topics,
+        });
+        let unreachable = |reason: &str| Error::Unreachable {
+            node: self.node.clone(),
+            reason: reason.to_owned(),
+        };
+        let answer = tokio::time::timeout(CALL_TIMEOUT, opening)
+            .await
+            .map_err(|_| unreachable("no answer in time"))?;
+        answer
+            .map(tonic::Response::into_inner)
+            .map_err(|status| Error::from_status(&self.node, &status))
+    }
+
+    /// The error of a stream that ended with `status`.
+    pub(super) fn failure(&self, status: &Status) -> Error {
+        Error::from_status(&self.node, status)
+    }
+
+    /// The error of a stream that ended without one.
+    pub(super) fn cut(&self) -> Error {
+        Error::Unreachable {
+            node: self.node.clone(),
+            reason: "the stream ended".to_owned(),
+        }
+    }
+
+    fn unary<T>(message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.set_timeout(CALL_TIMEOUT);
+        request
+    }
+
+    async fn again<T, F>(&self, call: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<tonic::Response<T>, Status>>,
+    {
+        let mut wait = FIRST_WAIT;
+        for _ in 1..TRIES {
+            match call().await {
+                Ok(answer) => return Ok(answer.into_inner()),
+                Err(status) => match Error::from_status(&self.node, &status).disposition() {
+                    Disposition::Reject => return Err(Error::from_status(&self.node, &status)),
+                    Disposition::Retry(asked) => {
+                        tokio::time::sleep(jittered(asked.unwrap_or(wait).min(LIMITED_WAIT))).await;
+                    }
+                },
+            }
+            wait *= 2;
+        }
+        call()
+            .await
+            .map(tonic::Response::into_inner)
+            .map_err(|status| Error::from_status(&self.node, &status))
+    }
+}
+
+/// `wait` give or take a fifth, so that many waiters do not return at one instant.
+pub fn jittered(wait: Duration) -> Duration {
+    let mut byte = [128u8];
+    // Without randomness all wait the same, which is no reason to fail.
+    let _ = getrandom::fill(&mut byte);
+    wait.mul_f64(0.8 + f64::from(byte[0]) / 255.0 * 0.4)
+}
+
+/// A unary call's deadline; the outbox waits longer than this before it seals again.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Six attempts in all, as the JavaScript client makes.
+const TRIES: u32 = 6;
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// The least wait after a refusal for the rate that names none.
+const LIMITED_WAIT: Duration = Duration::from_mins(1);
+const LIMITED_WAIT_MAX: Duration = Duration::from_hours(1);

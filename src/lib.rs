@@ -1,0 +1,18 @@
+//! herald sends end-to-end encrypted XMTP messages to blockchain wallets, as YAML bots declare them.
+//!
+//! ```text
+//! cli       commands: dev, run, check, node, send, inbox, keys, deliveries
+//!  └ console   HTTP API: webhooks, manual rules
+//!     └ bot       YAML file -> trigger -> occurrence -> audience -> rows -> sealed bytes -> settled
+//!        └ client    identity, contacts, conversations, messages, streams over gRPC
+//!           └ content   what messages say
+//!              └ herald-protocol   keys, bundles, invitations, ciphertext; no I/O
+//! network   the one place that embeds a node (herald-node)
+//! ```
+//!
+//! Dependencies point down and never up. With `default-features = false, features = ["client"]` this crate is an XMTP client and
+//! nothing else.
+
+pub mod client;
+pub mod clock;
+pub mod content;
