@@ -13,6 +13,8 @@
 //! Dependencies point down and never up. With `default-features = false, features = ["client"]` this crate is an XMTP client and
 //! nothing else.
 
+#[cfg(feature = "bot")]
+pub mod bot;
 pub mod client;
 pub mod clock;
 pub mod content;

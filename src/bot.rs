@@ -1,0 +1,3 @@
+//! What a YAML file declares.
+
+pub mod expression;

@@ -1,0 +1,53 @@
+//! Functions of wallets and hashes.
+
+use super::{Accepts, Call, Function, Gives, unreadable};
+use crate::bot::expression::{Failure, Type, Value};
+
+pub(super) static FUNCTIONS: [Function; 2] = [
+    Function {
+        name: "short",
+        usage: "x | short",
+        accepts: &[Accepts::Identifier],
+        required: 1,
+        needs_now: false,
+        gives: Gives::Always(Type::Text),
+        run: short,
+    },
+    Function {
+        name: "checksum",
+        usage: "x | checksum",
+        accepts: &[Accepts::Wallet],
+        required: 1,
+        needs_now: false,
+        gives: Gives::Always(Type::Text),
+        run: checksum,
+    },
+];
+
+/// `0x12…ab`
+fn short(call: &mut Call<'_>) -> Result<Value, Failure> {
+    let identifier = match call.value(0) {
+        Value::Text(text) => Type::Wallet
+            .scalar(text)
+            .or_else(|| Type::Hash.scalar(text))
+            .ok_or_else(|| unreadable(text, Accepts::Identifier.wanted()))?,
+        value @ (Value::Wallet(_) | Value::Hash(_)) => value.clone(),
+        value => return Err(Failure::mismatch(value, Accepts::Identifier.wanted())),
+    };
+    let text = identifier.to_text();
+    let start: String = text.chars().take(4).collect();
+    let end: String = text.chars().skip(text.len() - 2).collect();
+    call.made(format!("{start}…{end}"))
+}
+
+/// The address in the mixed case of EIP-55, as a text.
+fn checksum(call: &mut Call<'_>) -> Result<Value, Failure> {
+    let wallet = match call.value(0) {
+        Value::Text(text) => Type::Wallet
+            .scalar(text)
+            .ok_or_else(|| unreadable(text, Accepts::Wallet.wanted()))?,
+        value @ Value::Wallet(_) => value.clone(),
+        value => return Err(Failure::mismatch(value, Accepts::Wallet.wanted())),
+    };
+    call.made(wallet.to_text())
+}
