@@ -1,0 +1,321 @@
+//! How a bot's YAML file is read.
+//!
+//! ```text
+//! file ── bounds ──> tree ── shape ──> file::BotFile ── resolution ──> Bot
+//!                      └────────── places ───────────────> findings
+//! ```
+//!
+//! What enters is a path; what leaves is a [`Bot`] that nothing later checks again, or every finding with its place.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::bot::audience::Audience;
+use crate::bot::dialog::command::{Command, CommandDeclaration};
+use crate::bot::expression::{Expression, Names, Template, Type, Value};
+use crate::bot::trigger::Trigger;
+
+pub use diagnostics::{Code, Finding, Severity};
+pub use secret::SecretReference;
+
+use tree::Tree;
+
+/// Findings: what is wrong, where, and what would be right.
+pub mod diagnostics;
+/// Spans of time such as `5m`.
+pub mod duration;
+/// The shape of the file.
+mod file;
+/// What the language has and this release has not.
+mod later;
+/// The kinds and places of nodes, and the bounds of a file.
+mod outline;
+/// From the shape to a valid bot.
+mod resolve;
+/// References to secrets.
+pub mod secret;
+/// Reading the shape from the tree.
+mod shape;
+/// Places in a file.
+mod span;
+/// Values that know their places.
+mod spanned;
+/// The file as a tree.
+mod tree;
+
+/// Reads a bot's file.
+///
+/// # Errors
+/// Every finding, errors and warnings, in the order of the file, when at least one is an error.
+pub fn load(path: &Path) -> Result<(Bot, Vec<Finding>), Vec<Finding>> {
+    let bytes = read_file(path).map_err(|finding| vec![*finding])?;
+    let digest = Sha256::digest(&bytes).into();
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let line = error
+            .as_bytes()
+            .iter()
+            .take(valid)
+            .filter(|byte| **byte == b'\n')
+            .count()
+            + 1;
+        let message = format!("expected UTF-8, found another byte in line {line}");
+        vec![*whole_file(path, Code::Yaml, message)]
+    })?;
+    let tree = Tree::parse(path, text).map_err(|finding| vec![*finding])?;
+    let mut found = Vec::new();
+    let mut left_out = BTreeSet::new();
+    let mut bot = None;
+    if let Some(file) = shape::read::<file::BotFile>(&tree, &mut left_out, &mut found) {
+        let (resolved, more) = resolve::resolve(&tree, &left_out, &file, path);
+        bot = resolved;
+        found.extend(more);
+    }
+    found.sort_by_key(|finding| (finding.line, finding.column, finding.code));
+    let is_wrong = found.iter().any(|finding| finding.severity == Severity::Error);
+    match bot {
+        Some(bot) if !is_wrong => Ok((
+            Bot {
+                file_digest: digest,
+                ..bot
+            },
+            found,
+        )),
+        _ => Err(found),
+    }
+}
+
+/// Reads a file that is not larger than a bot can be.
+fn read_file(path: &Path) -> Result<Vec<u8>, Box<Finding>> {
+    let unreadable =
+        |error: std::io::Error| whole_file(path, Code::Unreadable, format!("cannot read the file: {error}"));
+    // Opening a pipe would wait for its writer, so the kind is looked at first.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(whole_file(path, Code::Unreadable, "expected a file".to_owned()));
+    }
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(outline::MAX_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() > outline::MAX_BYTES {
+        return Err(whole_file(
+            path,
+            Code::Bounds,
+            "expected a file of at most 256 KiB".to_owned(),
+        ));
+    }
+    Ok(bytes)
+}
+
+fn whole_file(path: &Path, code: Code, message: String) -> Box<Finding> {
+    Box::new(Finding {
+        file: path.to_owned(),
+        line: 0,
+        column: 0,
+        code,
+        severity: code.severity(),
+        path: String::new(),
+        message,
+        hint: None,
+        source_line: String::new(),
+    })
+}
+
+/// One bot: everything its file says, checked.
+#[derive(Debug, Clone)]
+pub struct Bot {
+    /// The bot's name: 2 to 63 of `a-z`, `0-9` and `-`, starting with a letter.
+    pub name: String,
+    /// What the bot is for, in its author's words.
+    pub about: Option<String>,
+    /// Where the bot's wallet key is found.
+    pub identity: Identity,
+    /// The node the bot publishes to.
+    pub node: NodeAddress,
+    /// The constants of the file: a record.
+    pub vars: Value,
+    /// The lists people can join, by name.
+    pub lists: BTreeMap<String, List>,
+    /// The rules, by name.
+    pub rules: BTreeMap<String, Rule>,
+    /// The commands, in the order of the file.
+    pub commands: Vec<Command>,
+    /// The file as it was named to [`load`].
+    pub file: PathBuf,
+    /// SHA-256 of the file's bytes.
+    pub file_digest: [u8; 32],
+}
+
+impl Bot {
+    /// The folder that relative paths of the file start at.
+    pub fn folder(&self) -> &Path {
+        self.file.parent().unwrap_or(Path::new(""))
+    }
+}
+
+/// Where a bot's wallet key is found. Reading it is the business of whoever starts the bot.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// A hex key in this environment variable.
+    Environment(String),
+    /// A hex key or an Ethereum keystore in this file, relative to the bot's file.
+    File(PathBuf),
+    /// An Ethereum keystore (version 3) and its passphrase.
+    Keystore {
+        /// The keystore's file, relative to the bot's file.
+        path: PathBuf,
+        /// Where the passphrase is found.
+        passphrase: SecretReference,
+    },
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Environment(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Keystore { path, passphrase } => f
+                .debug_struct("Keystore")
+                .field("path", path)
+                .field("passphrase", passphrase)
+                .finish(),
+        }
+    }
+}
+
+/// The node a bot publishes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodeAddress {
+    /// The node that runs inside this process.
+    BuiltIn,
+    /// A node on this machine at its usual ports.
+    Local,
+    /// A node at a host and port.
+    Remote {
+        /// A host name or an address; IPv6 in brackets.
+        host: String,
+        /// The gRPC port.
+        port: u16,
+        /// Whether the connection is TLS (`grpcs://`).
+        tls: bool,
+    },
+}
+
+impl fmt::Display for NodeAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn => f.write_str("built-in"),
+            Self::Local => f.write_str("local"),
+            Self::Remote { host, port, tls } => {
+                write!(f, "{}://{host}:{port}", if *tls { "grpcs" } else { "grpc" })
+            }
+        }
+    }
+}
+
+/// When something happens, to whom what is written.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// The rule's name, unique in its bot: 1 to 63 letters, digits, `-` and `_`, a letter first.
+    pub name: String,
+    /// What the rule does, in its author's words.
+    pub about: Option<String>,
+    /// What makes it fire: one or more.
+    pub triggers: Vec<Trigger>,
+    /// The names its triggers give, by which an occurrence is read back.
+    pub names: Names,
+    /// `if`: an occurrence whose condition is false is dropped.
+    pub condition: Option<Expression>,
+    /// To whom it writes.
+    pub audience: Audience,
+    /// What it writes: one or more messages, in order.
+    pub parts: Vec<Part>,
+    /// When and how often it may write, and to whom not.
+    pub policy: Policy,
+    /// A paused rule does not fire.
+    pub paused: bool,
+}
+
+/// One message of a rule, a welcome, or a reply.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// `if`: the part is left out when its condition is false.
+    pub condition: Option<Expression>,
+    /// The text.
+    pub template: Template,
+}
+
+/// The policy of a rule: its own keys over the file's `defaults` over the language's defaults.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// What makes an occurrence the same as an earlier one; empty stands for the trigger's own id.
+    pub key: Vec<Expression>,
+    /// Whom the rule may write to at all.
+    pub consent: Consent,
+    /// How many messages one recipient gets in a sliding window.
+    pub limit: Option<Limit>,
+    /// How long a message is worth sending, counted from the occurrence.
+    pub ttl: Duration,
+}
+
+/// The consent a rule needs before it writes to a wallet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Consent {
+    /// The wallet is a member of a list of this bot.
+    #[default]
+    OptedIn,
+    /// The wallet caused the event it is told of.
+    Transactional,
+    /// None; worth a warning.
+    Any,
+}
+
+/// At most `count` messages in any span of `per`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// At least one.
+    pub count: u32,
+    /// At least one second.
+    pub per: Duration,
+}
+
+/// People who asked to be written to.
+#[derive(Debug, Clone)]
+pub struct List {
+    /// The list's name, unique in its bot: 1 to 63 letters, digits, `-` and `_`, a letter first.
+    pub name: String,
+    /// The commands that join it; empty means that people are added by the operator only.
+    pub join: Vec<CommandDeclaration>,
+    /// Words that leave it, beside the standard ones, as [`list`](crate::bot::audience::list) compares them.
+    pub leave: Vec<String>,
+    /// What is kept of each member beside the wallet: the declared fields and the join commands' arguments.
+    pub fields: Vec<Field>,
+    /// Written to a wallet that joins.
+    pub welcome: Option<Vec<Part>>,
+    /// Written to a wallet that leaves.
+    pub goodbye: Option<Vec<Part>>,
+}
+
+/// Something a list keeps of each member.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    /// Its name, unique in its list.
+    pub name: String,
+    /// The type of its values.
+    pub ty: Type,
+    /// The value of members who gave none.
+    pub default: Option<Value>,
+    /// The least value.
+    pub min: Option<Value>,
+    /// The greatest value.
+    pub max: Option<Value>,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,258 @@
+//! From the shape of a file to a valid [`Bot`]: names, types, references and values. Nothing later checks them again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::diagnostics::{Code, Finding, quote};
+use super::file::{BotFile, IdentityFile};
+use super::secret::SecretReference;
+use super::shape::Place;
+use super::spanned::{Spanned, Text};
+use super::tree::{Content, NodeId, Tree};
+use super::{Bot, Identity, List, NodeAddress, Rule};
+use crate::bot::dialog::command::Command;
+use crate::bot::expression::{Type, Value};
+
+use report::Report;
+use rule::Defaults;
+
+/// `lists`.
+mod list;
+/// `node`.
+mod node;
+/// Findings, and the readers of single texts.
+mod report;
+/// `rules` and `commands`.
+mod rule;
+/// Names in scope.
+mod scope;
+/// `when`.
+mod trigger;
+/// `vars`.
+mod vars;
+
+/// What is known of a file before its rules are resolved.
+struct Context {
+    /// The folder that relative paths start at.
+    folder: PathBuf,
+    /// The type of `vars`.
+    vars: Type,
+    /// The lists; `None` for one whose declaration has a mistake.
+    lists: BTreeMap<String, Option<List>>,
+}
+
+impl Context {
+    fn known_lists(&self) -> impl Iterator<Item = &List> {
+        self.lists.values().flatten()
+    }
+}
+
+/// Resolves a file.
+///
+/// The bot is `None` exactly when a finding is an error.
+pub(crate) fn resolve(
+    tree: &Tree,
+    left_out: &BTreeSet<NodeId>,
+    file: &BotFile,
+    path: &Path,
+) -> (Option<Bot>, Vec<Finding>) {
+    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+    let mut report = Report {
+        tree,
+        left_out,
+        found: Vec::new(),
+    };
+    if file.herald.value != "1" {
+        report.word(&file.herald, "herald", &["1"]);
+    }
+    report.bot_name(Place::Value(file.bot.node), &file.bot.value);
+    let identity = identity(&mut report, &file.identity, &folder);
+    let node = match &file.node {
+        Some(text) => node::resolve(&mut report, text),
+        None => Some(NodeAddress::BuiltIn),
+    };
+    let (vars_type, vars) = vars::resolve(&mut report, file.vars.as_ref());
+    let mut context = Context {
+        folder,
+        vars: vars_type,
+        lists: BTreeMap::new(),
+    };
+    context.lists = list::resolve_all(&mut report, &context, &file.lists);
+    let defaults = Defaults::resolve(&mut report, &file.defaults);
+    let rules = rules(&mut report, &context, &defaults, file);
+    let commands = commands(&mut report, &context, file);
+    let bot = assemble(
+        file,
+        path,
+        Parts {
+            identity,
+            node,
+            vars,
+            context,
+            rules,
+            commands,
+        },
+    );
+    (bot, report.found)
+}
+
+/// The resolved parts of a bot; `None` for those with a mistake.
+struct Parts {
+    identity: Option<Identity>,
+    node: Option<NodeAddress>,
+    vars: Option<Value>,
+    context: Context,
+    rules: Option<BTreeMap<String, Rule>>,
+    commands: Option<Vec<Command>>,
+}
+
+fn assemble(file: &BotFile, path: &Path, parts: Parts) -> Option<Bot> {
+    let mut lists = BTreeMap::new();
+    for (name, list) in parts.context.lists {
+        lists.insert(name, list?);
+    }
+    Some(Bot {
+        name: file.bot.value.clone(),
+        about: file.about.as_ref().map(|about| about.value.clone()),
+        identity: parts.identity?,
+        node: parts.node?,
+        vars: parts.vars?,
+        lists,
+        rules: parts.rules?,
+        commands: parts.commands?,
+        file: path.to_owned(),
+        // Filled in by the caller, who has the bytes.
+        file_digest: [0; 32],
+    })
+}
+
+fn identity(report: &mut Report<'_>, file: &Spanned<IdentityFile>, folder: &Path) -> Option<Identity> {
+    let identity = match &file.value {
+        IdentityFile::Reference(text) => {
+            let reference = report.secret(text)?;
+            note_missing(report, text, &reference, folder);
+            match reference {
+                SecretReference::Environment(name) => Identity::Environment(name),
+                SecretReference::File(path) => Identity::File(path),
+            }
+        }
+        IdentityFile::Keystore(keystore) => {
+            let path = PathBuf::from(&keystore.keystore.value);
+            if !folder.join(&path).is_file() {
+                let message = format!("there is no file {}", quote(&keystore.keystore.value));
+                report.wrong(&keystore.keystore, Code::SecretMissing, message, None);
+            }
+            let passphrase = report.secret(&keystore.passphrase)?;
+            note_missing(report, &keystore.passphrase, &passphrase, folder);
+            Identity::Keystore { path, passphrase }
+        }
+    };
+    Some(identity)
+}
+
+/// Warns of a secret that is not to be had on this machine.
+fn note_missing(report: &mut Report<'_>, text: &Text, reference: &SecretReference, folder: &Path) {
+    if let Err(error) = reference.resolve(folder) {
+        let hint = match reference {
+            SecretReference::Environment(name) => Some(format!("set `{name}` before the bot runs")),
+            SecretReference::File(_) => None,
+        };
+        report.wrong(text, Code::SecretMissing, error.to_string(), hint);
+    }
+}
+
+fn rules(
+    report: &mut Report<'_>,
+    context: &Context,
+    defaults: &Defaults<'_>,
+    file: &BotFile,
+) -> Option<BTreeMap<String, Rule>> {
+    let mut rules = Some(BTreeMap::new());
+    let mut paths = BTreeSet::new();
+    for (name, rule) in &file.rules.0 {
+        let is_named = report.name(Place::Key(rule.node), name, "rule name");
+        let resolved =
+            rule::resolve(report, context, defaults, (name, rule), &mut paths).filter(|_| is_named);
+        if report.is_full() {
+            return None;
+        }
+        match (&mut rules, resolved) {
+            (Some(rules), Some(rule)) => {
+                rules.insert(name.clone(), rule);
+            }
+            _ => rules = None,
+        }
+    }
+    rules
+}
+
+fn commands(report: &mut Report<'_>, context: &Context, file: &BotFile) -> Option<Vec<Command>> {
+    let mut taken: BTreeMap<String, String> = BTreeMap::new();
+    for list in context.known_lists() {
+        for join in &list.join {
+            taken.insert(join.name().to_owned(), format!("list `{}`", list.name));
+        }
+    }
+    let mut commands = Some(Vec::new());
+    for (declaration, command) in &file.commands.0 {
+        let resolved = rule::resolve_command(report, context, (declaration, command), &mut taken);
+        if report.is_full() {
+            return None;
+        }
+        match (&mut commands, resolved) {
+            (Some(commands), Some(command)) => commands.push(command),
+            _ => commands = None,
+        }
+    }
+    commands
+}
+
+/// The names that a map of the file declares, also those whose declaration was left out.
+fn declared<'t>(tree: &'t Tree, key: &str) -> impl Iterator<Item = &'t str> {
+    let entries = tree.entry(Tree::ROOT, key).map(|id| tree.content(id));
+    let entries = match entries {
+        Some(Content::Map(entries)) => entries.as_slice(),
+        _ => &[],
+    };
+    entries.iter().map(|(name, _)| name.as_str())
+}
+
+/// What the name of a list leads to.
+enum ListReference<'c> {
+    Valid(&'c List),
+    /// Declared, with a mistake that is reported there.
+    Mistaken,
+    /// Not declared; this is reported.
+    Undefined,
+}
+
+/// Finds a list by the name that a text gives.
+fn find_list<'c>(report: &mut Report<'_>, context: &'c Context, text: &Text) -> ListReference<'c> {
+    let tree = report.tree;
+    match context.lists.get(&text.value) {
+        Some(Some(list)) => return ListReference::Valid(list),
+        Some(None) => return ListReference::Mistaken,
+        None if declared(tree, "lists").any(|name| name == text.value) => return ListReference::Mistaken,
+        None => {}
+    }
+    if text.value.contains('/') {
+        let message = format!(
+            "{}: a list of another bot is not available yet",
+            quote(&text.value)
+        );
+        report.wrong(text, Code::NotYet, message, None);
+        return ListReference::Undefined;
+    }
+    let hint = if text.value.starts_with("0x") || text.value.contains('.') {
+        Some("one wallet is written `{ wallet: … }`".to_owned())
+    } else {
+        Report::meant(&text.value, declared(tree, "lists"))
+    };
+    report.wrong(
+        text,
+        Code::Undefined,
+        format!("there is no list {}", quote(&text.value)),
+        hint,
+    );
+    ListReference::Undefined
+}

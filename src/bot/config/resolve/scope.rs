@@ -1,0 +1,97 @@
+//! The names that expressions and templates may use, by place, with their types.
+
+use crate::bot::config::{Field, List};
+use crate::bot::expression::{Names, Record, Type};
+
+/// What is known of every member of a list beside the list's own fields.
+pub(super) const MEMBER_NAMES: [&str; 5] = ["wallet", "name", "tz", "lang", "joined_at"];
+
+/// `vars`, `now` and `occurrence`: in scope everywhere.
+pub(super) fn everywhere(vars: &Type) -> Names {
+    let occurrence: Record = [("id", Type::Text), ("at", Type::Time)].into_iter().collect();
+    [
+        ("vars", vars.clone()),
+        ("now", Type::Time),
+        ("occurrence", Type::Record(occurrence)),
+    ]
+    .into_iter()
+    .collect()
+}
+
+/// Somebody who may be no member of any list.
+fn person() -> Record {
+    [
+        ("wallet", Type::Wallet),
+        ("name", Type::Text.optional()),
+        ("tz", Type::Tz),
+        ("lang", Type::Text.optional()),
+        ("joined_at", Type::Time.optional()),
+    ]
+    .into_iter()
+    .collect()
+}
+
+/// A member of a list.
+pub(super) fn member(list: &List) -> Record {
+    let mut record = person();
+    record.insert("joined_at", Type::Time);
+    for field in &list.fields {
+        record.insert(field.name.as_str(), type_of(field, list));
+    }
+    record
+}
+
+/// Somebody who may be a member of some of the lists: the fields of all of them, each of which may be missing.
+pub(super) fn sender<'a>(lists: impl IntoIterator<Item = &'a List>) -> Record {
+    let mut record = person();
+    for field in lists.into_iter().flat_map(|list| &list.fields) {
+        let ty = match record.get(&field.name) {
+            Some(other) if *other != field.ty.clone().optional() => Type::Any,
+            _ => field.ty.clone().optional(),
+        };
+        record.insert(field.name.as_str(), ty);
+    }
+    record
+}
+
+/// A message that somebody wrote to the bot.
+pub(super) fn message() -> Type {
+    let record: Record = [
+        ("text", Type::Text),
+        ("type", Type::Text),
+        ("from", Type::Wallet),
+        ("sent_at", Type::Time),
+        ("conversation", Type::Text),
+    ]
+    .into_iter()
+    .collect();
+    Type::Record(record)
+}
+
+/// The names of several triggers of one rule: a name that only some of them give may be `none`.
+pub(super) fn of_all_triggers(triggers: &[Vec<(&'static str, Type)>], names: &mut Names) {
+    for (name, ty) in triggers.iter().flatten() {
+        let given = triggers
+            .iter()
+            .map(|names| names.iter().find(|(other, _)| other == name).map(|(_, ty)| ty));
+        let is_always = given.clone().all(|given| given.is_some());
+        let is_same = given.flatten().all(|other| other == ty);
+        let ty = if is_same { ty.clone() } else { Type::Any };
+        names.insert(*name, if is_always { ty } else { ty.optional() });
+    }
+}
+
+/// The type of a field for a member: it may be `none` unless it has a default or every way to join gives it.
+fn type_of(field: &Field, list: &List) -> Type {
+    let is_given = !list.join.is_empty()
+        && list.join.iter().all(|join| {
+            join.arguments()
+                .iter()
+                .any(|argument| argument.name == field.name)
+        });
+    if field.default.is_some() || is_given {
+        field.ty.clone()
+    } else {
+        field.ty.clone().optional()
+    }
+}

@@ -1,0 +1,3 @@
+//! Conversations with people: what they may write to a bot, and what it answers.
+
+pub mod command;

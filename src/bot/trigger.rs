@@ -1,0 +1,84 @@
+//! What makes a rule fire. This module declares the triggers; their clocks and checks live in the submodules.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::bot::config::secret::SecretReference;
+use crate::bot::expression::Type;
+
+/// Five-field cron in a time zone.
+pub mod schedule;
+/// Signed webhooks.
+pub mod webhook;
+
+
+/// One entry of a rule's `when`.
+#[derive(Debug, Clone)]
+pub enum Trigger {
+    /// At the instants of a cron line in a zone.
+    Cron(Box<schedule::Schedule>),
+    /// Each time this span passes, counted from when the rule was first seen; at least one second.
+    Every(Duration),
+    /// Once, at this instant.
+    At(DateTime<Utc>),
+    /// When a signed request arrives at `POST /hooks/BOT/PATH`.
+    Webhook(Webhook),
+    /// When somebody writes to the bot.
+    Message(Words),
+    /// When a wallet joins the list of this name.
+    Joined(String),
+    /// When the bot starts with a file it has not run before.
+    Started,
+    /// When somebody asks for it by command line or API.
+    Manual,
+}
+
+/// A webhook as a bot's file declares it; its signatures follow the Standard Webhooks scheme.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    /// The part of the URL after `/hooks/BOT/`, without a leading slash; unique among a bot's webhooks.
+    pub path: String,
+    /// Where the shared secret is found.
+    pub secret: SecretReference,
+    /// How far the sender's clock may be from ours, in both directions.
+    pub tolerance: Duration,
+    /// The record that the body must be; `None` takes any JSON.
+    pub body: Option<Type>,
+}
+
+/// Which messages a `message` trigger takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Words {
+    /// Every message.
+    Any,
+    /// Messages that are one of these words, or start with it, in any case. Stored lower case.
+    Of(Vec<String>),
+}
+
+impl Words {
+    /// Whether the text of a message is one of the words or starts with one, in any case.
+    pub fn take(&self, text: &str) -> bool {
+        let Self::Of(words) = self else { return true };
+        let text = text.trim().to_lowercase();
+        let first = text.split_whitespace().next().unwrap_or_default();
+        words.iter().any(|word| *word == text || word == first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Words;
+
+    #[test]
+    fn words_take_the_whole_message_or_its_first_word_in_any_case() {
+        let words = Words::Of(vec!["price".into(), "what now".into()]);
+        for taken in ["price", " PRICE \n", "Price of ether", "What Now"] {
+            assert!(words.take(taken), "{taken:?}");
+        }
+        for other in ["", "prices", "the price", "what", "what now then"] {
+            assert!(!words.take(other), "{other:?}");
+        }
+        assert!(Words::Any.take(""));
+    }
+}
