@@ -1,7 +1,25 @@
-//! What a YAML file declares.
+//! What a YAML file declares, from its text to the messages it sends.
+//!
+//! ```text
+//! config   file -> Bot                        trigger   clock, webhook, message ... -> occurrence
+//! store    what must not be forgotten         outbox    occurrence -> rows -> sealed -> published -> settled
+//! dialog   people writing to the bot          runtime   the tasks of each bot
+//! ```
 
 pub mod audience;
 pub mod config;
 pub mod dialog;
+mod event;
 pub mod expression;
+pub(crate) mod fire;
+mod identity;
+mod outbox;
+pub(crate) mod running;
+mod runtime;
+pub mod store;
 pub mod trigger;
+
+pub use event::{Event, Events, Kind, print_time};
+pub use identity::{Error as IdentityError, resolve as resolve_identity};
+pub use running::to_utc;
+pub use runtime::{Bots, Launch, Runtime, Shared, Started, events};

@@ -7,11 +7,13 @@ use chrono::{DateTime, Utc};
 use crate::bot::config::secret::SecretReference;
 use crate::bot::expression::Type;
 
+mod clock;
 /// Five-field cron in a time zone.
 pub mod schedule;
 /// Signed webhooks.
 pub mod webhook;
 
+pub(crate) use clock::run;
 
 /// One entry of a rule's `when`.
 #[derive(Debug, Clone)]

@@ -1,0 +1,330 @@
+//! Who takes a message, and what follows: a leave word, a list's join command, a command, or else the `message` rules.
+
+use chrono::TimeDelta;
+use herald_protocol::{address::Address, time::TimestampNs};
+use rusqlite::Transaction;
+
+use super::command::CommandDeclaration;
+use crate::bot::{
+    audience::list::{self, Leave},
+    config::{Bot, List, Part},
+    event::{Event, Kind},
+    expression::{Scope, Value},
+    fire::{self, Firing},
+    running::{Running, occurrence_record, to_utc},
+    store::{self, Member, NewDelivery, NewOccurrence, Planned},
+    trigger::Trigger,
+};
+
+/// A message that was written to the bot.
+#[derive(Clone, Debug)]
+pub(super) struct Incoming {
+    pub(super) id: [u8; 32],
+    pub(super) text: String,
+    pub(super) content_type: String,
+    pub(super) from: Address,
+    pub(super) sent: TimestampNs,
+    pub(super) conversation: String,
+}
+
+/// What is to be told once the transaction is durable.
+pub(super) enum Effect {
+    Event(Box<Event>),
+    Occurrence(Box<NewOccurrence>, Planned),
+}
+
+/// Answers are worth sending for a day.
+const ANSWER_LIFE: TimeDelta = TimeDelta::days(1);
+
+/// Does what a message asks for, inside its transaction.
+pub(super) fn answer(
+    transaction: &Transaction<'_>,
+    running: &Running,
+    incoming: &Incoming,
+) -> Result<Vec<Effect>, rusqlite::Error> {
+    let mut answer = Answer {
+        transaction,
+        running,
+        incoming,
+        effects: Vec::new(),
+    };
+    answer.take()?;
+    Ok(answer.effects)
+}
+
+struct Answer<'a> {
+    transaction: &'a Transaction<'a>,
+    running: &'a Running,
+    incoming: &'a Incoming,
+    effects: Vec<Effect>,
+}
+
+impl Answer<'_> {
+    fn take(&mut self) -> Result<(), rusqlite::Error> {
+        let running = self.running;
+        let text = &self.incoming.text;
+        if let Some(leave) = list::leave(text, &running.bot.lists) {
+            return self.leave(leave);
+        }
+        for list in running.bot.lists.values() {
+            for declaration in &list.join {
+                match declaration.read(text) {
+                    Some(Ok(arguments)) => return self.join(list, &arguments),
+                    Some(Err(misuse)) => {
+                        return self.say(&format!("list:{}", list.name), 0, misuse.to_string());
+                    }
+                    None => {}
+                }
+            }
+        }
+        for command in &running.bot.commands {
+            let rule = format!("command:/{}", command.declaration.name());
+            match command.declaration.read(text) {
+                Some(Ok(arguments)) => {
+                    let mut scope = self.scope()?;
+                    scope.insert("args", arguments);
+                    let holds = command.condition.as_ref().is_none_or(|condition| {
+                        condition.evaluate(&scope).is_ok_and(|value| value.is_truthy())
+                    });
+                    return if holds {
+                        self.say_parts(&rule, &command.reply, &scope)
+                    } else {
+                        Ok(())
+                    };
+                }
+                Some(Err(misuse)) => return self.say(&rule, 0, misuse.to_string()),
+                None => {}
+            }
+        }
+        if asks_for_help(text)
+            && let Some(help) = help(&running.bot)
+        {
+            return self.say("command:/help", 0, help);
+        }
+        self.fire(|trigger| matches!(trigger, Trigger::Message(words) if words.take(text)))
+    }
+
+    /// The names of a message: of commands, and of `message` rules.
+    fn names(&self) -> Result<Scope, rusqlite::Error> {
+        let incoming = self.incoming;
+        let mut names = Scope::new();
+        names.insert(
+            "message",
+            Value::record([
+                ("text", Value::text(incoming.text.as_str())),
+                ("type", Value::text(incoming.content_type.as_str())),
+                ("from", Value::Wallet(incoming.from)),
+                ("sent_at", Value::Time(to_utc(incoming.sent))),
+                ("conversation", Value::text(incoming.conversation.as_str())),
+            ]),
+        );
+        let standing = store::standing(self.transaction, &self.running.bot.name, incoming.from)?;
+        let is_member = !standing.lists.is_empty();
+        let sub = is_member.then(|| self.running.person_record(incoming.from, &standing));
+        names.insert("sub", sub.unwrap_or(Value::None));
+        Ok(names)
+    }
+
+    fn scope(&self) -> Result<Scope, rusqlite::Error> {
+        let mut scope = self.running.scope();
+        for (name, value) in self.names()?.iter() {
+            scope.insert(name, value.clone());
+        }
+        let standing = store::standing(self.transaction, &self.running.bot.name, self.incoming.from)?;
+        scope.insert("to", self.running.person_record(self.incoming.from, &standing));
+        scope.insert(
+            "occurrence",
+            occurrence_record(&self.id(), to_utc(self.incoming.sent)),
+        );
+        Ok(scope)
+    }
+
+    fn id(&self) -> String {
+        const_hex::encode(self.incoming.id)
+    }
+
+    fn join(&mut self, list: &List, arguments: &Value) -> Result<(), rusqlite::Error> {
+        let bot = &self.running.bot.name;
+        let fields = match arguments.to_json() {
+            serde_json::Value::Object(fields) => fields,
+            _ => serde_json::Map::new(),
+        };
+        let member = Member {
+            wallet: self.incoming.from,
+            fields,
+            joined: self.running.now(),
+        };
+        let new = store::join(self.transaction, bot, &list.name, &member)?;
+        let member = store::find_member(self.transaction, bot, &list.name, member.wallet)?.unwrap_or(member);
+        let record = self.running.member_record(&list.name, &member);
+        let rule = format!("list:{}", list.name);
+        if let Some(welcome) = &list.welcome {
+            let mut scope = self.scope()?;
+            scope.insert("args", arguments.clone());
+            scope.insert("sub", record.clone());
+            scope.insert("to", record.clone());
+            self.say_parts(&rule, welcome, &scope)?;
+        }
+        if !new {
+            return Ok(());
+        }
+        self.event(Kind::Joined, &rule);
+        let mut names = Scope::new();
+        names.insert("sub", record);
+        names.insert("list", Value::text(list.name.as_str()));
+        self.fire_with(
+            &names,
+            |trigger| matches!(trigger, Trigger::Joined(joined) if *joined == list.name),
+        )
+    }
+
+    fn leave(&mut self, leave: Leave<'_>) -> Result<(), rusqlite::Error> {
+        let (running, from) = (self.running, self.incoming.from);
+        let only = match leave {
+            Leave::All => None,
+            Leave::List(list) => Some(list),
+        };
+        let scope = self.scope()?;
+        let left = store::leave(self.transaction, &running.bot.name, only, from, running.now())?;
+        let mut said = false;
+        for name in &left {
+            let rule = format!("list:{name}");
+            if let Some(goodbye) = running.bot.lists.get(name).and_then(|list| list.goodbye.as_ref()) {
+                self.say_parts(&rule, goodbye, &scope)?;
+                said = true;
+            }
+            self.event(Kind::Left, &rule);
+        }
+        if said {
+            return Ok(());
+        }
+        let rule = format!(
+            "list:{}",
+            only.or(left.first().map(String::as_str)).unwrap_or("all")
+        );
+        self.say(&rule, 0, goodbye(only, &running.bot.lists))
+    }
+
+    fn fire(&mut self, fits: impl Fn(&Trigger) -> bool) -> Result<(), rusqlite::Error> {
+        let names = self.names()?;
+        self.fire_with(&names, fits)
+    }
+
+    fn fire_with(&mut self, names: &Scope, fits: impl Fn(&Trigger) -> bool) -> Result<(), rusqlite::Error> {
+        let running = self.running;
+        for rule in running
+            .bot
+            .rules
+            .values()
+            .filter(|rule| rule.triggers.iter().any(&fits))
+        {
+            let firing = Firing {
+                id: self.id(),
+                // A sender's clock may be ahead.
+                at: to_utc(self.incoming.sent).min(running.now()),
+                names: names.clone(),
+            };
+            let new = fire::occurrence(running, rule, &firing);
+            let planned = store::record(self.transaction, &new)?;
+            self.effects.push(Effect::Occurrence(Box::new(new), planned));
+        }
+        Ok(())
+    }
+
+    /// Plans the parts of an answer. One that cannot be rendered is told to the operator; the others go out.
+    fn say_parts(&mut self, rule: &str, parts: &[Part], scope: &Scope) -> Result<(), rusqlite::Error> {
+        for (number, part) in (0..).zip(parts) {
+            let holds = part.condition.as_ref().map_or(Ok(true), |condition| {
+                condition.evaluate(scope).map(|value| value.is_truthy())
+            });
+            match holds.and_then(|holds| {
+                if holds {
+                    part.template.render(scope).map(Some)
+                } else {
+                    Ok(None)
+                }
+            }) {
+                Ok(Some(text)) if !text.trim().is_empty() => {
+                    self.say(rule, number, text.trim_end().to_owned())?;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    let mut event = self.new_event(Kind::Error, rule);
+                    event.reason = Some(format!("the answer cannot be rendered: {error}"));
+                    self.effects.push(Effect::Event(Box::new(event)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn say(&mut self, rule: &str, part: u32, text: String) -> Result<(), rusqlite::Error> {
+        let now = self.running.now();
+        let row = NewDelivery {
+            bot: self.running.bot.name.clone(),
+            rule: rule.to_owned(),
+            key: self.id(),
+            wallet: self.incoming.from,
+            part,
+            occurrence: None,
+            body: Some(text),
+            conversation: Some(self.incoming.conversation.clone()),
+            created: now,
+            expires: now + ANSWER_LIFE,
+        };
+        store::insert_delivery(self.transaction, &row).map(drop)
+    }
+
+    fn event(&mut self, kind: Kind, rule: &str) {
+        let event = self.new_event(kind, rule);
+        self.effects.push(Effect::Event(Box::new(event)));
+    }
+
+    fn new_event(&self, kind: Kind, rule: &str) -> Event {
+        let mut event = self.running.event(kind);
+        event.rule = Some(rule.to_owned());
+        event.wallet = Some(self.incoming.from);
+        event.message = Some(self.id());
+        event
+    }
+}
+
+/// Whether a message is `/help`, written like any command: the first word, in any case, with or without the slash.
+fn asks_for_help(text: &str) -> bool {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    first
+        .strip_prefix('/')
+        .unwrap_or(first)
+        .eq_ignore_ascii_case("help")
+}
+
+/// Every way to join and every command as declared, with what its author says of it; none when there are none.
+fn help(bot: &Bot) -> Option<String> {
+    let joins = bot
+        .lists
+        .values()
+        .flat_map(|list| &list.join)
+        .map(|join| join.text().to_owned());
+    let commands = bot.commands.iter().map(|command| match &command.about {
+        Some(about) => format!("{} - {about}", command.declaration.text()),
+        None => command.declaration.text().to_owned(),
+    });
+    let lines: Vec<String> = joins.chain(commands).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+/// What a bot says to somebody who leaves when its author has written nothing; it names the way back.
+fn goodbye(only: Option<&str>, lists: &std::collections::BTreeMap<String, List>) -> String {
+    let back = lists
+        .values()
+        .filter(|list| only.is_none_or(|only| only == list.name));
+    let back = back
+        .flat_map(|list| &list.join)
+        .map(CommandDeclaration::text)
+        .next();
+    let what = only.map_or_else(|| "any more".to_owned(), |list| format!("from {list} any more"));
+    match back {
+        Some(join) => format!("Done. I will not write to you {what}. To come back: {join}"),
+        None => format!("Done. I will not write to you {what}."),
+    }
+}

@@ -1,0 +1,118 @@
+//! What people write to a bot: each message is handled once, with all its effects in one transaction, in the order of the
+//! stream, also across restarts.
+
+use std::{sync::Arc, time::Duration};
+
+use herald_protocol::time::TimestampNs;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::{self, Effect, Incoming};
+use crate::{
+    bot::{
+        event::Kind,
+        fire,
+        running::Running,
+        store::{self, Listening},
+    },
+    client::{Client, Message, jittered},
+    content::Content,
+};
+
+/// Handled messages are remembered this long behind the newest: twice what a stream reads again.
+const REMEMBERED: Duration = Duration::from_hours(48);
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Handles the messages of a bot until shutdown.
+pub(crate) async fn listen(
+    running: Arc<Running>,
+    client: Client,
+    listening: Listening,
+    shutdown: CancellationToken,
+) {
+    let old = listening
+        .read
+        .as_ns()
+        .saturating_sub(u64::try_from(REMEMBERED.as_nanos()).unwrap_or(u64::MAX));
+    if let Err(error) = running
+        .store
+        .forget_handled(&running.bot.name, TimestampNs::from_ns(old))
+        .await
+    {
+        tracing::warn!(%error, "old messages are remembered longer");
+    }
+    let mut stream = client.stream_all_messages(listening.read);
+    loop {
+        let message = tokio::select! {
+            () = shutdown.cancelled() => return,
+            message = stream.next() => message,
+        };
+        match message {
+            Ok(message) => {
+                if let Some(incoming) = incoming(&client, &listening, message) {
+                    until_handled(&running, incoming, &shutdown).await;
+                }
+            }
+            Err(error) => {
+                let mut event = running.event(Kind::Error);
+                event.reason = Some(format!("messages cannot be read: {error}"));
+                running.tell(event).await;
+                tokio::select! {
+                    () = shutdown.cancelled() => return,
+                    () = tokio::time::sleep(jittered(RETRY * 10)) => {}
+                }
+            }
+        }
+    }
+}
+
+/// A message that is the bot's to answer: text, not its own, not history.
+fn incoming(client: &Client, listening: &Listening, message: Message) -> Option<Incoming> {
+    if message.sender == client.address() || message.sent < listening.from {
+        return None;
+    }
+    let content_type = message.content.content_type().to_string();
+    let Content::Text(text) = message.content else {
+        return None;
+    };
+    Some(Incoming {
+        id: message.id,
+        text,
+        content_type,
+        from: message.sender,
+        sent: message.sent,
+        conversation: message.conversation.topic().to_string(),
+    })
+}
+
+/// Tries until the store has taken the message: it is never passed over.
+async fn until_handled(running: &Arc<Running>, incoming: Incoming, shutdown: &CancellationToken) {
+    while let Err(error) = handle(running, incoming.clone()).await {
+        let mut event = running.event(Kind::Error);
+        event.wallet = Some(incoming.from);
+        event.reason = Some(format!("a message waits: {error}"));
+        running.tell(event).await;
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(jittered(RETRY)) => {}
+        }
+    }
+}
+
+async fn handle(running: &Arc<Running>, incoming: Incoming) -> Result<(), store::Error> {
+    let shared = Arc::clone(running);
+    let effects = running.store.write(move |transaction| {
+        if store::handle(transaction, &shared.bot.name, &incoming.id, incoming.sent)? {
+            answer::answer(transaction, &shared, &incoming)
+        } else {
+            Ok(Vec::new())
+        }
+    });
+    for effect in effects.await? {
+        match effect {
+            Effect::Event(event) => running.tell(*event).await,
+            Effect::Occurrence(new, planned) => fire::tell(running, &new, &planned).await,
+        }
+    }
+    running.to_deliver.notify_one();
+    Ok(())
+}

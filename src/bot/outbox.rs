@@ -1,0 +1,14 @@
+//! From an occurrence to settled deliveries: plan, judge, seal once, publish, settle.
+//!
+//! Enters: recorded occurrences and answers (rows of the store). Leaves: each row settled with a reason. A row is sealed when
+//! it is due, and the same bytes go out on every try; after an unknown outcome the topic is asked first. So a crash at any
+//! point neither loses a row nor sends it twice.
+
+mod judge;
+mod plan;
+mod publish;
+mod retry;
+mod worker;
+
+pub(crate) use plan::{evaluate_key, plan};
+pub(crate) use worker::deliver;

@@ -1,0 +1,160 @@
+//! Publishes sealed rows, and finds out what became of those whose outcome is not known.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use herald_protocol::proto::api::{Envelope, PublishRequest};
+use prost::Message as _;
+
+use super::{
+    retry,
+    worker::{Again, Error, Worker},
+};
+use crate::{
+    bot::store::{Delivery, Sealed, State},
+    client::{CALL_TIMEOUT, Disposition},
+};
+
+/// Envelopes in one request.
+const ENVELOPES: usize = 100;
+/// Bytes in one request, half of what nodes take.
+const BYTES: usize = 4 * 1024 * 1024;
+/// Bytes older than this are sealed again when they never arrived: running clients look back 10 s only.
+const FRESH: TimeDelta = TimeDelta::seconds(8);
+
+/// Rows that go out in one request.
+pub(super) struct Chunk {
+    rows: Vec<(Delivery, Vec<Envelope>)>,
+}
+
+/// Splits rows into requests; each row's envelopes stay together.
+pub(super) fn chunks(rows: Vec<Delivery>) -> Vec<Chunk> {
+    let mut chunks: Vec<Chunk> = Vec::new();
+    let (mut count, mut bytes) = (0, 0);
+    for row in rows {
+        let envelopes = row.sealed.as_ref().map(envelopes).unwrap_or_default();
+        let size = row.sealed.as_ref().map_or(0, |sealed| sealed.request.len());
+        count += envelopes.len();
+        bytes += size;
+        match chunks.last_mut() {
+            Some(chunk) if count <= ENVELOPES && bytes <= BYTES => chunk.rows.push((row, envelopes)),
+            _ => {
+                (count, bytes) = (envelopes.len(), size);
+                chunks.push(Chunk {
+                    rows: vec![(row, envelopes)],
+                });
+            }
+        }
+    }
+    chunks
+}
+
+/// The envelopes of a sealed row; the last one is the message, invitations come before it.
+fn envelopes(sealed: &Sealed) -> Vec<Envelope> {
+    PublishRequest::decode(sealed.request.as_slice())
+        .map(|request| request.envelopes)
+        .unwrap_or_default()
+}
+
+impl Worker {
+    /// Publishes a chunk and settles its rows. A refusal of several is narrowed down to the row that earned it.
+    pub(super) async fn publish_chunk(&self, chunk: Chunk) -> Result<(), Error> {
+        let all: Vec<Envelope> = chunk
+            .rows
+            .iter()
+            .flat_map(|(_, envelopes)| envelopes.iter().cloned())
+            .collect();
+        match self.client.publish(all).await {
+            Ok(()) => self.delivered(chunk.rows).await,
+            Err(error) if error.disposition() == Disposition::Reject && chunk.rows.len() > 1 => {
+                for row in chunk.rows {
+                    Box::pin(self.publish_chunk(Chunk { rows: vec![row] })).await?;
+                }
+                Ok(())
+            }
+            Err(error) => match error.disposition() {
+                Disposition::Reject => {
+                    let reason = Some(error.to_string());
+                    let rows = chunk
+                        .rows
+                        .into_iter()
+                        .map(|(row, _)| (row, State::Rejected, reason.clone()));
+                    self.settle(rows.collect()).await
+                }
+                Disposition::Retry(after) => self.not_known(chunk.rows, after, &error.to_string()).await,
+            },
+        }
+    }
+
+    async fn delivered(&self, rows: Vec<(Delivery, Vec<Envelope>)>) -> Result<(), Error> {
+        for (_, envelopes) in &rows {
+            self.client.acknowledged(envelopes).await?;
+        }
+        self.settle(
+            rows.into_iter()
+                .map(|(row, _)| (row, State::Delivered, None))
+                .collect(),
+        )
+        .await
+    }
+
+    async fn not_known(
+        &self,
+        rows: Vec<(Delivery, Vec<Envelope>)>,
+        after: Option<std::time::Duration>,
+        reason: &str,
+    ) -> Result<(), Error> {
+        let now = self.running.now();
+        let due = |row: &Delivery| {
+            let wait = retry::wait(row.tries + 1).max(after.unwrap_or_default());
+            (row.id, now + wait)
+        };
+        let rows = rows.iter().map(|(row, _)| due(row)).collect();
+        tracing::warn!(
+            reason,
+            "a publish has no answer; its rows are looked for and tried again"
+        );
+        self.running.store.tried(rows, now, reason.to_owned()).await?;
+        Ok(())
+    }
+
+    /// Looks for sealed rows on their topics: what is there is delivered, the rest goes out again.
+    pub(super) async fn look(&self, rows: Vec<Delivery>, now: DateTime<Utc>) -> Result<Again, Error> {
+        let mut again = Again::default();
+        if rows.is_empty() {
+            return Ok(again);
+        }
+        let rows: Vec<_> = rows
+            .into_iter()
+            .map(|row| {
+                let envelopes = row.sealed.as_ref().map(envelopes).unwrap_or_default();
+                (row, envelopes)
+            })
+            .collect();
+        let messages: Vec<_> = rows
+            .iter()
+            .filter_map(|(_, envelopes)| envelopes.last().cloned())
+            .collect();
+        let mut there = self.client.stored(&messages).await?.into_iter();
+        let mut arrived = Vec::new();
+        for (row, envelopes) in rows {
+            if envelopes.is_empty() {
+                again.seal.push(row);
+            } else if there.next().unwrap_or(false) {
+                arrived.push((row, envelopes));
+            } else if is_stale(&row, now) {
+                again.seal.push(row);
+            } else {
+                again.publish.push(row);
+            }
+        }
+        self.delivered(arrived).await?;
+        Ok(again)
+    }
+}
+
+/// Whether bytes that never arrived may be replaced: no try can still be under way, and clients would not notice them.
+fn is_stale(row: &Delivery, now: DateTime<Utc>) -> bool {
+    let answered = TimeDelta::from_std(CALL_TIMEOUT).unwrap_or(TimeDelta::MAX);
+    let sealed = row.sealed.as_ref().map_or(row.created, |sealed| sealed.sealed);
+    let last = row.tried.unwrap_or(sealed).max(sealed);
+    now - last > answered && now - sealed > FRESH
+}

@@ -1,0 +1,330 @@
+//! Delivers the rows of one bot as they are due: judge, reach, seal, publish, settle, a batch at a time.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    judge::{self, Facts, Verdict},
+    publish, retry,
+};
+use crate::{
+    bot::{
+        event::Kind,
+        running::{Running, to_utc},
+        store::{self, Delivery, Sealed, State, Wait},
+    },
+    client::{self, Client, Peer},
+    content::Content,
+};
+
+/// Rows in one round: what one commit and a few requests carry.
+const BATCH: u32 = 256;
+
+/// Why a round could not be finished; the rows stay as they are.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Client(#[from] client::Error),
+}
+
+/// Delivers until shutdown. A round that has begun is finished first.
+pub(crate) async fn deliver(running: Arc<Running>, client: Client, shutdown: CancellationToken) {
+    let worker = Worker { running, client };
+    let mut failures = 0;
+    while !shutdown.is_cancelled() {
+        let wait = match worker.round().await {
+            Ok(0) => {
+                failures = 0;
+                worker.until_next().await
+            }
+            Ok(_) => continue,
+            Err(error) => {
+                failures += 1;
+                let wait = retry::wait(failures).min(LONGEST_PAUSE);
+                worker.tell_failure(&error, wait).await;
+                tokio::select! {
+                    () = shutdown.cancelled() => {}
+                    () = tokio::time::sleep(wait) => {}
+                }
+                continue;
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = worker.running.to_deliver.notified() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// The longest pause after a round that failed, so that a node that comes back is used soon.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// The longest sleep without a look at the wall clock, which may be set meanwhile.
+const LONGEST_SLEEP: Duration = Duration::from_mins(1);
+
+pub(super) struct Worker {
+    pub(super) running: Arc<Running>,
+    pub(super) client: Client,
+}
+
+/// A row that waits.
+struct Hold {
+    row: Delivery,
+    reason: String,
+    until: DateTime<Utc>,
+    expires: DateTime<Utc>,
+}
+
+/// A row with the text that is to go out.
+struct Ready {
+    row: Delivery,
+    text: String,
+}
+
+impl Worker {
+    async fn until_next(&self) -> Duration {
+        let now = self.running.now();
+        match self.running.store.next_due(&self.running.bot.name, now).await {
+            Ok(Some(due)) => (due - now).to_std().unwrap_or_default().min(LONGEST_SLEEP),
+            Ok(None) | Err(_) => LONGEST_SLEEP,
+        }
+    }
+
+    async fn tell_failure(&self, error: &Error, wait: Duration) {
+        let mut event = self.running.event(Kind::Error);
+        event.reason = Some(format!("deliveries wait: {error}"));
+        event.until = Some(event.at + wait);
+        self.running.tell(event).await;
+    }
+
+    /// Takes one batch as far as it goes. Gives the number of rows it looked at.
+    async fn round(&self) -> Result<usize, Error> {
+        let now = self.running.now();
+        let rows = self.running.store.due(&self.running.bot.name, now, BATCH).await?;
+        let count = rows.len();
+        let (sealed, open): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.sealed.is_some());
+        // What needs no node comes first: rows end in time while it is away.
+        let ready = self.judge(open, now).await?;
+        let again = self.look(sealed, now).await?;
+        let reached = self.reach(ready, now).await?;
+        let mut to_publish = again.publish;
+        to_publish.extend(self.seal(reached).await?);
+        to_publish.extend(self.seal_again(again.seal).await?);
+        self.publish(to_publish).await?;
+        Ok(count)
+    }
+
+    /// Judges open rows; what is skipped, expired or held is noted and told.
+    async fn judge(&self, rows: Vec<Delivery>, now: DateTime<Utc>) -> Result<Vec<Ready>, Error> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rules = &self.running.bot.rules;
+        let rows: Vec<_> = rows
+            .into_iter()
+            .map(|row| {
+                let limit = rules.get(&row.rule).and_then(|rule| rule.policy.limit);
+                (row, limit)
+            })
+            .collect();
+        let running = Arc::clone(&self.running);
+        let judged = self.running.store.read(move |connection| {
+            let facts = judge::facts(connection, &rows, now)?;
+            let judge =
+                |((row, _), facts): ((Delivery, _), Facts)| (judge::judge(&running, &row, &facts, now), row);
+            Ok(rows.into_iter().zip(facts).map(judge).collect::<Vec<_>>())
+        });
+        let (mut ready, mut settled, mut held) = (Vec::new(), Vec::new(), Vec::new());
+        for (verdict, row) in judged.await? {
+            match verdict {
+                Verdict::Send(text) => ready.push(Ready { row, text }),
+                Verdict::Hold { reason, until, ttl } => held.push(Hold {
+                    // Its time begins when it is due.
+                    expires: until.checked_add_signed(ttl).unwrap_or(row.expires),
+                    row,
+                    reason,
+                    until,
+                }),
+                Verdict::Settle(state, reason) => settled.push((row, state, Some(reason))),
+            }
+        }
+        self.hold(held).await?;
+        self.settle(settled).await?;
+        Ok(ready)
+    }
+
+    /// Finds how each wallet is reached; one that is not on the network waits for its contact.
+    async fn reach(&self, ready: Vec<Ready>, now: DateTime<Utc>) -> Result<Vec<(Ready, Peer)>, Error> {
+        if ready.is_empty() {
+            return Ok(Vec::new());
+        }
+        // An answer goes where it was asked for, everything else to the conversation without an id.
+        let (mut reached, mut others) = (Vec::new(), Vec::new());
+        for ready in ready {
+            let topic = ready.row.conversation.as_deref();
+            match topic.and_then(|topic| self.client.conversation(topic)) {
+                Some(conversation) => reached.push((ready, Peer::Known(conversation))),
+                None => others.push(ready),
+            }
+        }
+        let wallets: Vec<_> = others.iter().map(|ready| ready.row.wallet).collect();
+        let peers = self.client.reach(&wallets).await?;
+        let (mut held, mut settled) = (Vec::new(), Vec::new());
+        for (ready, peer) in others.into_iter().zip(peers) {
+            match peer {
+                Ok(peer) => reached.push((ready, peer)),
+                Err(client::Error::NotOnNetwork { .. }) => {
+                    let waited = (now - ready.row.created).to_std().unwrap_or_default();
+                    let until = (now + retry::look_again(waited)).min(ready.row.expires);
+                    held.push(Hold {
+                        expires: ready.row.expires,
+                        row: ready.row,
+                        reason: "the wallet is not on the network".to_owned(),
+                        until,
+                    });
+                }
+                Err(error) => settled.push((ready.row, State::Rejected, Some(error.to_string()))),
+            }
+        }
+        self.hold(held).await?;
+        self.settle(settled).await?;
+        Ok(reached)
+    }
+
+    /// Seals rows and stores their bytes before any of them leaves.
+    async fn seal(&self, reached: Vec<(Ready, Peer)>) -> Result<Vec<Delivery>, Error> {
+        if reached.is_empty() {
+            return Ok(Vec::new());
+        }
+        let half = reached.len().div_ceil(2);
+        let mut first = reached;
+        let second = first.split_off(half);
+        let (first, second) = tokio::join!(self.seal_part(first), self.seal_part(second));
+        let mut rows = first?;
+        rows.extend(second?);
+        let bytes = rows
+            .iter()
+            .filter_map(|row| Some((row.id, row.sealed.clone()?)))
+            .collect();
+        self.running.store.seal(bytes).await?;
+        Ok(rows)
+    }
+
+    async fn seal_part(&self, reached: Vec<(Ready, Peer)>) -> Result<Vec<Delivery>, Error> {
+        let client = self.client.clone();
+        let work = move || -> Result<Vec<Delivery>, client::Error> {
+            let mut rows = Vec::with_capacity(reached.len());
+            for (Ready { mut row, text }, peer) in reached {
+                let sealed = client.seal(&peer, &Content::Text(text))?;
+                row.sealed = Some(Sealed {
+                    request: sealed.request(),
+                    envelope: sealed.envelope_id(),
+                    message: sealed.message_id(),
+                    sealed: to_utc(sealed.sent()),
+                });
+                rows.push(row);
+            }
+            Ok(rows)
+        };
+        let rows = tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|_| client::Error::Closed)?;
+        Ok(rows?)
+    }
+
+    /// Seals rows anew whose bytes never arrived and are too old for running clients to notice: they look back 10 s only.
+    /// Meanwhile their recipient may have left, or their time may be over.
+    async fn seal_again(&self, rows: Vec<Delivery>) -> Result<Vec<Delivery>, Error> {
+        let now = self.running.now();
+        let ready = self.judge(rows, now).await?;
+        let reached = self.reach(ready, now).await?;
+        self.seal(reached).await
+    }
+
+    /// Holds rows and tells those that were not held for this reason before.
+    async fn hold(&self, held: Vec<Hold>) -> Result<(), Error> {
+        if held.is_empty() {
+            return Ok(());
+        }
+        let waits = held.iter().map(|hold| Wait {
+            row: hold.row.id,
+            reason: hold.reason.clone(),
+            until: hold.until,
+            expires: hold.expires,
+        });
+        let news = self.running.store.hold(waits.collect()).await?;
+        for hold in held {
+            if news.contains(&hold.row.id) {
+                let mut event = self.delivery_event(Kind::Held, &hold.row);
+                event.reason = Some(hold.reason);
+                event.until = Some(hold.until);
+                self.running.tell(event).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends rows and tells it.
+    pub(super) async fn settle(&self, settled: Vec<(Delivery, State, Option<String>)>) -> Result<(), Error> {
+        if settled.is_empty() {
+            return Ok(());
+        }
+        let rows = settled
+            .iter()
+            .map(|(row, state, reason)| (row.id, *state, reason.clone()))
+            .collect();
+        self.running.store.settle(rows, self.running.now()).await?;
+        for (row, state, reason) in settled {
+            let kind = match state {
+                State::Delivered => Kind::Delivered,
+                State::Expired => Kind::Expired,
+                State::Skipped => Kind::Skipped,
+                _ => Kind::Rejected,
+            };
+            metrics::counter!("herald_deliveries_total", "state" => state.as_str()).increment(1);
+            let mut event = self.delivery_event(kind, &row);
+            event.reason = reason;
+            self.running.tell(event).await;
+        }
+        Ok(())
+    }
+
+    fn delivery_event(&self, kind: Kind, row: &Delivery) -> crate::bot::event::Event {
+        let mut event = self.running.event(kind);
+        event.rule = Some(row.rule.clone());
+        event.key = Some(row.key.clone());
+        event.wallet = Some(row.wallet);
+        event.delivery = Some(row.id);
+        if kind == Kind::Delivered {
+            event.envelope = row
+                .sealed
+                .as_ref()
+                .map(|sealed| const_hex::encode(sealed.envelope));
+            event.message = row
+                .sealed
+                .as_ref()
+                .map(|sealed| const_hex::encode(sealed.message));
+        }
+        event
+    }
+
+    async fn publish(&self, rows: Vec<Delivery>) -> Result<(), Error> {
+        let chunks = publish::chunks(rows);
+        let results =
+            futures::future::join_all(chunks.into_iter().map(|chunk| self.publish_chunk(chunk))).await;
+        results.into_iter().collect()
+    }
+}
+
+/// Sealed rows after a look at their topics.
+#[derive(Default)]
+pub(super) struct Again {
+    /// The same bytes go out again.
+    pub(super) publish: Vec<Delivery>,
+    /// To be sealed anew.
+    pub(super) seal: Vec<Delivery>,
+}

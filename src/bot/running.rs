@@ -1,0 +1,171 @@
+//! A bot that runs: its file, its store, and the scopes its expressions and templates are evaluated in.
+
+use chrono::{DateTime, Utc};
+use herald_protocol::{address::Address, time::TimestampNs};
+use tokio::sync::Notify;
+
+use super::{
+    config::{Bot, Field, Rule},
+    event::{Event, Events, Kind},
+    expression::{Scope, Value},
+    store::{Member, Occurrence, Standing, Store},
+};
+
+/// What the tasks of one bot share.
+pub(crate) struct Running {
+    pub(crate) bot: Bot,
+    /// The bot's wallet.
+    pub(crate) address: Address,
+    pub(crate) store: Store,
+    pub(crate) events: Events,
+    pub(crate) clock: fn() -> TimestampNs,
+    /// An occurrence was recorded.
+    pub(crate) to_plan: Notify,
+    /// A row was planned.
+    pub(crate) to_deliver: Notify,
+}
+
+/// Names of a trigger as an occurrence keeps them.
+pub(crate) fn to_json(names: &Scope) -> String {
+    let names = names
+        .iter()
+        .map(|(name, value)| (name.to_owned(), value.to_json()));
+    serde_json::Value::Object(names.collect()).to_string()
+}
+
+impl Running {
+    /// The time, for people.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        to_utc((self.clock)())
+    }
+
+    /// Tells an event, waiting when its reader is slow. Nobody listening is no reason to stop.
+    pub(crate) async fn tell(&self, event: Event) {
+        let _ = self.events.send(event).await;
+    }
+
+    /// An event of this bot, now.
+    pub(crate) fn event(&self, kind: Kind) -> Event {
+        Event::new(kind, self.now(), &self.bot.name)
+    }
+
+    /// The names that exist everywhere.
+    pub(crate) fn scope(&self) -> Scope {
+        let mut scope = Scope::new();
+        scope.insert("now", Value::Time(self.now()));
+        scope.insert("vars", self.bot.vars.clone());
+        scope
+    }
+
+    /// The names that exist for an occurrence of a rule, read back from the store.
+    pub(crate) fn occurrence_scope(&self, rule: &Rule, occurrence: &Occurrence) -> Result<Scope, String> {
+        let mut given: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(&occurrence.names)
+                .map_err(|error| format!("the occurrence's names: {error}"))?;
+        let mut scope = self.scope();
+        // A name that only another of the rule's triggers gives is `none`.
+        for (name, ty) in rule.names.iter() {
+            let json = given.remove(name).unwrap_or_default();
+            let value = ty.clone().optional().read_json(&json).map_err(|mismatch| {
+                format!(
+                    "`{name}{}` is {}, the file now wants {}",
+                    mismatch.path, mismatch.found, mismatch.wanted
+                )
+            })?;
+            scope.insert(name, value);
+        }
+        scope.insert("occurrence", occurrence_record(&occurrence.id, occurrence.at));
+        Ok(scope)
+    }
+
+    /// The record of a member of a list: `sub`, and `to` of a message to that list.
+    pub(crate) fn member_record(&self, list: &str, member: &Member) -> Value {
+        let declared = self
+            .bot
+            .lists
+            .get(list)
+            .map(|list| list.fields.as_slice())
+            .unwrap_or_default();
+        let mut fields = vec![
+            ("wallet".to_owned(), Value::Wallet(member.wallet)),
+            ("name".to_owned(), text_field(member, "name")),
+            ("tz".to_owned(), zone_field(member)),
+            ("lang".to_owned(), text_field(member, "lang")),
+            ("joined_at".to_owned(), Value::Time(member.joined)),
+        ];
+        for field in declared {
+            fields.retain(|(name, _)| *name != field.name);
+            fields.push((field.name.clone(), stored(field, member)));
+        }
+        Value::record(fields)
+    }
+
+    /// The record of a wallet that may be on some of the lists: what any of them knows of it, the rest `none`.
+    pub(crate) fn person_record(&self, wallet: Address, standing: &Standing) -> Value {
+        let any = standing.lists.values().next();
+        let mut fields = vec![
+            ("wallet".to_owned(), Value::Wallet(wallet)),
+            (
+                "name".to_owned(),
+                any.map_or(Value::None, |member| text_field(member, "name")),
+            ),
+            ("tz".to_owned(), any.map_or(Value::Tz(chrono_tz::UTC), zone_field)),
+            (
+                "lang".to_owned(),
+                any.map_or(Value::None, |member| text_field(member, "lang")),
+            ),
+            (
+                "joined_at".to_owned(),
+                any.map_or(Value::None, |member| Value::Time(member.joined)),
+            ),
+        ];
+        for (name, list) in &self.bot.lists {
+            let member = standing.lists.get(name);
+            for field in &list.fields {
+                let value = member.map_or(Value::None, |member| stored(field, member));
+                match fields.iter_mut().find(|(other, _)| *other == field.name) {
+                    Some((_, known)) if *known == Value::None => *known = value,
+                    Some(_) => {}
+                    None => fields.push((field.name.clone(), value)),
+                }
+            }
+        }
+        Value::record(fields)
+    }
+}
+
+/// A member's value of a field: its own, else the field's default.
+fn stored(field: &Field, member: &Member) -> Value {
+    let stored = member
+        .fields
+        .get(&field.name)
+        .and_then(|json| field.ty.read_json(json).ok());
+    stored.or_else(|| field.default.clone()).unwrap_or(Value::None)
+}
+
+/// The record `occurrence`.
+pub(crate) fn occurrence_record(id: &str, at: DateTime<Utc>) -> Value {
+    Value::record([("id", Value::text(id)), ("at", Value::Time(at))])
+}
+
+fn text_field(member: &Member, name: &str) -> Value {
+    member
+        .fields
+        .get(name)
+        .and_then(serde_json::Value::as_str)
+        .map_or(Value::None, Value::text)
+}
+
+fn zone_field(member: &Member) -> Value {
+    let zone = member
+        .fields
+        .get("tz")
+        .and_then(serde_json::Value::as_str)
+        .and_then(|zone| zone.parse().ok());
+    Value::Tz(zone.unwrap_or(chrono_tz::UTC))
+}
+
+/// A protocol time for people.
+pub fn to_utc(time: TimestampNs) -> DateTime<Utc> {
+    DateTime::from_timestamp_nanos(i64::try_from(time.as_ns()).unwrap_or(i64::MAX))
+}

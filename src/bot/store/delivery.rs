@@ -1,0 +1,423 @@
+//! Deliveries: one row a message and wallet, from plan to settled.
+
+use chrono::{DateTime, Utc};
+use herald_protocol::address::Address;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::{Store, millis, time};
+
+/// Where a delivery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Waits for its turn.
+    Planned,
+    /// Waits for a reason that is named, until a time that is named.
+    Held,
+    /// Its bytes are fixed and go out.
+    Sealed,
+    /// A node acknowledged it.
+    Delivered,
+    /// It cannot be sent.
+    Rejected,
+    /// Its time passed.
+    Expired,
+    /// A rule of its recipient or its author says not to send it.
+    Skipped,
+}
+
+impl State {
+    /// The word in the store, in events and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Held => "held",
+            Self::Sealed => "sealed",
+            Self::Delivered => "delivered",
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::Skipped => "skipped",
+        }
+    }
+
+    /// The state of a word.
+    pub fn parse(word: &str) -> Option<Self> {
+        let all = [
+            Self::Planned,
+            Self::Held,
+            Self::Sealed,
+            Self::Delivered,
+            Self::Rejected,
+            Self::Expired,
+            Self::Skipped,
+        ];
+        all.into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+/// A message to be written to a wallet.
+#[derive(Clone, Debug)]
+pub struct NewDelivery {
+    /// The bot's name.
+    pub bot: String,
+    /// The rule's name; `list:NAME` or `command:/NAME` for answers.
+    pub rule: String,
+    /// Unique with rule, wallet and part.
+    pub key: String,
+    /// To whom.
+    pub wallet: Address,
+    /// Which of the rule's messages.
+    pub part: u32,
+    /// The occurrence's row; none for answers.
+    pub occurrence: Option<i64>,
+    /// The text of an answer; a rule's is rendered when due.
+    pub body: Option<String>,
+    /// The topic of the conversation an answer goes to; else the one that has no id.
+    pub conversation: Option<String>,
+    /// When it was planned.
+    pub created: DateTime<Utc>,
+    /// After this it is not sent any more.
+    pub expires: DateTime<Utc>,
+}
+
+/// Why a row waits, and how long.
+#[derive(Clone, Debug)]
+pub struct Wait {
+    /// The row.
+    pub row: i64,
+    /// For what it waits.
+    pub reason: String,
+    /// Not before.
+    pub until: DateTime<Utc>,
+    /// After this it is not sent any more.
+    pub expires: DateTime<Utc>,
+}
+
+/// What sealing fixed.
+#[derive(Clone, Debug)]
+pub struct Sealed {
+    /// The encoded publish request: the same bytes on every try. Empty once the row is settled.
+    pub request: Vec<u8>,
+    /// The envelope's digest, SHA-256(topic || message).
+    pub envelope: [u8; 32],
+    /// The message id, SHA-256(message).
+    pub message: [u8; 32],
+    /// The time in the message's header.
+    pub sealed: DateTime<Utc>,
+}
+
+/// A delivery as it stands.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The row, and the delivery's id for people.
+    pub id: i64,
+    /// The bot's name.
+    pub bot: String,
+    /// The rule's name.
+    pub rule: String,
+    /// What the rule dedupes by.
+    pub key: String,
+    /// To whom.
+    pub wallet: Address,
+    /// Which of the rule's messages.
+    pub part: u32,
+    /// The occurrence's row; none for answers.
+    pub occurrence: Option<i64>,
+    /// The text of an answer.
+    pub body: Option<String>,
+    /// The topic of the conversation an answer goes to; else the one that has no id.
+    pub conversation: Option<String>,
+    /// Where it stands.
+    pub state: State,
+    /// Why, where there is something to say.
+    pub reason: Option<String>,
+    /// When it was planned.
+    pub created: DateTime<Utc>,
+    /// Not before.
+    pub due: DateTime<Utc>,
+    /// After this it is not sent any more.
+    pub expires: DateTime<Utc>,
+    /// How often it was published.
+    pub tries: u32,
+    /// When it was published last.
+    pub tried: Option<DateTime<Utc>>,
+    /// What sealing fixed.
+    pub sealed: Option<Sealed>,
+    /// When it ended.
+    pub settled: Option<DateTime<Utc>>,
+}
+
+const COLUMNS: &str = "id, bot, rule, key, wallet, part, occurrence, body, state, reason, created_ms, due_ms, expires_ms, \
+                       tries, tried_ms, request, envelope, message, sealed_ms, settled_ms, conversation";
+
+fn delivery(row: &Row<'_>) -> Result<Delivery, rusqlite::Error> {
+    let odd = |column: usize, what: &str| {
+        let error = format!("odd {what} in a delivery").into();
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error)
+    };
+    let sealed = match row.get::<_, Option<i64>>(18)? {
+        Some(sealed) => Some(Sealed {
+            request: row.get::<_, Option<Vec<u8>>>(15)?.unwrap_or_default(),
+            envelope: row.get(16)?,
+            message: row.get(17)?,
+            sealed: time(sealed),
+        }),
+        None => None,
+    };
+    Ok(Delivery {
+        id: row.get(0)?,
+        bot: row.get(1)?,
+        rule: row.get(2)?,
+        key: row.get(3)?,
+        wallet: row.get_ref(4)?.as_str()?.parse().map_err(|_| odd(4, "wallet"))?,
+        part: row.get(5)?,
+        occurrence: row.get(6)?,
+        body: row.get(7)?,
+        conversation: row.get(20)?,
+        state: State::parse(row.get_ref(8)?.as_str()?).ok_or_else(|| odd(8, "state"))?,
+        reason: row.get(9)?,
+        created: time(row.get(10)?),
+        due: time(row.get(11)?),
+        expires: time(row.get(12)?),
+        tries: row.get(13)?,
+        tried: row.get::<_, Option<i64>>(14)?.map(time),
+        sealed,
+        settled: row.get::<_, Option<i64>>(19)?.map(time),
+    })
+}
+
+/// Adds a row inside a transaction; a repeated key changes nothing. Says whether it is new.
+pub(crate) fn insert(transaction: &Transaction<'_>, new: &NewDelivery) -> Result<bool, rusqlite::Error> {
+    let mut statement = transaction.prepare_cached(
+        "INSERT INTO delivery (bot, rule, key, wallet, part, occurrence, body, state, created_ms, due_ms, expires_ms,
+                               conversation)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'planned', ?8, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
+    )?;
+    let added = statement.execute(params![
+        new.bot,
+        new.rule,
+        new.key,
+        new.wallet.to_string(),
+        new.part,
+        new.occurrence,
+        new.body,
+        millis(new.created),
+        millis(new.expires),
+        new.conversation,
+    ])?;
+    Ok(added == 1)
+}
+
+/// Which deliveries to list.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Of this bot.
+    pub bot: Option<String>,
+    /// Of this rule.
+    pub rule: Option<String>,
+    /// To this wallet.
+    pub wallet: Option<Address>,
+    /// In this state.
+    pub state: Option<State>,
+    /// Planned at this time or later.
+    pub since: Option<DateTime<Utc>>,
+    /// The newest so many.
+    pub limit: u32,
+}
+
+/// How many rule messages a wallet got, and when the oldest of them was sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Messages in the window.
+    pub sealed: u32,
+    /// When the message was sealed whose leaving the window makes room again.
+    pub frees: Option<DateTime<Utc>>,
+}
+
+impl Store {
+    /// The next rows of the bot that are due, in order, at most one a wallet: the oldest of its open rows that is not held.
+    pub async fn due(
+        &self,
+        bot: &str,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, super::Error> {
+        let bot = bot.to_owned();
+        self.read(move |connection| {
+            let query = format!(
+                "SELECT {COLUMNS} FROM delivery AS d
+                 WHERE bot = ?1 AND settled_ms IS NULL AND due_ms <= ?2
+                   AND NOT EXISTS (SELECT 1 FROM delivery AS earlier
+                                   WHERE earlier.bot = d.bot AND earlier.wallet = d.wallet AND earlier.id < d.id
+                                     AND earlier.settled_ms IS NULL
+                                     AND (earlier.state != 'held' OR earlier.due_ms <= ?2))
+                 ORDER BY due_ms, id LIMIT ?3"
+            );
+            let mut statement = connection.prepare_cached(&query)?;
+            statement.query_map(params![bot, millis(now), limit], delivery)?.collect()
+        })
+        .await
+    }
+
+    /// When the bot's next open row is due, after `now`.
+    pub async fn next_due(
+        &self,
+        bot: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, super::Error> {
+        let bot = bot.to_owned();
+        self.read(move |connection| {
+            let query =
+                "SELECT min(due_ms) FROM delivery WHERE bot = ?1 AND settled_ms IS NULL AND due_ms > ?2";
+            let mut statement = connection.prepare_cached(query)?;
+            Ok(statement
+                .query_row(params![bot, millis(now)], |row| row.get::<_, Option<i64>>(0))?
+                .map(time))
+        })
+        .await
+    }
+
+    /// Holds rows back. Says which of them were not held for that reason before.
+    pub async fn hold(&self, waits: Vec<Wait>) -> Result<Vec<i64>, super::Error> {
+        self.write(move |transaction| {
+            let mut news = Vec::new();
+            let mut before = transaction
+                .prepare_cached("SELECT 1 FROM delivery WHERE id = ?1 AND state = 'held' AND reason = ?2")?;
+            let mut hold = transaction.prepare_cached(
+                "UPDATE delivery SET state = 'held', reason = ?2, due_ms = ?3, expires_ms = ?4
+                 WHERE id = ?1 AND settled_ms IS NULL",
+            )?;
+            for wait in waits {
+                if before
+                    .query_row(params![wait.row, wait.reason], |_| Ok(()))
+                    .optional()?
+                    .is_none()
+                {
+                    news.push(wait.row);
+                }
+                hold.execute(params![
+                    wait.row,
+                    wait.reason,
+                    millis(wait.until),
+                    millis(wait.expires)
+                ])?;
+            }
+            Ok(news)
+        })
+        .await
+    }
+
+    /// Fixes the bytes of rows. Sealing a row again replaces them, in the same transaction.
+    pub async fn seal(&self, rows: Vec<(i64, Sealed)>) -> Result<(), super::Error> {
+        self.write(move |transaction| {
+            let mut seal = transaction.prepare_cached(
+                "UPDATE delivery SET state = 'sealed', reason = NULL, request = ?2, envelope = ?3, message = ?4,
+                        sealed_ms = ?5
+                 WHERE id = ?1 AND settled_ms IS NULL",
+            )?;
+            for (id, sealed) in rows {
+                seal.execute(params![id, sealed.request, sealed.envelope, sealed.message, millis(sealed.sealed)])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Notes a try of sealed rows whose outcome is not known, and when to look again.
+    pub async fn tried(
+        &self,
+        rows: Vec<(i64, DateTime<Utc>)>,
+        tried: DateTime<Utc>,
+        reason: String,
+    ) -> Result<(), super::Error> {
+        self.write(move |transaction| {
+            let mut note = transaction.prepare_cached(
+                "UPDATE delivery SET tries = tries + 1, tried_ms = ?2, due_ms = ?3, reason = ?4
+                 WHERE id = ?1 AND settled_ms IS NULL",
+            )?;
+            for (id, due) in rows {
+                note.execute(params![id, millis(tried), millis(due), reason])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends rows, each with its state and reason. The bytes are not needed any more.
+    pub async fn settle(
+        &self,
+        rows: Vec<(i64, State, Option<String>)>,
+        now: DateTime<Utc>,
+    ) -> Result<(), super::Error> {
+        self.write(move |transaction| {
+            let mut settle = transaction.prepare_cached(
+                "UPDATE delivery SET state = ?2, reason = ?3, settled_ms = ?4, request = NULL,
+                        tries = tries + (?2 = 'delivered')
+                 WHERE id = ?1 AND settled_ms IS NULL",
+            )?;
+            for (id, state, reason) in rows {
+                settle.execute(params![id, state.as_str(), reason, millis(now)])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The deliveries that pass the filter, newest first.
+    pub async fn deliveries(&self, filter: Filter) -> Result<Vec<Delivery>, super::Error> {
+        self.read(move |connection| list(connection, &filter)).await
+    }
+}
+
+/// How many occurrences of one rule, or of all, reached the row's wallet since `since`, its own left out, and when the one was
+/// sealed that makes room for one more under `limit` by leaving the window.
+pub(crate) fn counts(
+    connection: &Connection,
+    row: &Delivery,
+    own: i64,
+    rule: Option<&str>,
+    since: DateTime<Utc>,
+    limit: u32,
+) -> Result<Counts, rusqlite::Error> {
+    let window = "SELECT min(sealed_ms) AS sealed FROM delivery
+                  WHERE bot = ?1 AND wallet = ?2 AND sealed_ms > ?3 AND occurrence IS NOT NULL AND occurrence != ?4
+                    AND (?5 IS NULL OR rule = ?5) AND state IN ('sealed', 'delivered')
+                  GROUP BY occurrence";
+    let wallet = row.wallet.to_string();
+    let sealed = connection
+        .prepare_cached(&format!("SELECT count(*) FROM ({window})"))?
+        .query_row(params![row.bot, wallet, millis(since), own, rule], |row| {
+            row.get(0)
+        })?;
+    let frees = connection
+        .prepare_cached(&format!(
+            "SELECT sealed FROM ({window}) ORDER BY sealed DESC LIMIT 1 OFFSET ?6"
+        ))?
+        .query_row(
+            params![row.bot, wallet, millis(since), own, rule, limit.saturating_sub(1)],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(Counts {
+        sealed,
+        frees: frees.map(time),
+    })
+}
+
+fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Delivery>, rusqlite::Error> {
+    let query = format!(
+        "SELECT {COLUMNS} FROM delivery
+         WHERE (?1 IS NULL OR bot = ?1) AND (?2 IS NULL OR rule = ?2) AND (?3 IS NULL OR wallet = ?3)
+           AND (?4 IS NULL OR state = ?4) AND (?5 IS NULL OR created_ms >= ?5)
+         ORDER BY id DESC LIMIT ?6"
+    );
+    let mut statement = connection.prepare(&query)?;
+    let values = params![
+        filter.bot,
+        filter.rule,
+        filter.wallet.map(|wallet| wallet.to_string()),
+        filter.state.map(State::as_str),
+        filter.since.map(millis),
+        filter.limit,
+    ];
+    statement.query_map(values, delivery)?.collect()
+}

@@ -1,0 +1,153 @@
+//! Lists: who joined, with which fields, and who left.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use herald_protocol::address::Address;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::{Store, millis, time};
+
+/// A wallet that joined a list.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The member's wallet.
+    pub wallet: Address,
+    /// Fields by name, as JSON of their declared types; among them `name`, `tz` and `lang` once told.
+    pub fields: serde_json::Map<String, serde_json::Value>,
+    /// When it joined.
+    pub joined: DateTime<Utc>,
+}
+
+fn member(row: &Row<'_>) -> Result<Member, rusqlite::Error> {
+    let odd = |column, error: Box<dyn std::error::Error + Send + Sync>| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error)
+    };
+    Ok(Member {
+        wallet: row
+            .get_ref(0)?
+            .as_str()?
+            .parse()
+            .map_err(|_| odd(0, "odd wallet in a list".into()))?,
+        fields: serde_json::from_str(row.get_ref(1)?.as_str()?).map_err(|error| odd(1, Box::new(error)))?,
+        joined: time(row.get(2)?),
+    })
+}
+
+/// Puts a wallet on a list inside a transaction, or gives a member new fields. Says whether it is new. A departure is over.
+pub(crate) fn join(
+    transaction: &Transaction<'_>,
+    bot: &str,
+    list: &str,
+    member: &Member,
+) -> Result<bool, rusqlite::Error> {
+    let wallet = member.wallet.to_string();
+    let known = transaction
+        .prepare_cached("SELECT 1 FROM member WHERE bot = ?1 AND list = ?2 AND wallet = ?3")?
+        .query_row(params![bot, list, wallet], |_| Ok(()))
+        .optional()?
+        .is_some();
+    let fields = serde_json::Value::Object(member.fields.clone()).to_string();
+    transaction.execute(
+        "INSERT INTO member (bot, list, wallet, fields, joined_ms) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT DO UPDATE SET fields = json_patch(fields, excluded.fields)",
+        params![bot, list, wallet, fields, millis(member.joined)],
+    )?;
+    transaction.execute(
+        "DELETE FROM departure WHERE bot = ?1 AND wallet = ?2",
+        params![bot, wallet],
+    )?;
+    Ok(!known)
+}
+
+/// Takes a wallet off one list, or off all and notes that it left. Says which lists it was on.
+pub(crate) fn leave(
+    transaction: &Transaction<'_>,
+    bot: &str,
+    list: Option<&str>,
+    wallet: Address,
+    now: DateTime<Utc>,
+) -> Result<Vec<String>, rusqlite::Error> {
+    let text = wallet.to_string();
+    let lists = transaction
+        .prepare_cached(
+            "DELETE FROM member WHERE bot = ?1 AND wallet = ?2 AND (?3 IS NULL OR list = ?3) RETURNING list",
+        )?
+        .query_map(params![bot, text, list], |row| row.get(0))?
+        .collect::<Result<Vec<String>, _>>()?;
+    if list.is_none() {
+        transaction.execute(
+            "INSERT INTO departure (bot, wallet, left_ms) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            params![bot, text, millis(now)],
+        )?;
+    }
+    Ok(lists)
+}
+
+/// A wallet's membership in a list.
+pub(crate) fn find(
+    connection: &Connection,
+    bot: &str,
+    list: &str,
+    wallet: Address,
+) -> Result<Option<Member>, rusqlite::Error> {
+    connection
+        .prepare_cached(
+            "SELECT wallet, fields, joined_ms FROM member WHERE bot = ?1 AND list = ?2 AND wallet = ?3",
+        )?
+        .query_row(params![bot, list, wallet.to_string()], member)
+        .optional()
+}
+
+/// What a bot knows of a wallet when it decides whether to write to it.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// It said a leave word and has not joined again.
+    pub left: bool,
+    /// Its memberships by list.
+    pub lists: BTreeMap<String, Member>,
+}
+
+impl Store {
+    /// The next members of a list after `after` in the order of their wallets' text, at most `limit`.
+    pub async fn members(
+        &self,
+        bot: &str,
+        list: &str,
+        after: String,
+        limit: u32,
+    ) -> Result<Vec<Member>, super::Error> {
+        let (bot, list) = (bot.to_owned(), list.to_owned());
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT wallet, fields, joined_ms FROM member
+                 WHERE bot = ?1 AND list = ?2 AND wallet > ?3 ORDER BY wallet LIMIT ?4",
+            )?;
+            statement
+                .query_map(params![bot, list, after, limit], member)?
+                .collect()
+        })
+        .await
+    }
+}
+
+/// What the bot knows of one wallet.
+pub(crate) fn standing(
+    connection: &Connection,
+    bot: &str,
+    wallet: Address,
+) -> Result<Standing, rusqlite::Error> {
+    let text = wallet.to_string();
+    let left = connection
+        .prepare_cached("SELECT 1 FROM departure WHERE bot = ?1 AND wallet = ?2")?
+        .query_row(params![bot, text], |_| Ok(()))
+        .optional()?
+        .is_some();
+    let mut statement = connection.prepare_cached(
+        "SELECT wallet, fields, joined_ms, list FROM member WHERE bot = ?1 AND wallet = ?2",
+    )?;
+    let lists = statement
+        .query_map(params![bot, text], |row| Ok((row.get(3)?, member(row)?)))?
+        .collect::<Result<_, _>>()?;
+    Ok(Standing { left, lists })
+}

@@ -1,0 +1,313 @@
+//! What the store promises to the outbox, on a real file.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use herald_protocol::address::Address;
+
+use super::*;
+
+fn at(second: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_795_000_000 + second, 0).unwrap()
+}
+
+fn wallet(number: u8) -> Address {
+    Address::from_bytes([number; 20])
+}
+
+fn answer(key: &str, number: u8) -> NewDelivery {
+    NewDelivery {
+        bot: "b".to_owned(),
+        rule: "command:/x".to_owned(),
+        key: key.to_owned(),
+        wallet: wallet(number),
+        part: 0,
+        occurrence: None,
+        body: Some(key.to_owned()),
+        conversation: None,
+        created: at(0),
+        expires: at(86_400),
+    }
+}
+
+fn sealed(second: i64) -> Sealed {
+    Sealed {
+        request: vec![1],
+        envelope: [2; 32],
+        message: [3; 32],
+        sealed: at(second),
+    }
+}
+
+fn wait(row: i64, until: i64) -> Wait {
+    Wait {
+        row,
+        reason: "over the limit".to_owned(),
+        until: at(until),
+        expires: at(until + 60),
+    }
+}
+
+fn occurrence(id: &str, key: &str) -> NewOccurrence {
+    NewOccurrence {
+        bot: "b".to_owned(),
+        rule: "r".to_owned(),
+        id: id.to_owned(),
+        key: key.to_owned(),
+        at: at(0),
+        names: "{}".to_owned(),
+        skipped: None,
+    }
+}
+
+struct Opened {
+    store: Store,
+    _folder: tempfile::TempDir,
+}
+
+fn open() -> Opened {
+    let folder = tempfile::tempdir().unwrap();
+    Opened {
+        store: Store::open(&folder.path().join("herald.db")).unwrap(),
+        _folder: folder,
+    }
+}
+
+async fn add(store: &Store, rows: Vec<NewDelivery>) {
+    let added =
+        store.write(move |transaction| rows.iter().map(|row| insert_delivery(transaction, row)).collect());
+    let _: Vec<bool> = added.await.unwrap();
+}
+
+async fn due(store: &Store, second: i64) -> Vec<String> {
+    let rows = store.due("b", at(second), 100).await.unwrap();
+    rows.into_iter().map(|row| row.key).collect()
+}
+
+#[tokio::test]
+async fn an_occurrence_is_recorded_once_by_its_id_and_once_by_its_key() {
+    let opened = open();
+    let store = &opened.store;
+    assert_eq!(store.record(occurrence("one", "k")).await.unwrap(), Planned::New);
+    for repeated in [occurrence("one", "other"), occurrence("two", "k")] {
+        let planned = store.record(repeated).await.unwrap();
+        assert_eq!(
+            planned,
+            Planned::Repeated("one".to_owned()),
+            "a repeat answers with the first one's id"
+        );
+    }
+    let first = store.next_to_plan("b").await.unwrap().unwrap();
+    store.plan(first.row, Vec::new(), None, true).await.unwrap();
+    assert!(store.next_to_plan("b").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_wallet_has_one_row_under_way_and_a_held_one_blocks_nobody() {
+    let opened = open();
+    let store = &opened.store;
+    add(store, vec![answer("a1", 1), answer("a2", 1), answer("b1", 2)]).await;
+    add(store, vec![answer("a1", 1)]).await;
+    assert_eq!(due(store, 1).await, ["a1", "b1"]);
+    let first = store.due("b", at(1), 1).await.unwrap().remove(0);
+    let held = store.hold(vec![wait(first.id, 60)]).await.unwrap();
+    assert_eq!(held, [first.id]);
+    assert_eq!(
+        due(store, 1).await,
+        ["a2", "b1"],
+        "the held row lets the next one pass"
+    );
+    let again = store.hold(vec![wait(first.id, 90)]).await.unwrap();
+    assert!(again.is_empty(), "the same reason is no news");
+    assert_eq!(
+        due(store, 91).await,
+        ["b1", "a1"],
+        "when both are due, the wallet's older row is under way"
+    );
+    assert_eq!(store.next_due("b", at(1)).await.unwrap(), Some(at(90)));
+}
+
+#[tokio::test]
+async fn a_row_that_waits_for_its_next_try_holds_back_later_ones_of_its_wallet() {
+    let opened = open();
+    let store = &opened.store;
+    add(store, vec![answer("a1", 1), answer("a2", 1)]).await;
+    let first = store.due("b", at(1), 1).await.unwrap().remove(0);
+    store.seal(vec![(first.id, sealed(1))]).await.unwrap();
+    store
+        .tried(vec![(first.id, at(30))], at(2), "no answer".to_owned())
+        .await
+        .unwrap();
+    assert!(due(store, 3).await.is_empty());
+    let row = store.due("b", at(31), 1).await.unwrap().remove(0);
+    assert_eq!((row.key.as_str(), row.tries, row.state), ("a1", 1, State::Sealed));
+    assert_eq!(row.sealed.unwrap().request, vec![1], "the bytes stay");
+    store
+        .settle(vec![(first.id, State::Delivered, None)], at(32))
+        .await
+        .unwrap();
+    assert_eq!(due(store, 33).await, ["a2"]);
+    let settled = store
+        .deliveries(Filter {
+            state: Some(State::Delivered),
+            limit: 9,
+            ..Filter::default()
+        })
+        .await
+        .unwrap();
+    assert_eq!(
+        (settled.len(), settled[0].tries, settled[0].settled),
+        (1, 2, Some(at(32)))
+    );
+    store
+        .settle(vec![(first.id, State::Expired, None)], at(40))
+        .await
+        .unwrap();
+    let filter = Filter {
+        state: Some(State::Expired),
+        limit: 9,
+        ..Filter::default()
+    };
+    assert!(
+        store.deliveries(filter).await.unwrap().is_empty(),
+        "what is settled stays settled"
+    );
+}
+
+#[tokio::test]
+async fn counts_are_of_the_window_without_the_row_itself_and_name_the_time_of_room() {
+    let opened = open();
+    let store = &opened.store;
+    for number in 0..4_i64 {
+        let id = format!("o{number}");
+        store.record(occurrence(&id, &id)).await.unwrap();
+        let row = store.next_to_plan("b").await.unwrap().unwrap().row;
+        let part = |part| NewDelivery {
+            rule: "r".to_owned(),
+            part,
+            occurrence: Some(row),
+            body: None,
+            ..answer(&id, 1)
+        };
+        store.plan(row, vec![part(0), part(1)], None, true).await.unwrap();
+        for _ in 0..2 {
+            let planned = store.due("b", at(10), 1).await.unwrap().remove(0);
+            if number < 3 {
+                store.seal(vec![(planned.id, sealed(10 * number))]).await.unwrap();
+                store
+                    .settle(vec![(planned.id, State::Delivered, None)], at(10 * number))
+                    .await
+                    .unwrap();
+            }
+        }
+    }
+    let last = store.due("b", at(10), 1).await.unwrap().remove(0);
+    let own = last.occurrence.unwrap();
+    let count = |rule: Option<&'static str>, since, limit| {
+        let last = last.clone();
+        store.read(move |connection| counts(connection, &last, own, rule, at(since), limit))
+    };
+    let all = count(None, -1, 2).await.unwrap();
+    assert_eq!(
+        (all.sealed, all.frees),
+        (3, Some(at(10))),
+        "two parts count once; room when the second newest leaves"
+    );
+    assert_eq!(
+        count(Some("r"), 5, 20).await.unwrap().sealed,
+        2,
+        "the window slides"
+    );
+    assert_eq!(count(Some("other"), -1, 1).await.unwrap().sealed, 0);
+}
+
+#[tokio::test]
+async fn a_message_is_handled_once_also_by_another_process_on_the_same_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("herald.db");
+    for expected in [true, false] {
+        let store = Store::open(&path).unwrap();
+        let from = herald_protocol::time::TimestampNs::from_ns(5);
+        let listening = store.listen("b", wallet(1), from).await.unwrap();
+        assert_eq!(listening.from, from);
+        let sent = herald_protocol::time::TimestampNs::from_ns(70);
+        let new = store
+            .write(move |transaction| handle(transaction, "b", &[7; 32], sent))
+            .await
+            .unwrap();
+        assert_eq!(new, expected);
+        let later = herald_protocol::time::TimestampNs::from_ns(99);
+        let listening = store.listen("b", wallet(1), later).await.unwrap();
+        assert_eq!(
+            (listening.from, listening.read),
+            (from, sent),
+            "the first start's time stays"
+        );
+    }
+}
+
+#[tokio::test]
+async fn who_leaves_stays_away_until_he_joins_again_and_keeps_no_old_fields() {
+    let opened = open();
+    let store = &opened.store;
+    let member = |topic: &str| Member {
+        wallet: wallet(1),
+        fields: serde_json::Map::from_iter([("topic".to_owned(), topic.into())]),
+        joined: at(0),
+    };
+    let steps = store.write(move |transaction| {
+        let first = join(transaction, "b", "l", &member("news"))?;
+        let again = join(transaction, "b", "l", &member("art"))?;
+        let changed = find_member(transaction, "b", "l", wallet(1))?.unwrap().fields["topic"].clone();
+        let left = leave(transaction, "b", None, wallet(1), at(1))?;
+        let away = standing(transaction, "b", wallet(1))?;
+        let back = join(transaction, "b", "l", &member("news"))?;
+        let here = standing(transaction, "b", wallet(1))?;
+        Ok((first, again, changed, left, away, back, here))
+    });
+    let (first, again, changed, left, away, back, here) = steps.await.unwrap();
+    assert!(first && !again && back);
+    assert_eq!((changed, left), ("art".into(), vec!["l".to_owned()]));
+    assert!(away.left && away.lists.is_empty());
+    assert!(!here.left && here.lists.len() == 1);
+}
+
+#[tokio::test]
+async fn an_instant_fires_with_its_occurrence_or_not_at_all() {
+    let opened = open();
+    let store = &opened.store;
+    let key = ScheduleKey {
+        bot: "b".to_owned(),
+        rule: "r".to_owned(),
+        trigger: "every 1s".to_owned(),
+    };
+    let first = store.schedule(key.clone(), at(0)).await.unwrap();
+    assert_eq!((first.first, first.fired), (at(0), None));
+    let fired = store
+        .fire(key.clone(), at(3), Some(occurrence("tick", "tick")))
+        .await
+        .unwrap();
+    assert_eq!(fired, Some(Planned::New));
+    store.fire(key.clone(), at(2), None).await.unwrap();
+    let later = store.schedule(key, at(60)).await.unwrap();
+    assert_eq!(
+        (later.first, later.fired),
+        (at(0), Some(at(3))),
+        "time does not go back"
+    );
+    assert!(at(3) - at(0) == TimeDelta::seconds(3));
+}
+
+#[test]
+fn a_second_process_is_refused_with_the_pid_of_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("herald.db");
+    let first = Store::open(&path).unwrap();
+    let refused = Store::open(&path).unwrap_err();
+    assert!(
+        refused
+            .to_string()
+            .contains(&format!("pid {}", std::process::id())),
+        "{refused}"
+    );
+    drop(first);
+    Store::open(&path).unwrap();
+}
