@@ -15,6 +15,12 @@
 
 #[cfg(feature = "bot")]
 pub mod bot;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod client;
 pub mod clock;
+#[cfg(feature = "console")]
+pub mod console;
 pub mod content;
+#[cfg(feature = "embedded-node")]
+pub mod network;

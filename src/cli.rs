@@ -1,0 +1,182 @@
+//! The commands. Data goes to stdout, talk to stderr; `--json` is for programs.
+
+mod bots;
+mod check;
+mod deliveries;
+mod dev;
+mod inbox;
+mod keys;
+mod node;
+mod print;
+mod run;
+mod send;
+mod signals;
+mod wallet;
+
+use std::{os::unix::fs::DirBuilderExt as _, path::PathBuf, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::client;
+
+/// Sends end-to-end encrypted messages to blockchain wallets, as YAML bots declare them.
+#[derive(Debug, Parser)]
+#[command(name = "herald", version, max_term_width = 100, arg_required_else_help = true)]
+struct Herald {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Args, Clone, Debug)]
+struct Options {
+    /// Print JSON, one object a line
+    #[arg(long, global = true)]
+    json: bool,
+    /// The folder of the stores, keys and the API token
+    #[arg(long, global = true, value_name = "DIR", default_value = "data")]
+    data: PathBuf,
+    /// Say more on stderr; twice for everything (`HERALD_LOG` takes a filter instead)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Say only errors on stderr
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+}
+
+impl Options {
+    /// Makes the data folder, readable by its owner only; an existing one stays as it is.
+    fn make_data(&self) -> anyhow::Result<()> {
+        let made = std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.data);
+        made.with_context(|| format!("cannot make the folder {}", self.data.display()))
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run bots with a built-in node and a test wallet that joins their lists, and show its inbox
+    Dev(dev::Dev),
+    /// Run bots
+    Run(run::Run),
+    /// Check bot files: shape, types, references, places
+    Check(check::Check),
+    /// Run a node alone
+    Node(node::Node),
+    /// Send one message from a wallet
+    Send(send::Send),
+    /// Read a wallet's messages
+    Inbox(inbox::Inbox),
+    /// Make, show and import wallet keys
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// List what was sent to whom, and why not
+    Deliveries(deliveries::Deliveries),
+}
+
+impl Command {
+    /// Whether it runs until a signal, and then ends by itself.
+    fn drains(&self) -> bool {
+        match self {
+            Self::Dev(_) | Self::Run(_) | Self::Node(_) => true,
+            Self::Inbox(inbox) => inbox.follows(),
+            Self::Check(_) | Self::Send(_) | Self::Keys(_) | Self::Deliveries(_) => false,
+        }
+    }
+}
+
+/// Why a command did not do what it was asked to, where the exit code is not 1.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// Findings were printed; nothing is left to say. With 1 from `check`, 2 from commands that would have started.
+    #[error("findings")]
+    Findings(u8),
+    /// Usage or configuration: 2.
+    #[error("{0:#}")]
+    Usage(anyhow::Error),
+    /// The user interrupted, or did it twice where the first drains: 130.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Parses the command line, runs the command, and gives its exit code.
+pub fn main() -> ExitCode {
+    let herald = match Herald::try_parse() {
+        Ok(herald) => herald,
+        Err(error) => {
+            let code = if error.use_stderr() { 2 } else { 0 };
+            // Printing the usage can only fail when nobody reads it.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    log(&herald.options);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return explain(&error.into()),
+    };
+    let drains = herald.command.drains();
+    let outcome = runtime.block_on(signals::unless_interrupted(drains, execute(herald)));
+    // A blocking call that hangs must not keep the process.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => explain(&failure),
+    }
+}
+
+async fn execute(herald: Herald) -> anyhow::Result<()> {
+    let options = herald.options;
+    match herald.command {
+        Command::Dev(dev) => Box::pin(dev.execute(&options)).await,
+        Command::Run(run) => Box::pin(run.execute(&options)).await,
+        Command::Check(check) => check.execute(&options),
+        Command::Node(node) => Box::pin(node.execute(&options)).await,
+        Command::Send(send) => Box::pin(send.execute(&options)).await,
+        Command::Inbox(inbox) => Box::pin(inbox.execute(&options)).await,
+        Command::Keys(keys) => keys.execute(&options),
+        Command::Deliveries(deliveries) => deliveries.execute(&options).await,
+    }
+}
+
+fn log(options: &Options) {
+    let level = match (options.quiet, options.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "warn,herald=info,herald_node=info",
+        (false, _) => "info,herald=debug,herald_node=debug",
+    };
+    let filter = EnvFilter::try_from_env("HERALD_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let colours =
+        std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colours)
+        .init();
+}
+
+/// Says why a command failed and gives its exit code.
+fn explain(error: &anyhow::Error) -> ExitCode {
+    let unreachable = error.chain().any(
+        |cause| matches!(cause.downcast_ref(), Some(client::Error::Api(error)) if error.is_unreachable()),
+    );
+    let code = match error.downcast_ref() {
+        Some(Failure::Findings(code)) => return ExitCode::from(*code),
+        Some(Failure::Usage(_)) => 2,
+        Some(Failure::Interrupted) => 130,
+        None if unreachable => 3,
+        None => 1,
+    };
+    print::talk(&format!("error: {error:#}"));
+    if unreachable {
+        print::talk("hint: is the node running? `herald node` starts one; --node names another");
+    }
+    ExitCode::from(code)
+}

@@ -1,0 +1,70 @@
+//! `herald check`: every finding of every file, with its place.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Failure, Options, bots, print};
+use crate::bot::config::{Finding, Severity};
+
+/// Checks bot files and runs nothing.
+#[derive(Args, Debug)]
+pub(super) struct Check {
+    /// Bot files, or folders: every *.yaml in them
+    #[arg(value_name = "PATH", default_value = "bots")]
+    paths: Vec<PathBuf>,
+}
+
+impl Check {
+    pub(super) fn execute(self, options: &Options) -> anyhow::Result<()> {
+        let files = bots::files(&self.paths)?;
+        let (mut findings, mut rules) = (Vec::new(), 0);
+        for file in &files {
+            match crate::bot::config::load(file) {
+                Ok((bot, warnings)) => {
+                    rules += bot.rules.len();
+                    findings.extend(warnings);
+                }
+                Err(found) => findings.extend(found),
+            }
+        }
+        tell(&findings, options);
+        let errors = findings
+            .iter()
+            .filter(|finding| finding.severity == Severity::Error)
+            .count();
+        let warnings = findings.len() - errors;
+        let summary = format!(
+            "{}, {}, {}, {}",
+            count(files.len(), "bot"),
+            count(rules, "rule"),
+            count(errors, "error"),
+            count(warnings, "warning"),
+        );
+        if options.json {
+            print::talk(&summary);
+        } else {
+            print::line(&summary);
+        }
+        if errors > 0 {
+            Err(Failure::Findings(1).into())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Prints findings: JSON, or text with the line and a caret.
+pub(super) fn tell(findings: &[Finding], options: &Options) {
+    for finding in findings {
+        if options.json {
+            print::json(finding);
+        } else {
+            print::line(&format!("{finding}\n"));
+        }
+    }
+}
+
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}

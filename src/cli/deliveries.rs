@@ -1,0 +1,111 @@
+//! `herald deliveries`: the log of what was sent to whom.
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+use herald_protocol::address::Address;
+
+use super::{Failure, Options, print};
+use crate::bot::{
+    print_time,
+    store::{Delivery, Filter, State, Store},
+};
+
+/// Lists deliveries, newest first.
+#[derive(Args, Debug)]
+pub(super) struct Deliveries {
+    /// Only of this bot
+    #[arg(long)]
+    bot: Option<String>,
+    /// Only of this rule
+    #[arg(long)]
+    rule: Option<String>,
+    /// Only to this wallet
+    #[arg(long)]
+    wallet: Option<Address>,
+    /// Only in this state: planned, held, sealed, delivered, rejected, expired or skipped
+    #[arg(long, value_parser = state)]
+    state: Option<State>,
+    /// Only those planned at this RFC 3339 time or later
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    since: Option<DateTime<Utc>>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    limit: u32,
+}
+
+fn state(word: &str) -> Result<State, String> {
+    let states = "planned, held, sealed, delivered, rejected, expired or skipped";
+    State::parse(word).ok_or_else(|| format!("expected {states}"))
+}
+
+fn time(text: &str) -> Result<DateTime<Utc>, String> {
+    DateTime::parse_from_rfc3339(text)
+        .map(|time| time.to_utc())
+        .map_err(|_| "expected a time like 2026-11-20T09:00:00Z".to_owned())
+}
+
+impl Deliveries {
+    pub(super) async fn execute(self, options: &Options) -> anyhow::Result<()> {
+        let path = options.data.join("herald.db");
+        if !path.is_file() {
+            let reason = format!(
+                "there is no store at {}; --data names the folder of the herald that ran",
+                path.display()
+            );
+            return Err(Failure::Usage(anyhow::anyhow!(reason)).into());
+        }
+        let filter = Filter {
+            bot: self.bot,
+            rule: self.rule,
+            wallet: self.wallet,
+            state: self.state,
+            since: self.since,
+            limit: self.limit,
+        };
+        for row in Store::open_to_read(&path)?.deliveries(filter).await? {
+            if options.json {
+                print::json(&to_json(&row));
+            } else {
+                print::line(&to_line(&row));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn to_json(row: &Delivery) -> serde_json::Value {
+    serde_json::json!({
+        "delivery": row.id,
+        "bot": row.bot,
+        "rule": row.rule,
+        "key": row.key,
+        "wallet": row.wallet.to_string(),
+        "state": row.state.as_str(),
+        "reason": row.reason,
+        "until": (row.state == State::Held).then(|| print_time(row.due)),
+        "tries": row.tries,
+        "envelope": row.sealed.as_ref().map(|sealed| const_hex::encode(sealed.envelope)),
+        "message": row.sealed.as_ref().map(|sealed| const_hex::encode(sealed.message)),
+        "created_at": print_time(row.created),
+        "settled_at": row.settled.map(print_time),
+    })
+}
+
+fn to_line(row: &Delivery) -> String {
+    let envelope = row
+        .sealed
+        .as_ref()
+        .map(|sealed| const_hex::encode(sealed.envelope));
+    let until = (row.state == State::Held).then(|| format!(" until {}", print_time(row.due)));
+    format!(
+        "{:>6}  {}  {}  {}/{}  {:<9}  {}{}",
+        row.id,
+        print_time(row.created),
+        row.wallet,
+        row.bot,
+        row.rule,
+        row.state.as_str(),
+        row.reason.clone().or(envelope).unwrap_or_default(),
+        until.unwrap_or_default(),
+    )
+}

@@ -1,0 +1,310 @@
+//! `herald run`: bots in production. `herald dev` starts the same way.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use anyhow::Context as _;
+use clap::Args;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Failure, Options, bots,
+    node::{Listen, unusable},
+    print, signals,
+};
+use crate::{
+    bot::{
+        self, Bots, Event, Kind, Launch, Runtime, Shared, Started,
+        config::{Bot, NodeAddress as BotNode},
+        print_time,
+        store::Store,
+    },
+    client::{Cache, NodeAddress},
+    console::{self, ApiToken},
+    network::{Addresses, Embedded, Metrics},
+};
+
+/// Runs bots until SIGTERM or SIGINT.
+#[derive(Args, Debug)]
+pub(super) struct Run {
+    /// Bot files, or folders: every *.yaml in them
+    #[arg(value_name = "PATH", default_value = "bots")]
+    pub(super) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) listen: Listen,
+    /// Webhooks and herald's own API
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7411")]
+    pub(super) api: String,
+}
+
+impl Run {
+    pub(super) async fn execute(self, options: &Options) -> anyhow::Result<()> {
+        let loaded = bots::load(&self.paths, options, bots::Identities::MustExist)?;
+        let mut wallets = Vec::with_capacity(loaded.len());
+        for bot in loaded {
+            let wallet = bot::resolve_identity(&bot).map_err(|error| Failure::Usage(error.into()))?;
+            wallets.push((bot, wallet));
+        }
+        let shutdown = CancellationToken::new();
+        let signalled = signals::cancel_on_signal(shutdown.clone())?;
+        let stage = Stage::set(&self, wallets, Started::OnChange, (options, &shutdown)).await?;
+        let Stage {
+            house,
+            mut events,
+            addresses,
+            bots,
+        } = stage;
+        // The queue of events ends when the last bot does.
+        drop(bots);
+        let talk = async {
+            while let Some(event) = events.recv().await {
+                tell(&event, &addresses, options);
+            }
+        };
+        let (lived, (), ()) = tokio::join!(house.live(shutdown.clone()), talk, signalled);
+        lived
+    }
+}
+
+/// Where everything of a run is found.
+#[derive(Clone, Debug)]
+pub(super) struct AllAddresses {
+    pub(super) http: Option<String>,
+    pub(super) grpc: Option<String>,
+    pub(super) metrics: String,
+    pub(super) api: String,
+    /// `BOT/RULE` to URL.
+    pub(super) webhooks: BTreeMap<String, String>,
+}
+
+/// Started bots, their node, their API.
+pub(super) struct Stage {
+    pub(super) house: House,
+    pub(super) bots: Bots,
+    pub(super) events: mpsc::Receiver<Event>,
+    pub(super) addresses: AllAddresses,
+}
+
+/// What has to be served until shutdown.
+pub(super) struct House {
+    node: Network,
+    api: tokio::net::TcpListener,
+    token: ApiToken,
+    runtime: Runtime,
+}
+
+/// The node in this process, or its metrics alone when every bot uses another one.
+enum Network {
+    Node(Box<Embedded>),
+    Elsewhere(Metrics),
+}
+
+impl Network {
+    fn addresses(&self) -> Option<Addresses> {
+        match self {
+            Self::Node(node) => Some(node.addresses()),
+            Self::Elsewhere(_) => None,
+        }
+    }
+
+    fn metrics(&self) -> std::net::SocketAddr {
+        match self {
+            Self::Node(node) => node.addresses().metrics,
+            Self::Elsewhere(metrics) => metrics.address(),
+        }
+    }
+}
+
+impl Stage {
+    /// Takes the ports and stores and starts the bots. Nothing is started when anything of it is not to be had.
+    pub(super) async fn set(
+        run: &Run,
+        wallets: Vec<(Bot, herald_protocol::wallet::WalletKey)>,
+        started: Started,
+        (options, shutdown): (&Options, &CancellationToken),
+    ) -> anyhow::Result<Self> {
+        let data = &options.data;
+        options.make_data()?;
+        let store = Store::open(&data.join("herald.db")).map_err(|error| Failure::Usage(error.into()))?;
+        let cache = Cache::open(&data.join("client.db"))?;
+        let token = ApiToken::load_or_create(&data.join("api.token"))?;
+        let built_in = wallets.iter().any(|(bot, _)| bot.node == BotNode::BuiltIn);
+        let ports = run.listen.ports();
+        let node = if built_in {
+            Network::Node(Box::new(
+                Embedded::bind(&ports, data).await.map_err(Failure::Usage)?,
+            ))
+        } else {
+            Network::Elsewhere(Metrics::bind(&ports).await.map_err(Failure::Usage)?)
+        };
+        let api = Embedded::listen(&run.api).await.map_err(Failure::Usage)?;
+        let addresses = addresses(&node, &api, wallets.iter().map(|(bot, _)| bot))?;
+        let mut launches = Vec::with_capacity(wallets.len());
+        for (bot, wallet) in wallets {
+            let node = node_of(&bot, addresses.grpc.as_deref()).map_err(Failure::Usage)?;
+            let network = (bot.node == BotNode::BuiltIn).then(|| "built-in".to_owned());
+            launches.push(Launch {
+                bot,
+                wallet,
+                node,
+                network,
+            });
+        }
+        let (sender, events) = bot::events();
+        let shared = Shared {
+            store,
+            cache,
+            clock: crate::clock::now,
+            events: sender,
+        };
+        let runtime = Runtime::start(launches, &shared, started, shutdown);
+        let bots = runtime.bots();
+        Ok(Self {
+            house: House {
+                node,
+                api,
+                token,
+                runtime,
+            },
+            bots,
+            events,
+            addresses,
+        })
+    }
+}
+
+impl House {
+    /// Serves until shutdown: bots drain first, then the API and the node.
+    pub(super) async fn live(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let node_ends = CancellationToken::new();
+        let api = console::serve(self.api, self.runtime.bots(), self.token, shutdown.clone());
+        let node = async {
+            let served = match self.node {
+                Network::Node(node) => node.serve(node_ends.clone()).await,
+                Network::Elsewhere(metrics) => metrics.serve(node_ends.clone()).await,
+            };
+            // Without its node nothing of the process is of use.
+            if served.is_err() {
+                shutdown.cancel();
+            }
+            served
+        };
+        let bots = async {
+            shutdown.cancelled().await;
+            self.runtime.stopped().await;
+            node_ends.cancel();
+        };
+        let (node, api, ()) = tokio::join!(node, api, bots);
+        node.map_err(unusable)?;
+        api.context("the API")
+    }
+}
+
+fn addresses<'a>(
+    node: &Network,
+    api: &tokio::net::TcpListener,
+    bots: impl Iterator<Item = &'a Bot>,
+) -> anyhow::Result<AllAddresses> {
+    let api = api.local_addr()?.to_string();
+    let mut webhooks = BTreeMap::new();
+    for bot in bots {
+        for (rule, path) in console::webhooks(bot) {
+            webhooks.insert(
+                format!("{}/{rule}", bot.name),
+                format!("http://{api}/hooks/{}/{path}", bot.name),
+            );
+        }
+    }
+    let metrics = node.metrics().to_string();
+    let node = node.addresses();
+    Ok(AllAddresses {
+        http: node.map(|node| node.http.to_string()),
+        grpc: node.map(|node| node.grpc.to_string()),
+        metrics,
+        api,
+        webhooks,
+    })
+}
+
+/// The node a bot publishes to.
+fn node_of(bot: &Bot, built_in: Option<&str>) -> anyhow::Result<NodeAddress> {
+    Ok(match &bot.node {
+        BotNode::BuiltIn => NodeAddress::plain(built_in.unwrap_or("127.0.0.1:5556")),
+        BotNode::Local => NodeAddress::plain("127.0.0.1:5556"),
+        remote @ BotNode::Remote { .. } => remote.to_string().parse()?,
+    })
+}
+
+/// Prints an event: JSON as it is (with the addresses when a bot is ready), else a line.
+pub(super) fn tell(event: &Event, addresses: &AllAddresses, options: &Options) {
+    if options.json {
+        return print::json(&with_addresses(event, addresses));
+    }
+    let bot = &event.bot;
+    let rule = event
+        .rule
+        .as_ref()
+        .map_or_else(|| bot.clone(), |rule| format!("{bot}/{rule}"));
+    let wallet = event
+        .wallet
+        .map(|wallet| format!(" {}", print::short(wallet)))
+        .unwrap_or_default();
+    let reason = event
+        .reason
+        .as_ref()
+        .map(|reason| format!(": {}", print::plain(reason)))
+        .unwrap_or_default();
+    let until = event
+        .until
+        .map(|until| format!(" until {}", print_time(until)))
+        .unwrap_or_default();
+    let time = event.at.format("%H:%M:%S");
+    let what = match event.event {
+        Kind::Ready => {
+            let address = event
+                .address
+                .map(|address| address.to_string())
+                .unwrap_or_default();
+            print::line(&format!("{time} ready       {bot} as {address}"));
+            for (name, url) in addresses
+                .webhooks
+                .iter()
+                .filter(|(name, _)| name.starts_with(&format!("{bot}/")))
+            {
+                print::line(&format!("{time}             webhook {name}: POST {url}"));
+            }
+            return;
+        }
+        Kind::Occurrence => "fired",
+        Kind::Held => "held",
+        Kind::Delivered => "delivered",
+        Kind::Rejected => "rejected",
+        Kind::Expired => "expired",
+        Kind::Skipped => "skipped",
+        Kind::Joined => "joined",
+        Kind::Left => "left",
+        Kind::Error => "error",
+    };
+    print::line(&format!("{time} {what:<11} {rule}{wallet}{reason}{until}"));
+}
+
+fn with_addresses(event: &Event, addresses: &AllAddresses) -> serde_json::Value {
+    let mut json = serde_json::to_value(event).unwrap_or_default();
+    if let (Kind::Ready, Some(json)) = (event.event, json.as_object_mut()) {
+        let prefix = format!("{}/", event.bot);
+        let webhooks: BTreeMap<_, _> = addresses
+            .webhooks
+            .iter()
+            .filter(|(name, _)| name.starts_with(&prefix))
+            .collect();
+        json.insert("http".to_owned(), addresses.http.clone().into());
+        json.insert("grpc".to_owned(), addresses.grpc.clone().into());
+        json.insert("metrics".to_owned(), addresses.metrics.clone().into());
+        json.insert("api".to_owned(), addresses.api.clone().into());
+        json.insert(
+            "webhooks".to_owned(),
+            serde_json::to_value(webhooks).unwrap_or_default(),
+        );
+    }
+    json
+}

@@ -1,0 +1,97 @@
+//! The one place that embeds a node.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+pub use herald_node::Addresses;
+use herald_node::{Config, Host, Listeners, clock, command, listen::Purpose, metrics};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Where the node listens; port 0 takes any free one.
+#[derive(Clone, Debug)]
+pub struct Ports {
+    /// The HTTP/JSON gateway.
+    pub http: String,
+    /// gRPC.
+    pub grpc: String,
+    /// Metrics and health.
+    pub metrics: String,
+}
+
+/// The metrics of a process whose bots use other nodes.
+#[derive(Debug)]
+pub struct Metrics {
+    listener: TcpListener,
+    address: std::net::SocketAddr,
+}
+
+impl Metrics {
+    /// Takes the port. A busy one says by whom.
+    pub async fn bind(ports: &Ports) -> anyhow::Result<Self> {
+        let (listener, address) = herald_node::listen::listen(&ports.metrics, Purpose::Metrics).await?;
+        Ok(Self { listener, address })
+    }
+
+    /// The port that was taken.
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.address
+    }
+
+    /// Serves until shutdown.
+    pub async fn serve(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let handle = metrics::install().context("metrics")?;
+        herald_node::operator::serve(self.listener, handle, shutdown)
+            .await
+            .context("metrics")
+    }
+}
+
+/// A node in this process whose ports are taken and which is not yet served.
+#[derive(Debug)]
+pub struct Embedded {
+    config: Config,
+    listeners: Listeners,
+}
+
+impl Embedded {
+    /// Takes the ports. A busy one says by whom.
+    pub async fn bind(ports: &Ports, data: &Path) -> anyhow::Result<Self> {
+        let flags = command::Flags {
+            config: None,
+            http: Some(ports.http.clone()),
+            grpc: Some(ports.grpc.clone()),
+            metrics: Some(ports.metrics.clone()),
+            data: Some(data.to_owned()),
+        };
+        let config = flags.resolve()?;
+        let listeners = config.bind().await?;
+        Ok(Self { config, listeners })
+    }
+
+    /// Takes the port of herald's own API.
+    pub async fn listen(address: &str) -> anyhow::Result<TcpListener> {
+        Ok(herald_node::listen::listen(address, Purpose::Api).await?.0)
+    }
+
+    /// The ports that were taken.
+    pub fn addresses(&self) -> Addresses {
+        self.listeners.addresses()
+    }
+
+    /// Serves until shutdown, then drains.
+    pub async fn serve(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let host = Host {
+            clock: clock::wall,
+            metrics: metrics::install().context("metrics")?,
+        };
+        herald_node::run(self.listeners, self.config, host, shutdown)
+            .await
+            .context("the node")
+    }
+}
+
+/// Whether a node ended because its store cannot be had: another node holds it, or the folder cannot be used.
+pub fn is_unusable(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(herald_node::Error::Store(_)))
+}
