@@ -1,0 +1,156 @@
+//! Ports, data folders and signals of the commands that stay.
+
+use serde_json::Value;
+
+use super::run;
+use crate::harness::{
+    house::House,
+    people::{key, person},
+    program::{Program, herald},
+};
+
+const BOT: &str = "herald: 1
+bot: echo
+identity: env:BOT_KEY
+commands:
+  /ping: { reply: pong }
+";
+
+const FREE: &str = "127.0.0.1:0";
+
+#[tokio::test]
+async fn a_busy_port_says_by_whom() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("bot.yaml"), BOT).unwrap();
+    let holder = std::net::TcpListener::bind(FREE).unwrap();
+    let busy = holder.local_addr().unwrap().to_string();
+    let us = format!("process {}", std::process::id());
+    for (command, flags) in [
+        ("run", &["--http", "--grpc", "--metrics", "--api"][..]),
+        ("dev", &["--api"]),
+        ("node", &["--http", "--grpc", "--metrics"]),
+    ] {
+        for taken in flags {
+            let mut arguments = vec![command];
+            if command != "node" {
+                arguments.push("bot.yaml");
+            }
+            for flag in ["--http", "--grpc", "--metrics", "--api"] {
+                if command != "node" || flag != "--api" {
+                    arguments.extend([flag, if flag == *taken { &busy } else { FREE }]);
+                }
+            }
+            let ended = run(folder.path(), &arguments, &[("BOT_KEY", &key("bot"))], "")
+                .await
+                .expect(2);
+            assert!(
+                ended.talk.contains(&busy) && ended.talk.contains(&us),
+                "{taken}: {}",
+                ended.talk
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_second_herald_on_the_same_data_is_refused_with_the_pid_of_the_first() {
+    let house = House::of(BOT);
+    let mut first = house.start().await;
+    let ports = ["--http", FREE, "--grpc", FREE, "--metrics", FREE, "--api", FREE];
+    for command in [&["run", "bot.yaml"][..], &["dev", "bot.yaml"]] {
+        let second = house.run(&[command, &ports[..]].concat()).await.expect(2);
+        assert!(
+            second.talk.contains(&format!("pid {}", first.pid())),
+            "{}",
+            second.talk
+        );
+    }
+    let node = house.run(&[&["node"], &ports[..6]].concat()).await.expect(2);
+    assert!(
+        node.talk.contains(&format!("process {}", first.pid())),
+        "{}",
+        node.talk
+    );
+    // The first has not noticed; when it is gone another may.
+    let alice = person("alice", first.node()).await;
+    alice.asks(first.address(), "/ping", &["pong"]).await;
+    first.kill();
+    let next = house.start().await;
+    alice.asks(next.address(), "/ping", &["pong"]).await;
+}
+
+#[tokio::test]
+async fn a_signal_ends_every_command_that_stays_well() {
+    let house = House::of(BOT);
+    let environment = [("BOT_KEY".to_owned(), key("bot"))];
+    let ports = ["--http", FREE, "--grpc", FREE, "--metrics", FREE];
+    for signal in ["TERM", "INT"] {
+        for command in [
+            &["run", "bot.yaml", "--api", FREE][..],
+            &["dev", "bot.yaml", "--api", FREE],
+            &["node"],
+        ] {
+            let arguments = [command, &ports[..], &["--json", "--data", command[0]]].concat();
+            let mut program = Program::start(command[0], herald(house.folder(), arguments, &environment));
+            program.event("ready", |_| true).await;
+            program.signal(signal);
+            let status = program.ended().await;
+            assert_eq!(status.code(), Some(0), "{command:?} {signal}\n{program}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_herald_whose_node_is_away_ends_on_a_signal_too() {
+    let house = House::of(&format!("{BOT}node: grpc://127.0.0.1:1\n"));
+    let mut herald = house.start_without_waiting();
+    let failed = |lines: &[Value]| lines.iter().any(|line| line["event"] == "error");
+    herald.until("an error", failed).await;
+    herald.stop().await;
+    assert!(herald.events("ready").is_empty());
+}
+
+#[tokio::test]
+async fn a_run_without_json_is_readable_and_obeys_no_control_characters() {
+    let house = House::of(
+        "herald: 1
+bot: echo
+identity: env:BOT_KEY
+rules:
+  order:
+    when: { webhook: /orders, verify: { scheme: standard-webhooks, secret: env:SECRET } }
+    to: { wallet: body.wallet }
+    send: hi
+",
+    );
+    let arguments = [
+        "run",
+        "bot.yaml",
+        "--http",
+        FREE,
+        "--grpc",
+        FREE,
+        "--metrics",
+        FREE,
+        "--api",
+        FREE,
+    ];
+    let environment = [
+        ("BOT_KEY".to_owned(), key("bot")),
+        ("SECRET".to_owned(), "whsec_AAAA".to_owned()),
+    ];
+    let mut program = Program::start("herald run", herald(house.folder(), arguments, &environment));
+    let says = |what: &'static str| {
+        move |lines: &[Value]| {
+            lines
+                .iter()
+                .any(|line| line.as_str().is_some_and(|line| line.contains(what)))
+        }
+    };
+    program.until("ready", says(" ready ")).await;
+    program
+        .until("the webhook", says("webhook echo/order: POST http://127.0.0.1:"))
+        .await;
+    program.stop().await;
+    assert!(!format!("{:?}", program.lines()).contains("\\u{1b}"));
+}

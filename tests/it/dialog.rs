@@ -1,0 +1,93 @@
+//! Messages to a bot: each handled once, in order, whether herald was running or not.
+
+use crate::harness::{
+    house::{House, Node},
+    people::person,
+};
+
+fn bot(node: &str) -> String {
+    format!(
+        "herald: 1
+bot: echo
+identity: env:BOT_KEY
+node: {node}
+commands:
+  /say <what:text>: {{ reply: \"you said {{{{ args.what }}}}\" }}
+lists:
+  readers: {{ join: /subscribe }}
+"
+    )
+}
+
+#[tokio::test]
+async fn a_message_is_answered_once_however_often_herald_starts() {
+    let node = Node::start().await;
+    let house = House::of(&bot(&format!("grpc://{}", node.grpc())));
+    let mut herald = house.start().await;
+    let bot = herald.address();
+    let alice = person("alice", node.address()).await;
+    let gone = "Done. I will not write to you any more. To come back: /subscribe";
+    alice.say(bot, "/subscribe").await;
+    alice.asks(bot, "stop", &[gone]).await;
+    alice.asks(bot, "/say one", &["you said one"]).await;
+    herald.stop().await;
+    // Written while herald is down.
+    alice.say(bot, "/say two").await;
+    alice.say(bot, "/say three").await;
+    let mut herald = house.start().await;
+    alice
+        .reads(bot, &[gone, "you said one", "you said two", "you said three"])
+        .await;
+    herald.kill();
+    let again = house.start().await;
+    alice.asks(bot, "/say four", &["you said four"]).await;
+    let texts = [
+        gone,
+        "you said one",
+        "you said two",
+        "you said three",
+        "you said four",
+    ];
+    alice.reads(bot, &texts).await;
+    // The first words are read again from the network at every start; they are not obeyed again.
+    for herald in [herald, again] {
+        assert!(herald.events("joined").is_empty() && herald.events("left").is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_to_a_known_wallet_before_the_bot_first_started_is_history() {
+    let node = Node::start().await;
+    let bot = person("bot", node.address()).await;
+    let alice = person("alice", node.address()).await;
+    alice.say(bot.address(), "/say old").await;
+    let house = House::of(&crate::dialog::bot(&format!("grpc://{}", node.grpc())));
+    let _herald = house.start().await;
+    alice.asks(bot.address(), "/say new", &["you said new"]).await;
+}
+
+#[tokio::test]
+async fn a_bot_does_not_answer_itself() {
+    let house = House::of(
+        "herald: 1
+bot: mirror
+identity: env:BOT_KEY
+rules:
+  mirror:
+    when: { message: any }
+    to: { wallet: message.from }
+    consent: transactional
+    send: \"{{ message.text }}\"
+",
+    );
+    let herald = house.start().await;
+    let bot = herald.address();
+    let alice = person("alice", herald.node()).await;
+    alice.asks(bot, "one", &["one"]).await;
+    // The wallet's owner writes from a client of their own: that is no message to the bot.
+    let owner = person("bot", herald.node()).await;
+    owner.say(alice.address(), "by hand").await;
+    alice.asks(bot, "two", &["two"]).await;
+    alice.reads(bot, &["one", "by hand", "two"]).await;
+    assert_eq!(herald.events("occurrence").len(), 2);
+}

@@ -1,0 +1,308 @@
+//! A folder with a bot and its data, and `herald run` or `herald node` in it, as often as a test starts them.
+
+use std::{
+    cell::RefCell,
+    ops::{Deref, DerefMut},
+    path::{Path, PathBuf},
+};
+
+use herald::client::NodeAddress;
+use herald_protocol::address::Address;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{
+    people::{LOOK, key, wallet},
+    program::{DEADLINE, Ended, Program, finish, herald},
+};
+
+/// A bot's folder.
+pub(crate) struct House {
+    folder: TempDir,
+    bots: Vec<PathBuf>,
+    environment: Vec<(String, String)>,
+    ports: RefCell<Option<Vec<String>>>,
+}
+
+/// `herald run`, ready. It is killed when dropped.
+pub(crate) struct Herald {
+    program: Program,
+    ready: Value,
+    data: PathBuf,
+}
+
+/// `herald node`, ready.
+pub(crate) struct Node {
+    program: Program,
+    ready: Value,
+    data: TempDir,
+}
+
+const FREE_PORT: &str = "127.0.0.1:0";
+
+impl House {
+    /// A folder with a bot of this text. Its wallet is the one of the name `bot`, in the variable `BOT_KEY`.
+    pub(crate) fn of(text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let bot = folder.path().join("bot.yaml");
+        std::fs::write(&bot, text).unwrap();
+        Self::with(folder, bot, vec![("BOT_KEY".to_owned(), key("bot"))])
+    }
+
+    /// A folder for one of the example bots, whose wallet is in this variable.
+    pub(crate) fn example(file: &str, variable: &str) -> Self {
+        let bot = Path::new(env!("CARGO_MANIFEST_DIR")).join("bots").join(file);
+        let environment = vec![(variable.to_owned(), key("bot"))];
+        Self::with(tempfile::tempdir().unwrap(), bot, environment)
+    }
+
+    fn with(folder: TempDir, bot: PathBuf, environment: Vec<(String, String)>) -> Self {
+        Self {
+            folder,
+            bots: vec![bot],
+            environment,
+            ports: RefCell::default(),
+        }
+    }
+
+    /// Another example bot beside it, with the wallet of this name.
+    pub(crate) fn and(mut self, file: &str, variable: &str, name: &str) -> Self {
+        self.bots
+            .push(Path::new(env!("CARGO_MANIFEST_DIR")).join("bots").join(file));
+        self.set(variable, &key(name))
+    }
+
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Replaces the bot's text, as its author would with an editor.
+    pub(crate) fn rewrite(&self, text: &str) {
+        std::fs::write(&self.bots[0], text).unwrap();
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Starts `herald run` and waits until its bot is ready. Later starts take the ports of the first.
+    pub(crate) async fn start(&self) -> Herald {
+        let program = self.start_without_waiting();
+        let ready = program.event("ready", |_| true).await;
+        // A bot of another node has no ports of its own for one.
+        let port = |name| ready[name].as_str().unwrap_or(FREE_PORT).to_owned();
+        let ports = ["http", "grpc", "metrics", "api"].map(port);
+        *self.ports.borrow_mut() = Some(ports.to_vec());
+        Herald {
+            program,
+            ready,
+            data: self.data(),
+        }
+    }
+
+    pub(crate) fn start_without_waiting(&self) -> Program {
+        let ports = self.ports.borrow();
+        let port = |at: usize| ports.as_ref().map_or(FREE_PORT, |ports| ports[at].as_str());
+        let mut arguments = vec!["run", "--json"];
+        for (at, flag) in ["--http", "--grpc", "--metrics", "--api"].into_iter().enumerate() {
+            arguments.extend([flag, port(at)]);
+        }
+        arguments.extend(self.bots.iter().map(|bot| bot.to_str().unwrap()));
+        Program::start("herald run", herald(self.folder(), arguments, &self.environment))
+    }
+
+    /// Runs a command in the folder to its end.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Ended {
+        finish(
+            herald(self.folder(), arguments.iter().copied(), &self.environment),
+            "",
+        )
+        .await
+    }
+
+    /// What `herald deliveries --json` lists, oldest first.
+    pub(crate) async fn deliveries(&self, arguments: &[&str]) -> Vec<Value> {
+        let arguments = [&["deliveries", "--json", "--limit", "10000"], arguments].concat();
+        let mut rows = self.run(&arguments).await.expect(0).json_lines();
+        rows.reverse();
+        rows
+    }
+
+    /// Waits until every row is settled.
+    pub(crate) async fn settled(&self) {
+        let settled = async {
+            loop {
+                let rows = self.deliveries(&[]).await;
+                let is_open = |row: &Value| row["settled_at"].is_null();
+                if !rows.is_empty() && !rows.iter().any(is_open) {
+                    return;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let settled = tokio::time::timeout(DEADLINE, settled).await;
+        assert!(
+            settled.is_ok(),
+            "rows are open still: {:?}",
+            self.deliveries(&[]).await
+        );
+    }
+
+    /// How many occurrences are recorded.
+    pub(crate) fn occurrences(&self) -> i64 {
+        let store = rusqlite::Connection::open(self.data().join("herald.db")).unwrap();
+        store
+            .query_row("SELECT count(*) FROM occurrence", [], |row| row.get(0))
+            .unwrap()
+    }
+}
+
+impl Herald {
+    pub(crate) fn node(&self) -> NodeAddress {
+        NodeAddress::plain(self.ready["grpc"].as_str().unwrap())
+    }
+
+    pub(crate) fn ready(&self) -> &Value {
+        &self.ready
+    }
+
+    /// The bot's wallet.
+    pub(crate) fn address(&self) -> Address {
+        assert_eq!(self.ready["address"], wallet("bot").address().to_string());
+        wallet("bot").address()
+    }
+
+    pub(crate) fn api(&self) -> String {
+        format!("http://{}", self.ready["api"].as_str().unwrap())
+    }
+
+    pub(crate) fn token(&self) -> String {
+        let token = std::fs::read_to_string(self.data.join("api.token")).unwrap();
+        token.trim().to_owned()
+    }
+
+    /// Fires a manual rule, as an operator does. Gives the occurrence.
+    pub(crate) async fn fire(&self, rule: &str, body: &Value) -> String {
+        let bot = self.ready["bot"].as_str().unwrap();
+        let url = format!("{}/v1/bots/{bot}/rules/{rule}", self.api());
+        let request = reqwest::Client::new()
+            .post(url)
+            .bearer_auth(self.token())
+            .json(body);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 202, "{:?}", answer.text().await);
+        let answer: Value = answer.json().await.unwrap();
+        answer["occurrence"].as_str().unwrap().to_owned()
+    }
+
+    /// Fires a manual rule for one wallet.
+    pub(crate) async fn fire_for(&self, rule: &str, wallet: Address, text: &str) -> String {
+        self.fire(rule, &json!({ "wallet": wallet.to_string(), "text": text }))
+            .await
+    }
+
+    /// The value of a counter on the metrics page, all its labels together.
+    pub(crate) async fn counter(&self, name: &str) -> f64 {
+        let url = format!("http://{}/metrics", self.ready["metrics"].as_str().unwrap());
+        let page = reqwest::get(url).await.unwrap().text().await.unwrap();
+        let counted = page.lines().filter(|line| {
+            line.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(['{', ' ']))
+        });
+        counted
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// Waits until a counter has reached a value.
+    pub(crate) async fn counted(&self, name: &str, value: f64) {
+        let reached = async { while self.counter(name).await < value {} };
+        let reached = tokio::time::timeout(DEADLINE, reached).await;
+        assert!(reached.is_ok(), "{name} does not reach {value}\n{}", self.program);
+    }
+}
+
+impl Node {
+    pub(crate) async fn start() -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), [FREE_PORT; 3]).await
+    }
+
+    /// A node with data from elsewhere.
+    pub(crate) async fn start_with(data: TempDir) -> Self {
+        Self::start_in(data, [FREE_PORT; 3]).await
+    }
+
+    async fn start_in(data: TempDir, [http, grpc, metrics]: [&str; 3]) -> Self {
+        let folder = data.path().to_str().unwrap();
+        let arguments = [
+            "node",
+            "--json",
+            "--data",
+            folder,
+            "--http",
+            http,
+            "--grpc",
+            grpc,
+            "--metrics",
+            metrics,
+        ];
+        let program = Program::start("herald node", herald(data.path(), arguments, &[]));
+        let ready = program.event("ready", |_| true).await;
+        Self { program, ready, data }
+    }
+
+    /// Kills it and gives what is needed to start it again, with the same ports and data.
+    pub(crate) fn kill(mut self) -> DeadNode {
+        self.program.kill();
+        DeadNode {
+            ready: self.ready,
+            data: self.data,
+        }
+    }
+
+    /// Ends it well and gives its data.
+    pub(crate) async fn into_data(mut self) -> TempDir {
+        self.program.stop().await;
+        self.data
+    }
+
+    pub(crate) fn grpc(&self) -> &str {
+        self.ready["grpc"].as_str().unwrap()
+    }
+
+    pub(crate) fn address(&self) -> NodeAddress {
+        NodeAddress::plain(self.grpc())
+    }
+}
+
+/// A node that was killed.
+pub(crate) struct DeadNode {
+    ready: Value,
+    data: TempDir,
+}
+
+impl DeadNode {
+    pub(crate) async fn start(self) -> Node {
+        let ports = ["http", "grpc", "metrics"].map(|name| self.ready[name].as_str().unwrap().to_owned());
+        Node::start_in(self.data, [&ports[0], &ports[1], &ports[2]]).await
+    }
+}
+
+impl Deref for Herald {
+    type Target = Program;
+
+    fn deref(&self) -> &Program {
+        &self.program
+    }
+}
+
+impl DerefMut for Herald {
+    fn deref_mut(&mut self) -> &mut Program {
+        &mut self.program
+    }
+}

@@ -1,0 +1,115 @@
+//! A TCP proxy that loses answers: the node has done what it was asked, and whoever asked does not learn it.
+
+use std::sync::Arc;
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Forwards to a node until it is told to lose answers.
+pub(crate) struct Proxy {
+    address: String,
+    fault: Arc<Fault>,
+    _tasks: JoinSet<()>,
+}
+
+struct Fault {
+    /// From the moment these bytes went to the node, nothing comes back any more.
+    needle: watch::Sender<Option<Vec<u8>>>,
+    /// Whether they went.
+    forwarded: watch::Sender<bool>,
+    cut: watch::Sender<CancellationToken>,
+}
+
+impl Proxy {
+    pub(crate) async fn to(node: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let fault = Arc::new(Fault {
+            needle: watch::Sender::new(None),
+            forwarded: watch::Sender::new(false),
+            cut: watch::Sender::new(CancellationToken::new()),
+        });
+        let (node, shared) = (node.to_owned(), Arc::clone(&fault));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (asking, _) = listener.accept().await.unwrap();
+                let answering = TcpStream::connect(&node).await.unwrap();
+                connections.spawn(connection(asking, answering, Arc::clone(&shared)));
+            }
+        });
+        Self {
+            address,
+            fault,
+            _tasks: tasks,
+        }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// From the first request on that holds `needle`, answers are held back. The request itself is forwarded.
+    pub(crate) fn hold_answers_after(&self, needle: &str) {
+        self.fault.forwarded.send_replace(false);
+        self.fault.needle.send_replace(Some(needle.as_bytes().to_vec()));
+    }
+
+    /// Whether the request was forwarded whose answer is held.
+    pub(crate) fn holds(&self) -> bool {
+        *self.fault.forwarded.borrow()
+    }
+
+    /// Cuts every connection, and forwards new ones as if nothing had been.
+    pub(crate) fn cut(&self) {
+        self.fault.cut.send_replace(CancellationToken::new()).cancel();
+        self.fault.needle.send_replace(None);
+        self.fault.forwarded.send_replace(false);
+    }
+}
+
+async fn connection(asking: TcpStream, answering: TcpStream, fault: Arc<Fault>) {
+    let cut = fault.cut.borrow().clone();
+    let (mut from_asking, mut to_asking) = asking.into_split();
+    let (mut from_node, mut to_node) = answering.into_split();
+    let requests = async {
+        let (mut bytes, mut tail) = (vec![0; 65_536], Vec::new());
+        while let Ok(read @ 1..) = from_asking.read(&mut bytes).await {
+            if let Some(needle) = fault.needle.borrow().as_ref() {
+                tail.extend_from_slice(&bytes[..read]);
+                if tail.windows(needle.len()).any(|window| window == needle) {
+                    fault.forwarded.send_replace(true);
+                }
+                let keep = tail.len().saturating_sub(needle.len());
+                tail.drain(..keep);
+            }
+            if to_node.write_all(&bytes[..read]).await.is_err() {
+                return;
+            }
+        }
+    };
+    let answers = async {
+        let mut bytes = vec![0; 65_536];
+        let mut forwarded = fault.forwarded.subscribe();
+        while let Ok(read @ 1..) = from_node.read(&mut bytes).await {
+            if forwarded.wait_for(|forwarded| !forwarded).await.is_err()
+                || to_asking.write_all(&bytes[..read]).await.is_err()
+            {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        // The answer that is held must not slip out when the connection is cut.
+        biased;
+        () = cut.cancelled() => {}
+        () = requests => {}
+        () = answers => {}
+    }
+}

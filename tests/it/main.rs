@@ -1,0 +1,34 @@
+//! herald's own integration tests: the real program, real clients, a real node, and faults; one module a promise.
+
+#[cfg(test)]
+mod bad_messages;
+#[cfg(test)]
+mod command_line;
+#[cfg(test)]
+mod consent;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod dialog;
+#[cfg(test)]
+mod examples;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod manual;
+#[cfg(test)]
+mod node_down;
+#[cfg(test)]
+mod not_on_network;
+#[cfg(test)]
+mod schedules;
+#[cfg(test)]
+mod secrets;
+#[cfg(test)]
+mod streams;
+#[cfg(test)]
+mod unknown_outcome;
+#[cfg(test)]
+mod webhook;

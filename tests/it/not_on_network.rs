@@ -1,0 +1,61 @@
+//! A wallet without contact: its messages wait for it, as long as they are worth anything.
+
+use crate::harness::{
+    house::House,
+    people::{address, person},
+};
+
+const BOT: &str = "herald: 1
+bot: post
+identity: env:BOT_KEY
+defaults: { consent: transactional }
+rules:
+  note:
+    when: { manual: true }
+    to: { wallet: body.wallet }
+    send: \"{{ body.text }}\"
+  brief:
+    when: { manual: true }
+    to: { wallet: body.wallet }
+    ttl: 1s
+    send: \"{{ body.text }}\"
+";
+
+#[tokio::test]
+async fn a_message_to_a_wallet_that_is_not_there_waits_for_it() {
+    let house = House::of(BOT);
+    let herald = house.start().await;
+    let carol = address("carol");
+    herald.fire_for("note", carol, "welcome to the network").await;
+    let held = herald.event("held", |event| event["rule"] == "note").await;
+    assert_eq!(held["reason"], "the wallet is not on the network");
+    assert_eq!(held["wallet"], carol.to_string());
+    assert!(held["until"].as_str() > held["at"].as_str(), "{held}");
+    let row = &house.deliveries(&["--state", "held"]).await[0];
+    assert_eq!(row["reason"], "the wallet is not on the network");
+    assert!(row["until"].is_string() && row["settled_at"].is_null(), "{row}");
+
+    let carol = person("carol", herald.node()).await;
+    carol.reads(herald.address(), &["welcome to the network"]).await;
+    herald.count("delivered", 1).await;
+    // It was told once that the message waits, however often herald looked.
+    assert_eq!(herald.events("held").len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_to_a_wallet_that_never_comes_expires_with_its_ttl() {
+    let house = House::of(BOT);
+    let herald = house.start().await;
+    herald.fire_for("brief", address("nobody"), "quick").await;
+    herald.event("held", |_| true).await;
+    let expired = herald.event("expired", |_| true).await;
+    assert!(
+        expired["reason"].as_str().unwrap().contains("not on the network"),
+        "{expired}"
+    );
+    assert_eq!(house.deliveries(&["--state", "expired"]).await.len(), 1);
+    // It has come too late.
+    let nobody = person("nobody", herald.node()).await;
+    herald.fire_for("note", nobody.address(), "hello").await;
+    nobody.reads(herald.address(), &["hello"]).await;
+}

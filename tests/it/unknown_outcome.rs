@@ -1,0 +1,78 @@
+//! A publish whose answer is lost: the node has the message, the bot does not know it.
+
+use herald_protocol::topic::Topic;
+
+use crate::harness::{
+    house::{House, Node},
+    people::{address, person},
+    program::DEADLINE,
+    proxy::Proxy,
+};
+
+fn bot(node: &str) -> String {
+    format!(
+        "herald: 1
+bot: post
+identity: env:BOT_KEY
+node: grpc://{node}
+rules:
+  note:
+    when: {{ manual: true }}
+    to: {{ wallet: body.wallet }}
+    consent: transactional
+    send: \"{{{{ body.text }}}}\"
+"
+    )
+}
+
+async fn until(proxy: &Proxy) {
+    let forwarded = async {
+        while !proxy.holds() {
+            tokio::time::sleep(crate::harness::people::LOOK).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, forwarded)
+        .await
+        .expect("the publish is forwarded");
+}
+
+#[tokio::test]
+async fn a_message_whose_acknowledgement_is_lost_is_not_sent_again() {
+    let node = Node::start().await;
+    let proxy = Proxy::to(node.grpc()).await;
+    let house = House::of(&bot(proxy.address()));
+    let alice = person("alice", node.address()).await;
+    let mut herald = house.start().await;
+    let bot = herald.address();
+
+    // The first message brings the conversation, the second finds it.
+    let invite = Topic::invite(alice.address()).to_string();
+    proxy.hold_answers_after(&invite);
+    herald.fire_for("note", alice.address(), "first").await;
+    until(&proxy).await;
+    alice.reads(bot, &["first"]).await;
+    let first = alice.messages_of(bot).await[0].id;
+    assert_eq!(herald.events("delivered").len(), 0, "its answer is held");
+    proxy.cut();
+    let told = herald.event("delivered", |_| true).await;
+    assert_eq!(told["message"], const_hex::encode(first));
+
+    let topic = alice.conversations_with(bot).await[0].topic().to_string();
+    proxy.hold_answers_after(&topic);
+    herald.fire_for("note", alice.address(), "second").await;
+    until(&proxy).await;
+    alice.reads(bot, &["first", "second"]).await;
+    let second = alice.messages_of(bot).await[1].id;
+    // This time herald itself is gone before the answer could come.
+    herald.kill();
+    proxy.cut();
+    let herald = house.start().await;
+    let told = herald.event("delivered", |_| true).await;
+    assert_eq!(told["message"], const_hex::encode(second));
+
+    herald.fire_for("note", alice.address(), "third").await;
+    herald.count("delivered", 2).await;
+    alice.reads(bot, &["first", "second", "third"]).await;
+    assert_eq!(alice.conversations_with(bot).await.len(), 1);
+    assert_eq!(address("bot"), bot);
+}
