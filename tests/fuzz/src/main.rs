@@ -1,0 +1,21 @@
+//! Fuzzes one decoder, the one named in `HERALD_DECODER`; `tests/fuzz/run` does it for each.
+#![no_main]
+
+mod decoders;
+
+use std::sync::LazyLock;
+
+use decoders::{DECODERS, Decoder};
+use libfuzzer_sys::fuzz_target;
+
+static DECODER: LazyLock<Decoder> = LazyLock::new(|| {
+    let name = std::env::var("HERALD_DECODER").unwrap_or_default();
+    let named = DECODERS.iter().find(|(one, _)| *one == name);
+    named
+        .unwrap_or_else(|| panic!("HERALD_DECODER names no decoder: `{name}`"))
+        .1
+});
+
+fuzz_target!(|bytes: &[u8]| {
+    DECODER(bytes);
+});
