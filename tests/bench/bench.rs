@@ -1,0 +1,103 @@
+//! herald's speed, each figure as a ratio to a floor measured in the same run.
+//!
+//! ```text
+//! cargo bench --bench bench -- [NAME…] [--json]
+//! ```
+//!
+//! Subject and floor take turns in many short rounds, and the ratio is the median of the rounds' ratios: whatever else
+//! the machine does slows both down alike.
+
+use std::{
+    env,
+    io::{self, Write as _},
+    path::Path,
+    process::ExitCode,
+};
+
+mod bare_store;
+mod empty_node;
+mod figure;
+mod load;
+mod message;
+mod node;
+mod publish;
+
+use figure::Figure;
+
+/// Whatever keeps a figure from being measured.
+pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// A figure by name, and how it is measured. The path is a folder on a real disk.
+type Known = (&'static str, fn(&Path) -> Result<Figure, Error>);
+
+const FIGURES: [Known; 3] = [
+    ("seal", message::seal),
+    ("open", message::open),
+    ("node-publish", publish::node_publish),
+];
+
+fn main() -> ExitCode {
+    // `cargo test --all-targets` starts this program, too, unoptimised.
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        return say(
+            "bench: nothing measured; figures come from `tests/bench/run`",
+            ExitCode::SUCCESS,
+        );
+    }
+    let (chosen, json) = match choose(&arguments) {
+        Ok(chosen) => chosen,
+        Err(problem) => return say(&problem, ExitCode::from(2)),
+    };
+    for (name, measure) in chosen {
+        let line = in_scratch_folder(measure).map(|figure| {
+            if json {
+                figure.to_json(name)
+            } else {
+                figure.to_line(name)
+            }
+        });
+        let written = line.and_then(|line| Ok(writeln!(io::stdout(), "{line}")?));
+        if let Err(error) = written {
+            return say(
+                &format!("error: `{name}` could not be measured: {error}"),
+                ExitCode::FAILURE,
+            );
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// The figures asked for, in the order of [`FIGURES`], and whether as JSON.
+fn choose(arguments: &[String]) -> Result<(Vec<Known>, bool), String> {
+    let (mut names, mut json) = (Vec::new(), false);
+    for argument in arguments {
+        match argument.as_str() {
+            "--bench" => {}
+            "--json" => json = true,
+            name if FIGURES.iter().any(|(known, _)| *known == name) => names.push(name),
+            other => {
+                let known: Vec<_> = FIGURES.iter().map(|(name, _)| format!("`{name}`")).collect();
+                let usage = "usage: tests/bench/run [NAME…] [--json]";
+                return Err(format!(
+                    "error: unknown argument `{other}`, wanted {}\n\n{usage}",
+                    known.join(", ")
+                ));
+            }
+        }
+    }
+    let is_chosen = |(name, _): &Known| names.is_empty() || names.contains(name);
+    Ok((FIGURES.into_iter().filter(is_chosen).collect(), json))
+}
+
+/// Stores under `target/`: a temporary folder of the system may be in memory, where syncing costs nothing.
+fn in_scratch_folder(measure: fn(&Path) -> Result<Figure, Error>) -> Result<Figure, Error> {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    measure(folder.path())
+}
+
+fn say(text: &str, code: ExitCode) -> ExitCode {
+    // Nobody is left to be told when this fails.
+    let _ = writeln!(io::stderr(), "{text}");
+    code
+}

@@ -1,0 +1,93 @@
+//! The least a gRPC server can do for a publish: decode the request, answer.
+
+use futures::stream::Pending;
+use herald::client::NodeAddress;
+use herald_protocol::{
+    limits,
+    proto::api::{
+        BatchQueryRequest, BatchQueryResponse, Envelope, PublishRequest, PublishResponse, QueryRequest,
+        QueryResponse, SubscribeAllRequest, SubscribeRequest,
+        message_api_server::{MessageApi, MessageApiServer},
+    },
+};
+use tokio::{net::TcpListener, runtime::Runtime};
+use tonic::{
+    Request, Response, Status, Streaming,
+    transport::{Server, server::TcpIncoming},
+};
+
+use crate::{Error, node::runtime};
+
+pub(crate) struct EmptyNode {
+    /// Its server ends with it.
+    _runtime: Runtime,
+    address: NodeAddress,
+}
+
+impl EmptyNode {
+    pub(crate) fn start() -> Result<Self, Error> {
+        let runtime = runtime("empty")?;
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
+        let address = NodeAddress::plain(listener.local_addr()?);
+        let messages = MessageApiServer::new(Empty).max_decoding_message_size(limits::REQUEST_BYTES);
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        runtime.spawn(
+            Server::builder()
+                .add_service(messages)
+                .serve_with_incoming(incoming),
+        );
+        Ok(Self {
+            _runtime: runtime,
+            address,
+        })
+    }
+
+    pub(crate) fn address(&self) -> NodeAddress {
+        self.address.clone()
+    }
+}
+
+struct Empty;
+
+type Envelopes = Pending<Result<Envelope, Status>>;
+
+#[tonic::async_trait]
+impl MessageApi for Empty {
+    type SubscribeStream = Envelopes;
+    type Subscribe2Stream = Envelopes;
+    type SubscribeAllStream = Envelopes;
+
+    async fn publish(&self, _: Request<PublishRequest>) -> Result<Response<PublishResponse>, Status> {
+        Ok(Response::new(PublishResponse {}))
+    }
+
+    async fn query(&self, _: Request<QueryRequest>) -> Result<Response<QueryResponse>, Status> {
+        Err(publish_only())
+    }
+
+    async fn batch_query(
+        &self,
+        _: Request<BatchQueryRequest>,
+    ) -> Result<Response<BatchQueryResponse>, Status> {
+        Err(publish_only())
+    }
+
+    async fn subscribe(&self, _: Request<SubscribeRequest>) -> Result<Response<Envelopes>, Status> {
+        Err(publish_only())
+    }
+
+    async fn subscribe2(
+        &self,
+        _: Request<Streaming<SubscribeRequest>>,
+    ) -> Result<Response<Envelopes>, Status> {
+        Err(publish_only())
+    }
+
+    async fn subscribe_all(&self, _: Request<SubscribeAllRequest>) -> Result<Response<Envelopes>, Status> {
+        Err(publish_only())
+    }
+}
+
+fn publish_only() -> Status {
+    Status::unimplemented("this server measures publishes")
+}

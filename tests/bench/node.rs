@@ -1,0 +1,76 @@
+//! A whole node on a runtime of its own, as `herald node` runs one.
+
+use std::{future::Future, path::Path, sync::OnceLock};
+
+use herald::client::NodeAddress;
+use herald_node::{Config, Host};
+use tokio::{runtime::Runtime, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::Error;
+
+pub(crate) struct Node {
+    runtime: Runtime,
+    running: JoinHandle<Result<(), herald_node::Error>>,
+    shutdown: CancellationToken,
+    address: NodeAddress,
+}
+
+impl Node {
+    /// Starts one with default settings, its store in `folder`, on free ports.
+    pub(crate) fn start(folder: &Path) -> Result<Self, Error> {
+        static HOST: OnceLock<Host> = OnceLock::new();
+        let any = || "127.0.0.1:0".to_owned();
+        let config = Config {
+            http: any(),
+            grpc: any(),
+            metrics: any(),
+            store: folder.join("node.db"),
+            ..Config::default()
+        };
+        let runtime = runtime("node")?;
+        let listeners = runtime.block_on(config.bind())?;
+        let address = NodeAddress::plain(listeners.addresses().grpc);
+        let host = if let Some(host) = HOST.get() {
+            host.clone()
+        } else {
+            let metrics = herald_node::metrics::install()?;
+            HOST.get_or_init(|| Host {
+                clock: herald::clock::now,
+                metrics,
+            })
+            .clone()
+        };
+        let shutdown = CancellationToken::new();
+        let running = runtime.spawn(herald_node::run(listeners, config, host, shutdown.clone()));
+        Ok(Self {
+            runtime,
+            running,
+            shutdown,
+            address,
+        })
+    }
+
+    pub(crate) fn address(&self) -> NodeAddress {
+        self.address.clone()
+    }
+
+    /// Runs client work on the node's threads.
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// Drains and closes the store.
+    pub(crate) fn stop(self) -> Result<(), Error> {
+        self.shutdown.cancel();
+        Ok(self.runtime.block_on(self.running)??)
+    }
+}
+
+/// A runtime as programs have it, one thread a core.
+pub(crate) fn runtime(name: &str) -> Result<Runtime, Error> {
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .thread_name(name)
+        .enable_all()
+        .build()?)
+}
