@@ -82,7 +82,7 @@ fn to_json(row: &Delivery) -> serde_json::Value {
         "wallet": row.wallet.to_string(),
         "state": row.state.as_str(),
         "reason": row.reason,
-        "until": (row.state == State::Held).then(|| print_time(row.due)),
+        "until": row.until.map(print_time),
         "tries": row.tries,
         "envelope": row.sealed.as_ref().map(|sealed| const_hex::encode(sealed.envelope)),
         "message": row.sealed.as_ref().map(|sealed| const_hex::encode(sealed.message)),
@@ -96,7 +96,7 @@ fn to_line(row: &Delivery) -> String {
         .sealed
         .as_ref()
         .map(|sealed| const_hex::encode(sealed.envelope));
-    let until = (row.state == State::Held).then(|| format!(" until {}", print_time(row.due)));
+    let until = row.until.map(|until| format!(" until {}", print_time(until)));
     format!(
         "{:>6}  {}  {}  {}/{}  {:<9}  {}{}",
         row.id,

@@ -75,6 +75,9 @@ pub(super) struct Worker {
 struct Hold {
     row: Delivery,
     reason: String,
+    /// Looked at again.
+    due: DateTime<Utc>,
+    /// How long it waits at the most.
     until: DateTime<Utc>,
     expires: DateTime<Utc>,
 }
@@ -147,6 +150,7 @@ impl Worker {
                     expires: until.checked_add_signed(ttl).unwrap_or(row.expires),
                     row,
                     reason,
+                    due: until,
                     until,
                 }),
                 Verdict::Settle(state, reason) => settled.push((row, state, Some(reason))),
@@ -179,12 +183,13 @@ impl Worker {
                 Ok(peer) => reached.push((ready, peer)),
                 Err(client::Error::NotOnNetwork { .. }) => {
                     let waited = (now - ready.row.created).to_std().unwrap_or_default();
-                    let until = (now + retry::look_again(waited)).min(ready.row.expires);
+                    let expires = ready.row.expires;
                     held.push(Hold {
-                        expires: ready.row.expires,
                         row: ready.row,
                         reason: "the wallet is not on the network".to_owned(),
-                        until,
+                        due: (now + retry::look_again(waited)).min(expires),
+                        until: expires,
+                        expires,
                     });
                 }
                 Err(error) => settled.push((ready.row, State::Rejected, Some(error.to_string()))),
@@ -253,6 +258,7 @@ impl Worker {
         let waits = held.iter().map(|hold| Wait {
             row: hold.row.id,
             reason: hold.reason.clone(),
+            due: hold.due,
             until: hold.until,
             expires: hold.expires,
         });

@@ -86,7 +86,9 @@ pub struct Wait {
     pub row: i64,
     /// For what it waits.
     pub reason: String,
-    /// Not before.
+    /// Looked at again at this time.
+    pub due: DateTime<Utc>,
+    /// How long it waits at the most.
     pub until: DateTime<Utc>,
     /// After this it is not sent any more.
     pub expires: DateTime<Utc>,
@@ -132,7 +134,9 @@ pub struct Delivery {
     pub reason: Option<String>,
     /// When it was planned.
     pub created: DateTime<Utc>,
-    /// Not before.
+    /// How long it waits at the most, while held.
+    pub until: Option<DateTime<Utc>>,
+    /// Not looked at before.
     pub due: DateTime<Utc>,
     /// After this it is not sent any more.
     pub expires: DateTime<Utc>,
@@ -147,7 +151,7 @@ pub struct Delivery {
 }
 
 const COLUMNS: &str = "id, bot, rule, key, wallet, part, occurrence, body, state, reason, created_ms, due_ms, expires_ms, \
-                       tries, tried_ms, request, envelope, message, sealed_ms, settled_ms, conversation";
+                       tries, tried_ms, request, envelope, message, sealed_ms, settled_ms, conversation, until_ms";
 
 fn delivery(row: &Row<'_>) -> Result<Delivery, rusqlite::Error> {
     let odd = |column: usize, what: &str| {
@@ -173,6 +177,7 @@ fn delivery(row: &Row<'_>) -> Result<Delivery, rusqlite::Error> {
         occurrence: row.get(6)?,
         body: row.get(7)?,
         conversation: row.get(20)?,
+        until: row.get::<_, Option<i64>>(21)?.map(time),
         state: State::parse(row.get_ref(8)?.as_str()?).ok_or_else(|| odd(8, "state"))?,
         reason: row.get(9)?,
         created: time(row.get(10)?),
@@ -283,7 +288,7 @@ impl Store {
             let mut before = transaction
                 .prepare_cached("SELECT 1 FROM delivery WHERE id = ?1 AND state = 'held' AND reason = ?2")?;
             let mut hold = transaction.prepare_cached(
-                "UPDATE delivery SET state = 'held', reason = ?2, due_ms = ?3, expires_ms = ?4
+                "UPDATE delivery SET state = 'held', reason = ?2, due_ms = ?3, expires_ms = ?4, until_ms = ?5
                  WHERE id = ?1 AND settled_ms IS NULL",
             )?;
             for wait in waits {
@@ -297,8 +302,9 @@ impl Store {
                 hold.execute(params![
                     wait.row,
                     wait.reason,
-                    millis(wait.until),
-                    millis(wait.expires)
+                    millis(wait.due),
+                    millis(wait.expires),
+                    millis(wait.until)
                 ])?;
             }
             Ok(news)
@@ -310,7 +316,7 @@ impl Store {
     pub async fn seal(&self, rows: Vec<(i64, Sealed)>) -> Result<(), super::Error> {
         self.write(move |transaction| {
             let mut seal = transaction.prepare_cached(
-                "UPDATE delivery SET state = 'sealed', reason = NULL, request = ?2, envelope = ?3, message = ?4,
+                "UPDATE delivery SET state = 'sealed', reason = NULL, until_ms = NULL, request = ?2, envelope = ?3, message = ?4,
                         sealed_ms = ?5
                  WHERE id = ?1 AND settled_ms IS NULL",
             )?;
@@ -350,7 +356,7 @@ impl Store {
     ) -> Result<(), super::Error> {
         self.write(move |transaction| {
             let mut settle = transaction.prepare_cached(
-                "UPDATE delivery SET state = ?2, reason = ?3, settled_ms = ?4, request = NULL,
+                "UPDATE delivery SET state = ?2, reason = ?3, settled_ms = ?4, request = NULL, until_ms = NULL,
                         tries = tries + (?2 = 'delivered')
                  WHERE id = ?1 AND settled_ms IS NULL",
             )?;

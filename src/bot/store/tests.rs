@@ -41,6 +41,7 @@ fn wait(row: i64, until: i64) -> Wait {
     Wait {
         row,
         reason: "over the limit".to_owned(),
+        due: at(until),
         until: at(until),
         expires: at(until + 60),
     }

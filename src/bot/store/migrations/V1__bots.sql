@@ -81,8 +81,10 @@ CREATE TABLE delivery (
     state       TEXT NOT NULL
                 CHECK (state IN ('planned', 'held', 'sealed', 'delivered', 'rejected', 'expired', 'skipped')),
     reason      TEXT,
+    -- How long a held row waits at the most.
+    until_ms    INTEGER,
     created_ms  INTEGER NOT NULL,
-    -- Not before.
+    -- Not looked at before.
     due_ms      INTEGER NOT NULL,
     expires_ms  INTEGER NOT NULL,
     tries       INTEGER NOT NULL DEFAULT 0,
