@@ -46,11 +46,15 @@ impl std::fmt::Debug for Cache {
     }
 }
 
+/// SHA-256 of a sealed invitation.
+pub(crate) type InvitationId = [u8; 32];
+
 /// One cached conversation, still sealed.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) topic: String,
     pub(crate) created: TimestampNs,
+    pub(crate) invitation: InvitationId,
     pub(crate) sealed: Vec<u8>,
 }
 
@@ -98,14 +102,15 @@ impl Cache {
     pub(crate) fn conversations(&self, account: &Account) -> Result<Vec<Row>, Error> {
         let connection = self.connection();
         let mut statement = connection.prepare_cached(
-            "SELECT topic, created_ns, sealed FROM conversation WHERE network = ?1 AND wallet = ?2",
+            "SELECT topic, created_ns, invitation, sealed FROM conversation WHERE network = ?1 AND wallet = ?2",
         )?;
         let rows = statement.query_map(account.key(), |row| {
             let created = u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
             Ok(Row {
                 topic: row.get(0)?,
                 created: TimestampNs::from_ns(created),
-                sealed: row.get(2)?,
+                invitation: row.get(2)?,
+                sealed: row.get(3)?,
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -123,7 +128,8 @@ impl Cache {
         let [network, wallet] = account.key();
         {
             let mut insert = transaction.prepare_cached(
-                "INSERT INTO conversation (network, wallet, topic, created_ns, sealed) VALUES (?1, ?2, ?3, ?4, ?5)
+                "INSERT INTO conversation (network, wallet, topic, created_ns, invitation, sealed)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                  ON CONFLICT DO NOTHING",
             )?;
             for row in rows {
@@ -132,6 +138,7 @@ impl Cache {
                     wallet,
                     row.topic,
                     to_sql(row.created),
+                    row.invitation,
                     row.sealed
                 ])?;
             }

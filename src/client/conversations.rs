@@ -1,7 +1,7 @@
 //! The conversations of a wallet: read from invitations, kept in the cache, found by peer and conversation id.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 use super::{
     Cache, Client, Error, PrivateKeyBundle,
     api::Range,
-    cache::{Account, Row},
+    cache::{Account, InvitationId, Row},
     compute,
     messages::PAGE,
     random,
@@ -96,6 +96,8 @@ type Place = (Address, Option<String>);
 #[derive(Default)]
 struct Known {
     by_topic: HashMap<Topic, Arc<Conversation>>,
+    /// Invitations that were opened.
+    invitations: HashSet<InvitationId>,
     /// All of them in the order in which they became known.
     in_order: Vec<Arc<Conversation>>,
     /// The oldest conversation of each place.
@@ -135,7 +137,7 @@ impl Conversations {
     fn load(&self) -> Result<(), Error> {
         for row in self.cache.conversations(&self.account)? {
             match self.unseal(&row) {
-                Ok(conversation) => self.insert(Arc::new(conversation)),
+                Ok(conversation) => self.insert(Arc::new(conversation), row.invitation),
                 Err(error) => tracing::warn!(%error, topic = row.topic, "dropped a cached conversation"),
             }
         }
@@ -155,7 +157,12 @@ impl Conversations {
         ))
     }
 
-    fn seal(&self, conversation: &Conversation, invitation: &Invitation) -> Result<Row, Error> {
+    fn seal(
+        &self,
+        conversation: &Conversation,
+        invitation: &Invitation,
+        id: InvitationId,
+    ) -> Result<Row, Error> {
         let mut plain = Zeroizing::new(conversation.peer.as_bytes().to_vec());
         plain.extend_from_slice(&Zeroizing::new(invitation.encode()));
         let topic = conversation.topic().to_string();
@@ -164,12 +171,14 @@ impl Conversations {
         Ok(Row {
             topic,
             created: conversation.created,
+            invitation: id,
             sealed,
         })
     }
 
-    fn insert(&self, conversation: Arc<Conversation>) {
+    fn insert(&self, conversation: Arc<Conversation>, invitation: InvitationId) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.invitations.insert(invitation);
         known.pending.remove(conversation.topic());
         // Of several invitations for one topic the first counts.
         if known.by_topic.contains_key(conversation.topic()) {
@@ -181,6 +190,11 @@ impl Conversations {
         known.in_order.push(Arc::clone(&conversation));
         let place = (conversation.peer, conversation.conversation_id.clone());
         known.by_place.entry(place).or_insert(conversation);
+    }
+
+    fn has_opened(&self, invitation: &InvitationId) -> bool {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.invitations.contains(invitation)
     }
 
     pub(super) fn of_topic(&self, topic: &str) -> Option<Arc<Conversation>> {
@@ -295,13 +309,17 @@ impl Client {
                 .map(|envelope| TimestampNs::from_ns(envelope.timestamp_ns))
                 .max();
             for envelope in envelopes {
+                let id = Sha256::digest(&envelope.message).into();
+                if conversations.has_opened(&id) {
+                    continue;
+                }
                 let Some((conversation, invitation)) = client.open_invitation(&envelope) else {
                     continue;
                 };
                 if conversations.of_topic(conversation.topic().as_str()).is_none() {
-                    rows.push(conversations.seal(&conversation, &invitation)?);
-                    conversations.insert(Arc::new(conversation));
+                    rows.push(conversations.seal(&conversation, &invitation, id)?);
                 }
+                conversations.insert(Arc::new(conversation), id);
             }
             let read = read.map(|read| read.min((client.inner.clock)()));
             Ok(conversations.cache.add(&conversations.account, &rows, read)?)
@@ -313,6 +331,7 @@ impl Client {
         let sent = TimestampNs::from_ns(envelope.timestamp_ns);
         match invitation::open(sent, &envelope.message, &self.inner.keys) {
             Ok(opened) => {
+                metrics::counter!("herald_invitations_opened_total").increment(1);
                 let invitation = opened.invitation().clone();
                 Some((
                     Conversation::new(self.inner.address, opened.peer(), &invitation, sent),
@@ -342,12 +361,12 @@ impl Client {
             .unwrap_or_default();
         match self.inner.conversations.expected(topic) {
             Some((conversation, invitation)) => {
-                let client = self.clone();
+                let (client, id) = (self.clone(), Sha256::digest(&invite.message).into());
                 compute(move || {
                     let conversations = &client.inner.conversations;
-                    let row = conversations.seal(&conversation, &invitation)?;
+                    let row = conversations.seal(&conversation, &invitation, id)?;
                     conversations.cache.add(&conversations.account, &[row], None)?;
-                    conversations.insert(conversation);
+                    conversations.insert(conversation, id);
                     Ok(())
                 })
                 .await?

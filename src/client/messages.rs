@@ -57,7 +57,10 @@ impl Client {
     ) -> Result<Option<Message>, Error> {
         let own = Arc::clone(&self.inner.keys);
         compute(move || match open(&own, &conversation, &envelope) {
-            Ok(message) => Some(message),
+            Ok(message) => {
+                metrics::counter!("herald_messages_opened_total").increment(1);
+                Some(message)
+            }
             Err(error) => {
                 metrics::counter!("herald_messages_dropped_total", "reason" => error.label()).increment(1);
                 tracing::warn!(%error, topic = %conversation.topic(), "dropped a message that does not open");

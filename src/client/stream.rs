@@ -12,11 +12,12 @@ use std::{
 
 use futures::{StreamExt as _, stream::SelectAll};
 use herald_protocol::{
-    envelope, limits,
+    limits,
     proto::api::{Cursor, Envelope},
     time::TimestampNs,
     topic::Topic,
 };
+use sha2::{Digest as _, Sha256};
 use tonic::Streaming;
 
 use super::{Client, Conversation, Disposition, Error, Message, api, api::Range, messages::PAGE};
@@ -76,6 +77,15 @@ impl Client {
 }
 
 impl MessageStream {
+    /// Leaves out messages that were dealt with before, by their ids, without opening them again.
+    #[must_use]
+    pub fn without(mut self, messages: impl IntoIterator<Item = [u8; 32]>) -> Self {
+        for id in messages {
+            self.seen.insert(id);
+        }
+        self
+    }
+
     /// The next message; waits for it. Fails only when the node refuses for good, or the cache does.
     ///
     /// Cancel-safe: a dropped call loses nothing.
@@ -203,7 +213,7 @@ impl MessageStream {
     async fn take(&mut self) -> Result<(), Error> {
         let invites = Topic::invite(self.client.inner.address);
         while let Some(envelope) = self.arrived.front().cloned() {
-            let id = envelope::digest(&envelope.content_topic, &envelope.message);
+            let id = Sha256::digest(&envelope.message).into();
             if self.seen.contains(&id) {
                 self.arrived.pop_front();
                 continue;
@@ -231,7 +241,7 @@ impl MessageStream {
     }
 }
 
-/// The envelopes told lately: two generations, so that the memory is bounded and the newest are never forgotten.
+/// The messages (by id) and invitations told lately: two generations, so that the memory is bounded and the newest are never forgotten.
 #[derive(Default)]
 struct Seen {
     young: HashSet<[u8; 32]>,

@@ -56,6 +56,25 @@ async fn a_message_is_answered_once_however_often_herald_starts() {
 }
 
 #[tokio::test]
+async fn a_restart_opens_no_history_again() {
+    let node = Node::start().await;
+    let house = House::of(&bot(&format!("grpc://{}", node.grpc())));
+    let mut herald = house.start().await;
+    let bot = herald.address();
+    let alice = person("alice", node.address()).await;
+    alice.say(bot, "/subscribe").await;
+    alice.asks(bot, "/say one", &["you said one"]).await;
+    herald.stop().await;
+    let herald = house.start().await;
+    alice.asks(bot, "/say two", &["you said two"]).await;
+    let invitations = herald.counter("herald_invitations_opened_total").await;
+    assert!(invitations < 1.0, "{invitations} invitations were opened");
+    // The new message, and the bot's own answer to it when the stream has brought it.
+    let opened = herald.counter("herald_messages_opened_total").await;
+    assert!((1.0..2.5).contains(&opened), "{opened} messages were opened");
+}
+
+#[tokio::test]
 async fn what_was_written_to_a_known_wallet_before_the_bot_first_started_is_history() {
     let node = Node::start().await;
     let bot = person("bot", node.address()).await;

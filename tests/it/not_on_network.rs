@@ -1,7 +1,9 @@
 //! A wallet without contact: its messages wait for it, as long as they are worth anything.
 
+use herald_protocol::address::Address;
+
 use crate::harness::{
-    house::House,
+    house::{House, Node},
     people::{address, person},
 };
 
@@ -63,4 +65,18 @@ async fn a_message_to_a_wallet_that_never_comes_expires_with_its_ttl() {
     let nobody = person("nobody", herald.node()).await;
     herald.fire_for("note", nobody.address(), "hello").await;
     nobody.reads(herald.address(), &["hello"]).await;
+}
+
+#[tokio::test]
+async fn who_is_on_the_network_is_told_among_more_wallets_than_one_batch_holds() {
+    let node = Node::start().await;
+    let alice = person("alice", node.address()).await;
+    let bob = person("bob", node.address()).await;
+    let mut wallets: Vec<Address> = (1..=120)
+        .map(|number| Address::from_bytes([number; 20]))
+        .collect();
+    wallets.insert(70, bob.address());
+    let reachable = alice.client().can_message(&wallets).await.unwrap();
+    let there: Vec<usize> = (0..wallets.len()).filter(|at| reachable[*at]).collect();
+    assert_eq!((reachable.len(), there), (121, vec![70]));
 }

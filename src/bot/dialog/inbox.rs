@@ -20,6 +20,8 @@ use crate::{
 
 /// Handled messages are remembered this long behind the newest: twice what a stream reads again.
 const REMEMBERED: Duration = Duration::from_hours(48);
+/// The newest messages that are not opened again at a start.
+const KNOWN: u32 = 100_000;
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Handles the messages of a bot until shutdown.
@@ -40,7 +42,14 @@ pub(crate) async fn listen(
     {
         tracing::warn!(%error, "old messages are remembered longer");
     }
-    let mut stream = client.stream_all_messages(listening.read);
+    let known = running
+        .store
+        .known_messages(&running.bot.name, TimestampNs::from_ns(old), KNOWN);
+    let known = known.await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "messages of the last days are opened again");
+        Vec::new()
+    });
+    let mut stream = client.stream_all_messages(listening.read).without(known);
     loop {
         let message = tokio::select! {
             () = shutdown.cancelled() => return,

@@ -81,6 +81,30 @@ impl Store {
         .await
     }
 
+    /// The newest messages that the bot has dealt with or written itself since `since`, at most `limit`.
+    pub async fn known_messages(
+        &self,
+        bot: &str,
+        since: TimestampNs,
+        limit: u32,
+    ) -> Result<Vec<[u8; 32]>, super::Error> {
+        let bot = bot.to_owned();
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT message FROM (
+                     SELECT message, sent_ns / 1000000 AS sent_ms FROM handled WHERE bot = ?1 AND sent_ns >= ?2
+                     UNION ALL
+                     SELECT message, sealed_ms FROM delivery
+                     WHERE bot = ?1 AND sealed_ms >= ?2 / 1000000 AND state = 'delivered')
+                 ORDER BY sent_ms DESC LIMIT ?3",
+            )?;
+            statement
+                .query_map(params![bot, to_sql(since), limit], |row| row.get(0))?
+                .collect()
+        })
+        .await
+    }
+
     /// Forgets handled messages that were sent before `before`: so old ones are not read from the network again.
     pub async fn forget_handled(&self, bot: &str, before: TimestampNs) -> Result<(), super::Error> {
         let bot = bot.to_owned();

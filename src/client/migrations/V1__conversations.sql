@@ -12,6 +12,8 @@ CREATE TABLE conversation (
     wallet     TEXT NOT NULL,
     topic      TEXT NOT NULL,
     created_ns INTEGER NOT NULL,
+    -- SHA-256 of the invitation, so that it is not opened again.
+    invitation BLOB NOT NULL,
     sealed     BLOB NOT NULL,
     PRIMARY KEY (network, wallet, topic)
 ) STRICT, WITHOUT ROWID;

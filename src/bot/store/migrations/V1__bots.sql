@@ -99,5 +99,7 @@ CREATE TABLE delivery (
 ) STRICT;
 CREATE INDEX delivery_due ON delivery (bot, due_ms) WHERE settled_ms IS NULL;
 CREATE INDEX delivery_open ON delivery (bot, wallet, id) WHERE settled_ms IS NULL;
+-- What the bot wrote lately.
+CREATE INDEX delivery_written ON delivery (bot, sealed_ms) WHERE sealed_ms IS NOT NULL;
 -- Rule messages that count towards the limits of a wallet.
 CREATE INDEX delivery_sealed ON delivery (bot, wallet, sealed_ms) WHERE sealed_ms IS NOT NULL AND occurrence IS NOT NULL;
