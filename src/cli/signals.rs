@@ -1,5 +1,8 @@
 //! SIGTERM and SIGINT: the first drains what stays, a second SIGINT ends it at once.
 
+use std::time::Duration;
+
+use futures::FutureExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +23,9 @@ pub(super) fn cancel_on_signal(shutdown: CancellationToken) -> anyhow::Result<im
     })
 }
 
+/// Signals closer together are one.
+const ONE_PRESS: Duration = Duration::from_millis(300);
+
 /// Runs a command. One that drains at the first SIGINT is ended by the second, any other by the first.
 pub(super) async fn unless_interrupted(
     drains: bool,
@@ -29,6 +35,9 @@ pub(super) async fn unless_interrupted(
     let interrupted = async {
         if drains {
             interrupt.recv().await;
+            // A terminal and a program in between may both pass on what was one key.
+            tokio::time::sleep(ONE_PRESS).await;
+            let _ = interrupt.recv().now_or_never();
         }
         interrupt.recv().await;
     };
