@@ -1,7 +1,7 @@
 //! What the language defines and this release does not have yet. A bot that uses it is told so, at its place.
 
 /// Keys by the shape that holds them: the names of the types in [`file`](super::file).
-const KEYS: [(&str, &[&str]); 18] = [
+const KEYS: [(&str, &[&str]); 19] = [
     (
         "BotFile",
         &["profile", "sources", "tables", "flows", "fallback", "tests"],
@@ -25,29 +25,13 @@ const KEYS: [(&str, &[&str]); 18] = [
     ),
     ("ToListFile", &["where"]),
     ("ToWalletFile", &["as"]),
-    ("RuleFile", RULE),
+    ("RuleFile", &["let"]),
+    ("RuleFile", POLICY),
     ("DefaultsFile", POLICY),
     ("LimitFile", &["recipient", "rule", "bot"]),
     ("ContentFile", CONTENT),
     ("PartFile", CONTENT),
     ("CommandFile", &["add", "remove", "set", "admins", "run"]),
-];
-
-const RULE: &[&str] = &[
-    "let",
-    "quiet",
-    "hours",
-    "digest",
-    "retry",
-    "priority",
-    "thread",
-    "unreached",
-    "approve",
-    "canary",
-    "stop_if",
-    "then",
-    "after",
-    "callback",
 ];
 
 const POLICY: &[&str] = &[

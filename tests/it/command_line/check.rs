@@ -190,3 +190,17 @@ async fn a_bot_without_its_key_does_not_run_and_two_of_one_name_neither() {
     assert!(twice.talk.contains("both bot `one`"), "{}", twice.talk);
     assert!(!folder.path().join("data").exists(), "nothing is left");
 }
+
+#[tokio::test]
+async fn the_bot_in_the_readme_is_clean() {
+    let readme = include_str!("../../../README.md");
+    let bot = readme.split("```yaml\n").nth(1).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("bot.yaml"), bot.split("```").next().unwrap()).unwrap();
+    // A secret that is missing would be a finding, too.
+    let environment = [("HELLO_KEY", "x")];
+    let clean = run(folder.path(), &["check", "bot.yaml", "--json"], &environment, "")
+        .await
+        .expect(0);
+    assert!(clean.json_lines().is_empty(), "{:?}", clean.json_lines());
+}
