@@ -3,7 +3,7 @@
 
 use std::{env, error::Error};
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 11] = [
     "xmtp/message_contents/signature.proto",
     "xmtp/message_contents/public_key.proto",
     "xmtp/message_contents/private_key.proto",
@@ -12,7 +12,9 @@ const FILES: [&str; 9] = [
     "xmtp/message_contents/invitation.proto",
     "xmtp/message_contents/content.proto",
     "xmtp/message_contents/message.proto",
+    "xmtp/message_contents/private_preferences.proto",
     "xmtp/message_api/v1/authn.proto",
+    "xmtp/keystore_api/v1/keystore.proto",
 ];
 const SERVICE: &str = "xmtp/message_api/v1/message_api.proto";
 

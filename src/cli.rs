@@ -12,6 +12,7 @@ mod run;
 mod send;
 mod signals;
 mod wallet;
+mod words;
 
 use std::{os::unix::fs::DirBuilderExt as _, path::PathBuf, process::ExitCode};
 
@@ -73,7 +74,7 @@ enum Command {
     Send(send::Send),
     /// Read a wallet's messages
     Inbox(inbox::Inbox),
-    /// Make, show and import wallet keys
+    /// Make, show and import wallet keys; export and rotate XMTP keys
     #[command(subcommand)]
     Keys(keys::Keys),
     /// List what was sent to whom, and why not
@@ -140,7 +141,7 @@ async fn execute(herald: Herald) -> anyhow::Result<()> {
         Command::Node(node) => Box::pin(node.execute(&options)).await,
         Command::Send(send) => Box::pin(send.execute(&options)).await,
         Command::Inbox(inbox) => Box::pin(inbox.execute(&options)).await,
-        Command::Keys(keys) => keys.execute(&options),
+        Command::Keys(keys) => keys.execute(&options).await,
         Command::Deliveries(deliveries) => deliveries.execute(&options).await,
     }
 }

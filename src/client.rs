@@ -1,37 +1,55 @@
-//! A client of the XMTP V1/V2 protocol: a wallet's identity on the network, whom it can write to, its conversations and
-//! their messages.
-//!
-//! ```text
-//! wallet key -> Client::builder(..).connect()   loads or creates the key bundle, publishes contacts, reads invitations
-//!                 |- can_message(wallets)       who is on the network
-//!                 |- seal(peer, content)        bytes to publish, now or later: the same bytes on every try
-//!                 |- publish(sealed)            acknowledged once a node has it on disk
-//!                 |- conversations(), messages() history
-//!                 `- stream_all_messages()      live, reconnecting, filled from the store: nothing is missed
-//! ```
+#![doc = include_str!("client/guide.md")]
 
 mod api;
+pub mod attachments;
 mod builder;
 mod cache;
+mod consent;
 mod contacts;
+mod conversation;
 mod conversations;
+mod dropped;
 mod identity;
 pub mod keystore;
+mod known;
 mod messages;
+pub mod mnemonic;
 mod outgoing;
+pub(crate) mod private_file;
+mod reach;
+mod signer;
 mod stream;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
-use herald_protocol::{address::Address, bundle::PrivateKeyBundle, time::TimestampNs, token};
+use herald_protocol::{limits, token};
+use zeroize::Zeroizing;
 
 pub use api::{Api, CALL_TIMEOUT, Disposition, NodeAddress, jittered};
 pub use builder::Builder;
 pub use cache::Cache;
-pub use conversations::Conversation;
-pub use messages::Message;
-pub use outgoing::{Peer, Sealed};
-pub use stream::MessageStream;
+pub use consent::{ConsentChange, ConsentStream};
+pub use conversation::{Conversation, Version};
+pub use dropped::{Dropped, DroppedKind};
+pub use herald_protocol::{
+    address::Address,
+    bundle::PrivateKeyBundle,
+    consent::{ConsentList, ConsentProof, ConsentState, Permission, PreferencesAction, Subject},
+    content::Compression,
+    invitation::InvitationContext,
+    message::MessageId,
+    time::TimestampNs,
+    topic::Topic,
+    wallet::WalletKey,
+};
+pub use identity::{Error as IdentityError, KeyStorage};
+pub use messages::{History, Message};
+pub use outgoing::{Draft, Sealed};
+pub use private_file::Error as KeyFileError;
+pub use signer::{Error as SignerError, ExternalSigner, Signer, TIME_LIMIT as SIGNER_TIME_LIMIT};
+pub use stream::{ConversationStream, MessageStream, OVERLAP as STREAM_OVERLAP};
+
+use crate::fetch::Fetch;
 
 /// Why a client call failed.
 #[derive(Debug, thiserror::Error)]
@@ -46,11 +64,31 @@ pub enum Error {
         /// The wallet.
         wallet: Address,
     },
-    /// The wallet reads V1 messages only, which are not written yet.
-    #[error("{wallet} has published a V1 contact only, and V1 messages are not available yet")]
-    ContactIsV1 {
+    /// What the wallet has published as its contact cannot be used, so nobody can write to it yet. The source is the newest one's.
+    #[error("{wallet} has published no contact that can be used")]
+    Contact {
         /// The wallet.
         wallet: Address,
+        /// What is wrong with it.
+        source: herald_protocol::Error,
+    },
+    /// V1 is what the two wallets speak, but the keys of one cannot be written in its form.
+    #[error("the conversation with {wallet} is V1, and the keys of one of the two have no V1 form")]
+    NotLegacy {
+        /// The wallet.
+        wallet: Address,
+    },
+    /// A V1 message was to be sealed before the peer's keys were looked up.
+    #[error("the keys of {wallet} were not looked up yet: call `make_ready` on the conversation first")]
+    NotReady {
+        /// The wallet.
+        wallet: Address,
+    },
+    /// A message that no node takes.
+    #[error("the sealed message has {bytes} bytes, nodes take {}", limits::MESSAGE_BYTES)]
+    TooLarge {
+        /// Its bytes.
+        bytes: usize,
     },
     /// A wallet does not write to itself.
     #[error("{wallet} is this client's own wallet")]
@@ -58,15 +96,9 @@ pub enum Error {
         /// The wallet.
         wallet: Address,
     },
-    /// The key bundle stored on the network cannot be opened with this wallet.
-    #[error("the key bundle of {wallet} on the network cannot be opened with this wallet's key")]
-    KeyBundle {
-        /// The wallet.
-        wallet: Address,
-        /// What was wrong with it.
-        #[source]
-        source: herald_protocol::Error,
-    },
+    /// The wallet's keys cannot be had.
+    #[error(transparent)]
+    Identity(#[from] identity::Error),
     /// Keys or content could not be made.
     #[error(transparent)]
     Protocol(#[from] herald_protocol::Error),
@@ -86,6 +118,8 @@ impl Error {
     pub fn disposition(&self) -> Disposition {
         match self {
             Self::Api(error) => error.disposition(),
+            Self::Identity(error) => error.disposition(),
+            Self::Cache(cache::Error::Damaged { .. } | cache::Error::Migration { .. }) => Disposition::Reject,
             Self::Cache(_) | Self::Randomness(_) | Self::Closed => Disposition::Retry(None),
             _ => Disposition::Reject,
         }
@@ -101,11 +135,15 @@ pub struct Client {
 struct Inner {
     api: Api,
     address: Address,
-    keys: Arc<PrivateKeyBundle>,
+    identity: identity::Identity,
+    keys: RwLock<Arc<PrivateKeyBundle>>,
     clock: fn() -> TimestampNs,
     token: Mutex<Option<(String, TimestampNs)>>,
     contacts: contacts::Contacts,
-    conversations: conversations::Conversations,
+    conversations: known::Conversations,
+    consent: consent::Consent,
+    observer: Option<dropped::Observer>,
+    fetch: OnceLock<Fetch>,
     /// Whether the key bundle was made by this client, so that no message can be older than it.
     new_identity: bool,
 }
@@ -129,25 +167,32 @@ impl Client {
         self.inner.api.node()
     }
 
+    /// The wallet's keys as they are now.
+    fn keys(&self) -> Arc<PrivateKeyBundle> {
+        Arc::clone(&self.inner.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Whether the wallet was new on the network when this client connected.
     pub fn is_new_identity(&self) -> bool {
         self.inner.new_identity
     }
 
+    /// The wallet's XMTP keys as `xmtp.message_contents.PrivateKeyBundle` of version 1, the form that other SDKs import too.
+    /// Whoever has them reads and writes as this wallet, for as long as it keeps its identity.
+    pub fn export_keys(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
+        Ok(self.keys().encode_v1()?)
+    }
+
     /// A bearer token that is valid for some time still; `renew` makes a new one whatever the old one's age.
     fn authorization(&self, renew: bool) -> Result<String, Error> {
         let now = (self.inner.clock)();
-        let mut token = self
-            .inner
-            .token
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut token = self.inner.token.lock().unwrap_or_else(PoisonError::into_inner);
         match token.as_ref() {
             Some((value, made)) if !renew && now.as_ns().saturating_sub(made.as_ns()) < TOKEN_LIFE_NS => {
                 Ok(value.clone())
             }
             _ => {
-                let value = token::bearer(&self.inner.keys, now)?;
+                let value = token::bearer(&self.keys(), now)?;
                 *token = Some((value.clone(), now));
                 Ok(value)
             }
@@ -168,4 +213,31 @@ fn random<const N: usize>() -> Result<[u8; N], Error> {
 /// Runs curve arithmetic off the async threads.
 async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Error::Closed)
+}
+
+/// Runs curve arithmetic on every item, on all cores, off the async threads. Gives the results in order.
+async fn compute_each<T, R>(
+    items: Vec<T>,
+    work: impl Fn(T) -> R + Clone + Send + 'static,
+) -> Result<Vec<R>, Error>
+where
+    T: Send + 'static,
+    R: Send + 'static,
+{
+    if items.is_empty() {
+        return Ok(Vec::new());
+    }
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let part = items.len().div_ceil(cores);
+    let mut results = Vec::with_capacity(items.len());
+    let mut items = items.into_iter();
+    let mut parts = Vec::with_capacity(cores);
+    while items.len() > 0 {
+        let (part, work): (Vec<T>, _) = (items.by_ref().take(part).collect(), work.clone());
+        parts.push(compute(move || part.into_iter().map(work).collect::<Vec<R>>()));
+    }
+    for part in futures::future::try_join_all(parts).await? {
+        results.extend(part);
+    }
+    Ok(results)
 }

@@ -7,6 +7,7 @@
 //!        └ client    identity, contacts, conversations, messages, streams over gRPC
 //!           └ content   what messages say
 //!              └ herald-protocol   keys, bundles, invitations, ciphertext; no I/O
+//! fetch     the one outbound HTTP client for what bots and strangers name
 //! network   the one place that embeds a node (herald-node)
 //! ```
 //!
@@ -22,5 +23,8 @@ pub mod clock;
 #[cfg(feature = "console")]
 pub mod console;
 pub mod content;
+pub mod fetch;
 #[cfg(feature = "embedded-node")]
 pub mod network;
+
+pub use herald_protocol as protocol;

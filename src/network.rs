@@ -5,8 +5,10 @@ use std::path::Path;
 use anyhow::Context as _;
 pub use herald_node::Addresses;
 use herald_node::{Config, Host, Listeners, clock, command, listen::Purpose, metrics};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
+
+use crate::client::NodeAddress;
 
 /// Where the node listens; port 0 takes any free one.
 #[derive(Clone, Debug)]
@@ -88,6 +90,39 @@ impl Embedded {
         herald_node::run(self.listeners, self.config, host, shutdown)
             .await
             .context("the node")
+    }
+}
+
+/// A node in this process on free ports of the loopback address, for as long as this value lives: for trying things out.
+#[derive(Debug)]
+pub struct Local {
+    address: NodeAddress,
+    /// Ends the node when dropped.
+    _serving: JoinSet<anyhow::Result<()>>,
+}
+
+impl Local {
+    /// Starts a node that keeps its data in this folder.
+    pub async fn start(data: &Path) -> anyhow::Result<Self> {
+        let any = || "127.0.0.1:0".to_owned();
+        let ports = Ports {
+            http: any(),
+            grpc: any(),
+            metrics: any(),
+        };
+        let node = Embedded::bind(&ports, data).await?;
+        let address = NodeAddress::plain(node.addresses().grpc);
+        let mut serving = JoinSet::new();
+        serving.spawn(node.serve(CancellationToken::new()));
+        Ok(Self {
+            address,
+            _serving: serving,
+        })
+    }
+
+    /// Where clients find it.
+    pub fn address(&self) -> NodeAddress {
+        self.address.clone()
     }
 }
 

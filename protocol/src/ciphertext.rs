@@ -52,7 +52,7 @@ impl Ciphertext {
     pub fn seal(plain: &[u8], secret: &[u8], aad: &[u8], entropy: Entropy) -> Self {
         let mut payload = Vec::with_capacity(plain.len() + TAG_BYTES);
         payload.extend_from_slice(plain);
-        encrypt(&mut payload, &cipher(secret, &entropy.salt), aad, entropy.nonce);
+        encrypt(&mut payload, &cipher(secret, &entropy.salt), aad, &entropy.nonce);
         Self {
             salt: entropy.salt,
             nonce: entropy.nonce,
@@ -63,9 +63,7 @@ impl Ciphertext {
     /// Decrypts. All failures look the same.
     pub fn open(&self, secret: &[u8], aad: &[u8]) -> Result<Vec<u8>, Error> {
         let mut plain = self.payload.clone();
-        cipher(secret, &self.salt)
-            .decrypt_in_place(&self.nonce.into(), aad, &mut plain)
-            .map_err(|_| Error::Crypto)?;
+        decrypt(&mut plain, &cipher(secret, &self.salt), aad, &self.nonce)?;
         Ok(plain)
     }
 
@@ -123,14 +121,25 @@ impl Ciphertext {
     }
 }
 
-fn encrypt(plain: &mut Vec<u8>, cipher: &Aes256Gcm, aad: &[u8], nonce: [u8; 12]) {
+pub(crate) fn encrypt(plain: &mut Vec<u8>, cipher: &Aes256Gcm, aad: &[u8], nonce: &[u8; 12]) {
     #[expect(
         clippy::expect_used,
         reason = "AES-GCM takes plaintexts and AADs below 64 GiB"
     )]
     cipher
-        .encrypt_in_place(&nonce.into(), aad, plain)
+        .encrypt_in_place(nonce.into(), aad, plain)
         .expect("below 64 GiB");
+}
+
+pub(crate) fn decrypt(
+    payload: &mut Vec<u8>,
+    cipher: &Aes256Gcm,
+    aad: &[u8],
+    nonce: &[u8; 12],
+) -> Result<(), Error> {
+    cipher
+        .decrypt_in_place(nonce.into(), aad, payload)
+        .map_err(|_| Error::Crypto)
 }
 
 fn cipher(secret: &[u8], salt: &[u8; 32]) -> Aes256Gcm {

@@ -3,10 +3,10 @@
 use prost::Message as _;
 
 use crate::{
-    Error,
+    Error, Reason,
     address::Address,
     bundle::{PublicKeyBundle, SignedPublicKeyBundle, VerifiedBundle},
-    error,
+    error, limits,
     proto::contents::{self, contact_bundle::Version},
 };
 
@@ -91,14 +91,42 @@ impl ContactBundle {
     }
 }
 
+/// What a wallet's contact topic holds for those who want to write to the wallet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    /// The newest contact that fits.
+    pub contact: Option<ContactBundle>,
+    /// Why the newer ones do not, newest first.
+    pub skipped: Vec<Error>,
+}
+
 /// Picks a wallet's contact out of the payloads of its contact topic, newest first: the first that parses and whose
-/// identity key this wallet signed. Others are skipped. The pre-key's signature is left to [`ContactBundle::verify`].
-pub fn select<'a>(
-    wallet: Address,
-    newest_first: impl IntoIterator<Item = &'a [u8]>,
-) -> Option<ContactBundle> {
-    newest_first
-        .into_iter()
-        .filter_map(|bytes| ContactBundle::decode(bytes).ok())
-        .find(|contact| contact.wallet_address() == Ok(wallet))
+/// identity key this wallet signed. Others are skipped; no more than [`limits::CONTACTS`] are looked at. Costs one
+/// recovery for each that parses. The pre-key's signature is left to [`ContactBundle::verify`].
+pub fn select<'a>(wallet: Address, newest_first: impl IntoIterator<Item = &'a [u8]>) -> Selection {
+    let mut skipped = Vec::new();
+    for bytes in newest_first.into_iter().take(limits::CONTACTS) {
+        match of_wallet(wallet, bytes) {
+            Ok(contact) => {
+                return Selection {
+                    contact: Some(contact),
+                    skipped,
+                };
+            }
+            Err(error) => skipped.push(error),
+        }
+    }
+    Selection {
+        contact: None,
+        skipped,
+    }
+}
+
+fn of_wallet(wanted: Address, bytes: &[u8]) -> Result<ContactBundle, Error> {
+    let contact = ContactBundle::decode(bytes)?;
+    let found = contact.wallet_address()?;
+    if found != wanted {
+        return Err(Reason::OtherWallet { found, wanted }.into());
+    }
+    Ok(contact)
 }

@@ -4,7 +4,11 @@ use std::{fmt, io::Read};
 
 use prost::Message as _;
 
-use crate::{Error, Reason, error, limits, proto::contents};
+mod composite;
+
+pub use composite::{Composite, Part};
+
+use crate::{Error, Excerpt, Reason, error, limits, proto::contents, wire::Fields};
 
 /// What a content is, for example `xmtp.org/text:1.0`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -103,8 +107,10 @@ impl EncodedContent {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Decodes `xmtp.message_contents.EncodedContent`; a type is required, a compression must be known.
+    /// Decodes `xmtp.message_contents.EncodedContent`; a type is required, a compression must be known, parameters are
+    /// at most [`limits::PARAMETERS`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        Fields::of("content", bytes).bound(PARAMETERS, "parameters", limits::PARAMETERS)?;
         let proto: contents::EncodedContent = error::decode("content", bytes)?;
         let id = proto.r#type.ok_or(Reason::NoContentType)?;
         let compression = match proto
@@ -218,7 +224,7 @@ fn read_bounded(reader: impl Read, max_bytes: usize) -> Result<Vec<u8>, Error> {
     let mut content = Vec::new();
     let read = reader.take(bound).read_to_end(&mut content);
     if content.len() > max_bytes {
-        return Err(Reason::ContentTooLarge.into());
+        return Err(Reason::ContentTooLarge { limit: max_bytes }.into());
     }
     read.map_err(|error| Error::malformed("compressed content", error.to_string()))?;
     Ok(content)
@@ -241,12 +247,17 @@ pub fn decode_text(content: &EncodedContent) -> Result<String, Error> {
             found: content.content_type.to_string(),
         });
     }
-    if content.parameter("encoding") != Some("UTF-8") {
-        return Err(Reason::TextEncoding.into());
+    let encoding = content.parameter("encoding");
+    if encoding != Some("UTF-8") {
+        let found = encoding.map(Excerpt::of);
+        return Err(Reason::TextEncoding { found }.into());
     }
     // As xmtp-js decodes: bytes that are not UTF-8 become U+FFFD.
     Ok(String::from_utf8_lossy(&content.content).into_owned())
 }
+
+/// The number of `EncodedContent.parameters`.
+const PARAMETERS: u32 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -283,7 +294,7 @@ mod tests {
     fn a_bomb_stops_at_the_bound_before_its_end_is_read() {
         for compression in [Compression::Deflate, Compression::Gzip] {
             let stopped = bomb(compression).decompress(10_000);
-            assert_eq!(stopped, Err(Reason::ContentTooLarge.into()));
+            assert_eq!(stopped, Err(Reason::ContentTooLarge { limit: 10_000 }.into()));
             assert!(matches!(
                 bomb(compression).decompress(usize::MAX),
                 Err(Error::Malformed { .. })
@@ -296,7 +307,10 @@ mod tests {
         let content = text(&"a".repeat(1000)).compress(Compression::Gzip);
         assert_eq!(content.compression, Some(Compression::Gzip));
         assert!(content.clone().decompress(1000).is_ok());
-        assert_eq!(content.decompress(999), Err(Reason::ContentTooLarge.into()));
+        assert_eq!(
+            content.decompress(999),
+            Err(Reason::ContentTooLarge { limit: 999 }.into())
+        );
     }
 
     #[test]
@@ -324,6 +338,24 @@ mod tests {
                 "{length}"
             );
         }
+    }
+
+    #[test]
+    fn parameters_are_counted_before_they_are_built() {
+        let with = |count: usize| {
+            let parameters = vec![(String::new(), String::new()); count];
+            EncodedContent {
+                parameters,
+                ..text("x")
+            }
+            .encode()
+        };
+        assert!(EncodedContent::decode(&with(limits::PARAMETERS)).is_ok());
+        let error = EncodedContent::decode(&with(limits::PARAMETERS + 1)).unwrap_err();
+        assert!(
+            error.to_string().contains("more than 1000 of `parameters`"),
+            "{error}"
+        );
     }
 
     proptest! {

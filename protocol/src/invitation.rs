@@ -6,18 +6,24 @@ use prost::Message as _;
 use zeroize::Zeroizing;
 
 use crate::{
-    Error, Reason,
+    Error, Excerpt, Reason,
     address::Address,
     bundle::{PrivateKeyBundle, SignedPublicKeyBundle, VerifiedBundle},
     ciphertext::{Ciphertext, Entropy},
+    consent::ConsentProof,
     error,
     hash::{hkdf_sha256, hmac_sha256},
+    limits,
     proto::contents::{self, invitation_v1::Encryption, sealed_invitation::Version},
     time::TimestampNs,
     topic::Topic,
+    wire::Fields,
     x3dh::{self, Role},
 };
 
+/// The numbers of `InvitationV1.context` and `InvitationV1.Context.metadata`.
+const CONTEXT: u32 = 2;
+const METADATA: u32 = 2;
 const SALT: &[u8; 32] = b"__XMTP__INVITATION__SALT__XMTP__";
 
 /// What a conversation is about; part of its identity when the id is not empty.
@@ -48,8 +54,8 @@ pub struct Invitation {
     pub key_material: Zeroizing<Vec<u8>>,
     /// Present when given.
     pub context: Option<InvitationContext>,
-    /// The recipient's signed wish to be written to, carried through.
-    pub consent_proof: Option<contents::ConsentProofPayload>,
+    /// The recipient's signed wish to be written to, not checked yet.
+    pub consent_proof: Option<ConsentProof>,
 }
 
 impl Invitation {
@@ -125,17 +131,24 @@ impl Invitation {
             topic: self.topic.to_string(),
             context,
             encryption: Some(encryption),
-            consent_proof: self.consent_proof.clone(),
+            consent_proof: self.consent_proof.as_ref().map(ConsentProof::to_proto),
         }
         .encode_to_vec()
     }
 
     /// Decodes `xmtp.message_contents.InvitationV1`; the topic must be a conversation's, key material present.
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let mut fields = Fields::of("invitation", bytes);
+        while let Some((tag, field)) = fields.next()? {
+            if tag == CONTEXT {
+                Fields::of("invitation context", field).bound(METADATA, "metadata", limits::PARAMETERS)?;
+            }
+        }
         let proto: contents::InvitationV1 = error::decode("invitation", bytes)?;
         let topic = Topic::new(proto.topic)?;
         if !topic.is_conversation() {
-            return Err(Reason::NotConversationTopic.into());
+            let found = Excerpt::of(topic.as_str());
+            return Err(Reason::NotConversationTopic { found }.into());
         }
         let key_material = match proto.encryption {
             Some(Encryption::Aes256GcmHkdfSha256(keys)) if !keys.key_material.is_empty() => {
@@ -155,7 +168,7 @@ impl Invitation {
             topic,
             key_material,
             context,
-            consent_proof: proto.consent_proof,
+            consent_proof: proto.consent_proof.map(ConsentProof::from_proto),
         })
     }
 }
@@ -225,8 +238,13 @@ pub fn open(
     let sender = SignedPublicKeyBundle::from_proto(&header.sender.ok_or_else(|| missing("sender"))?)?;
     let recipient =
         SignedPublicKeyBundle::from_proto(&header.recipient.ok_or_else(|| missing("recipient"))?)?;
-    if header.created_ns != envelope_timestamp.as_ns() {
-        return Err(Reason::HeaderTime.into());
+    let created = TimestampNs::from_ns(header.created_ns);
+    if created != envelope_timestamp {
+        return Err(Reason::HeaderTime {
+            header: created,
+            envelope: envelope_timestamp,
+        }
+        .into());
     }
     let we_invited = sender.identity_key().key() == own.identity_key().public_key();
     let (ours, peer, role) = if we_invited {
@@ -246,6 +264,6 @@ pub fn open(
         invitation,
         peer,
         we_invited,
-        created: envelope_timestamp,
+        created,
     })
 }

@@ -39,6 +39,12 @@ pub const TOKEN_AGE_SECONDS: u64 = 3_600;
 /// How far ahead a token may be dated, seconds. Ours: the classic node takes any, so such a token never expires.
 pub const TOKEN_FUTURE_SECONDS: u64 = 3_600;
 
+/// Envelopes of a contact topic looked at for a contact. As xmtp-js does.
+pub const CONTACTS: usize = 5;
+
+/// Longest encoded bundle in the header of a V1 message, bytes. Ours: real ones have about 300.
+pub const BUNDLE_BYTES: usize = 1_024;
+
 /// Largest content after decompression, bytes. Ours: sixteen times an envelope.
 pub const CONTENT_BYTES: usize = 16 * 1024 * 1024;
 
@@ -47,6 +53,19 @@ pub const COMPRESS_MIN_BYTES: usize = 10;
 
 /// Longest content that may be sent compressed, bytes: xmtp-js refuses to decompress more.
 pub const COMPRESS_MAX_BYTES: usize = 1_000;
+
+/// Most parameters of a content, and most metadata of an invitation. Ours: real ones have seven, and an empty one of two
+/// bytes takes fifty in memory.
+pub const PARAMETERS: usize = 1_000;
+
+/// How deep the composites of a content may be nested. Ours: nobody writes more than two.
+pub const COMPOSITE_DEPTH: usize = 16;
+
+/// Most parts of a composite content, those of nested ones included. Ours: more than any screen shows.
+pub const COMPOSITE_PARTS: usize = 1_000;
+
+/// Oldest consent proof taken, seconds: 30 days, as xmtp-js does.
+pub const CONSENT_PROOF_AGE_SECONDS: u64 = 30 * 86_400;
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use crate::{
-    Error, Reason,
+    Error, Excerpt, Reason,
     address::Address,
     bundle::{PrivateKeyBundle, SignedPublicKeyBundle, VerifiedBundle},
     ciphertext::{Ciphertext, Entropy},
@@ -22,36 +22,10 @@ use crate::{
     topic::Topic,
 };
 
+pub use crate::message::{MessageId, OpenedMessage, SealedMessage};
+
 /// Seconds of an HMAC period: 30 days.
 const PERIOD_SECONDS: u64 = 2_592_000;
-
-/// What makes a message this message: SHA-256 over its encoded bytes. Displays as hex, as replies refer to it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MessageId([u8; 32]);
-
-impl MessageId {
-    /// The id of an encoded message, which is the whole payload of its envelope.
-    pub fn of(message: &[u8]) -> Self {
-        Self(sha256(&[message]))
-    }
-
-    /// The 32 bytes.
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl fmt::Display for MessageId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(&const_hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for MessageId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, formatter)
-    }
-}
 
 /// A conversation of two wallets. Debug hides the key material.
 #[derive(Clone)]
@@ -70,72 +44,6 @@ pub struct Outgoing {
     pub now: TimestampNs,
     /// Whether push servers should wake the recipient: the content type decides.
     pub should_push: bool,
-}
-
-/// A message ready to publish.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SealedMessage {
-    /// The envelope's payload.
-    pub bytes: Vec<u8>,
-    /// The message's id.
-    pub id: MessageId,
-    /// The envelope's time.
-    pub created: TimestampNs,
-}
-
-/// A message of a member, with its signatures checked. Debug hides what it says.
-#[derive(Clone)]
-pub struct OpenedMessage {
-    id: MessageId,
-    sender: Address,
-    sent: TimestampNs,
-    content: EncodedContent,
-    new_sender_bundle: Option<VerifiedBundle>,
-}
-
-impl OpenedMessage {
-    /// The message's id.
-    pub const fn id(&self) -> MessageId {
-        self.id
-    }
-
-    /// The member who sent it.
-    pub const fn sender(&self) -> Address {
-        self.sender
-    }
-
-    /// Header time.
-    pub const fn sent(&self) -> TimestampNs {
-        self.sent
-    }
-
-    /// The content, decompressed.
-    pub const fn content(&self) -> &EncodedContent {
-        &self.content
-    }
-
-    /// The content, decompressed.
-    pub fn into_content(self) -> EncodedContent {
-        self.content
-    }
-
-    /// The sender's bundle when it was not among the known ones: worth keeping, it saves two thirds of the next opening.
-    pub const fn new_sender_bundle(&self) -> Option<&VerifiedBundle> {
-        self.new_sender_bundle.as_ref()
-    }
-}
-
-impl fmt::Debug for OpenedMessage {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = formatter.debug_struct("OpenedMessage");
-        shown
-            .field("id", &self.id)
-            .field("sender", &self.sender)
-            .field("sent", &self.sent);
-        shown
-            .field("content_type", &self.content.content_type)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Conversation {
@@ -221,7 +129,7 @@ impl Conversation {
         envelope_topic: &str,
         message: &[u8],
         known: &[&VerifiedBundle],
-    ) -> Result<OpenedMessage, Error> {
+    ) -> Result<OpenedMessage<VerifiedBundle>, Error> {
         let missing = |field| Error::missing("message", field);
         let decoded: contents::Message = error::decode("message", message)?;
         let Some(Version::V2(v2)) = decoded.version else {
@@ -229,8 +137,11 @@ impl Conversation {
         };
         let ciphertext = Ciphertext::from_proto(v2.ciphertext.ok_or_else(|| missing("ciphertext"))?)?;
         let header: contents::MessageHeaderV2 = error::decode("message header", &v2.header_bytes)?;
-        if header.topic != self.topic.as_str() || !self.is_topic(envelope_topic) {
-            return Err(Reason::TopicMismatch.into());
+        if header.topic != self.topic.as_str() {
+            return Err(self.other_topic(&header.topic));
+        }
+        if !self.is_topic(envelope_topic) {
+            return Err(self.other_topic(envelope_topic));
         }
         let signed = ciphertext.open(&self.key_material, &v2.header_bytes)?;
         let signed: contents::SignedContent = error::decode("signed content", &signed)?;
@@ -238,7 +149,7 @@ impl Conversation {
         let signature = Signature::from_proto(&signed.signature.ok_or_else(|| missing("signature"))?)?;
         let digest = sha256(&[&v2.header_bytes, &signed.payload]);
         let recognised = known.iter().find(|bundle| bundle.as_encoded() == sender);
-        let (address, new_sender_bundle) = if let Some(bundle) = recognised {
+        let (address, new_keys) = if let Some(bundle) = recognised {
             bundle.bundle().pre_key().key().verify(&digest, &signature)?;
             (bundle.address(), None)
         } else {
@@ -248,7 +159,12 @@ impl Conversation {
             (bundle.address(), Some(bundle))
         };
         if !self.members.contains(&address) {
-            return Err(Reason::NotMember.into());
+            let members = Box::new(self.members);
+            return Err(Reason::NotMember {
+                found: address,
+                members,
+            }
+            .into());
         }
         let content = EncodedContent::decode(&signed.payload)?.decompress(limits::CONTENT_BYTES)?;
         let (id, sent) = (MessageId::of(message), TimestampNs::from_ns(header.created_ns));
@@ -257,8 +173,16 @@ impl Conversation {
             sender: address,
             sent,
             content,
-            new_sender_bundle,
+            new_keys,
         })
+    }
+
+    fn other_topic(&self, found: &str) -> Error {
+        Reason::TopicMismatch {
+            found: Excerpt::of(found),
+            wanted: Excerpt::of(self.topic.as_str()),
+        }
+        .into()
     }
 
     fn is_topic(&self, envelope_topic: &str) -> bool {

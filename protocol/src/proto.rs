@@ -22,6 +22,13 @@ pub mod xmtp {
             include!(concat!(env!("OUT_DIR"), "/xmtp.message_api.v1.rs"));
         }
     }
+    /// What clients hand to other programs.
+    pub mod keystore_api {
+        /// Version 1.
+        pub mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/xmtp.keystore_api.v1.rs"));
+        }
+    }
 }
 
-pub use xmtp::{message_api::v1 as api, message_contents as contents};
+pub use xmtp::{keystore_api::v1 as keystore, message_api::v1 as api, message_contents as contents};

@@ -43,6 +43,15 @@ impl TimestampNs {
         self.0.checked_add(ns).map(Self)
     }
 
+    /// This time less a duration; the epoch if that is before it.
+    #[must_use]
+    pub fn saturating_sub(self, duration: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_sub(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)),
+        )
+    }
+
     /// How long after `earlier` this is; zero if it is not.
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

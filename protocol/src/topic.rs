@@ -71,6 +71,11 @@ impl Topic {
         Self::new(Self::of(&format!("userpreferences-{identifier}")).0)
     }
 
+    /// The consent log of an identifier that is the base64 of a hash.
+    pub(crate) fn derived_preferences(identifier: &str) -> Self {
+        Self::of(&format!("userpreferences-{identifier}"))
+    }
+
     /// The V2 conversation of this id.
     pub fn conversation(id: &str) -> Result<Self, Error> {
         Self::new(Self::of(&format!("m-{id}")).0)

@@ -19,6 +19,7 @@ use crate::bot::audience::Audience;
 use crate::bot::dialog::command::{Command, CommandDeclaration};
 use crate::bot::expression::{Expression, Names, Template, Type, Value};
 use crate::bot::trigger::Trigger;
+use crate::client::mnemonic::DerivationPath;
 
 pub use diagnostics::{Code, Finding, Severity};
 pub use secret::SecretReference;
@@ -173,6 +174,13 @@ pub enum Identity {
         /// Where the passphrase is found.
         passphrase: SecretReference,
     },
+    /// The words of a mnemonic (BIP-39) and which of its keys.
+    Mnemonic {
+        /// Where the words are found.
+        words: SecretReference,
+        /// The key's path.
+        path: DerivationPath,
+    },
 }
 
 impl fmt::Debug for Identity {
@@ -184,6 +192,11 @@ impl fmt::Debug for Identity {
                 .debug_struct("Keystore")
                 .field("path", path)
                 .field("passphrase", passphrase)
+                .finish(),
+            Self::Mnemonic { words, path } => f
+                .debug_struct("Mnemonic")
+                .field("words", words)
+                .field("path", path)
                 .finish(),
         }
     }

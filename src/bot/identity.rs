@@ -6,7 +6,7 @@ use herald_protocol::wallet::WalletKey;
 use secrecy::ExposeSecret as _;
 
 use super::config::{Bot, Identity, SecretReference, secret};
-use crate::client::keystore;
+use crate::client::{keystore, mnemonic};
 
 /// Why a bot has no wallet.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,17 @@ pub enum Error {
         #[source]
         source: keystore::Error,
     },
+    /// What was read is no mnemonic.
+    #[error("identity of bot `{bot}` at {place}")]
+    Mnemonic {
+        /// The bot's name.
+        bot: String,
+        /// Where the words were read.
+        place: SecretReference,
+        /// What is wrong with them.
+        #[source]
+        source: mnemonic::Error,
+    },
 }
 
 impl Error {
@@ -55,6 +66,14 @@ pub fn resolve(bot: &Bot) -> Result<WalletKey, Error> {
         Identity::Keystore { path, passphrase } => {
             (SecretReference::File(path.clone()), Some(secret(passphrase)?))
         }
+        Identity::Mnemonic { words, path } => {
+            let derived = mnemonic::read(secret(words)?.expose_secret(), "", path);
+            return derived.map_err(|source| Error::Mnemonic {
+                bot: bot.name.clone(),
+                place: words.clone(),
+                source,
+            });
+        }
     };
     let text = secret(&key)?;
     let passphrase = passphrase.as_ref().map(secrecy::ExposeSecret::expose_secret);
@@ -63,4 +82,51 @@ pub fn resolve(bot: &Bot) -> Result<WalletKey, Error> {
         path: PathBuf::from(key.to_string()),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+    use crate::bot::config;
+
+    const JUNK: &str = "test test test test test test test test test test test junk";
+
+    /// A bot whose words stand in a file beside it.
+    fn wallet_of(words: &str, path: &str) -> Result<WalletKey, Error> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("words");
+        std::fs::write(&file, words).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let bot = folder.path().join("bot.yaml");
+        let text = format!("herald: 1\nbot: bell\nidentity: {{ mnemonic: file:words, path: {path} }}\n");
+        std::fs::write(&bot, text).unwrap();
+        resolve(&config::load(&bot).unwrap().0)
+    }
+
+    #[test]
+    fn a_bots_wallet_is_the_one_that_its_words_and_path_name() {
+        let first = wallet_of(&format!("{JUNK}\n"), "m/44'/60'/0'/0/0").unwrap();
+        assert_eq!(
+            first.address().to_string(),
+            "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+        );
+        let fourth = wallet_of(JUNK, "m/44'/60'/0'/0/3").unwrap();
+        assert_eq!(
+            fourth.address().to_string(),
+            "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
+        );
+    }
+
+    #[test]
+    fn a_slip_in_the_words_is_told_by_its_place_and_not_by_the_word() {
+        let error = wallet_of(&JUNK.replace("junk", "junkyard"), "m").unwrap_err();
+        assert!(!error.is_missing());
+        assert_eq!(error.to_string(), "identity of bot `bell` at file:words");
+        let source = error.source().unwrap().to_string();
+        assert_eq!(source, "word 12 of the mnemonic is not in the English word list");
+        assert!(!format!("{error:?}").contains("junk"));
+    }
 }

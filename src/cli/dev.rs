@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Failure, Options, bots, inbox, keys, print,
     run::{AllAddresses, Run, Stage, tell},
-    signals,
+    signals, words,
 };
 use crate::{
     bot::{
@@ -19,7 +19,6 @@ use crate::{
         config::{Bot, SecretReference},
     },
     client::{Client, NodeAddress, keystore},
-    content::Content,
 };
 
 /// Runs bots with what is needed to see them work: missing keys are made.
@@ -157,7 +156,7 @@ impl Audience<'_> {
         let mut stream = client.stream_all_messages(from);
         loop {
             let message = stream.next().await?;
-            if message.sender != client.address() && message.sent >= from {
+            if !message.is_own() && message.sent >= from {
                 self.show(&message);
             }
         }
@@ -184,8 +183,8 @@ impl Audience<'_> {
                     continue;
                 }
                 let word = text.split_whitespace().next().unwrap_or_default();
-                let sent = client.send(address, &Content::Text(word.to_owned())).await?;
-                joins.push((bot.name.clone(), sent.message_id()));
+                let sent = client.send(address, word).await?;
+                joins.push((bot.name.clone(), *sent.message_id().as_bytes()));
             }
         }
         Ok(joins)
@@ -212,7 +211,10 @@ impl Audience<'_> {
         let time = bot::to_utc(message.sent).format("%H:%M:%S");
         let from = self.bots.iter().find(|(_, address)| *address == message.sender);
         let from = from.map_or_else(|| print::short(message.sender), |(bot, _)| bot.name.clone());
-        print::line(&format!("{time} inbox       {from}: {}", inbox::text(message)));
+        print::line(&format!(
+            "{time} inbox       {from}: {}",
+            words::line(&message.content)
+        ));
     }
 }
 

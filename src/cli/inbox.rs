@@ -1,15 +1,13 @@
 //! `herald inbox`: a wallet's messages, decrypted.
 
-use std::sync::Arc;
-
 use clap::Args;
 use herald_protocol::{address::Address, wallet::WalletKey};
 use tokio_util::sync::CancellationToken;
 
-use super::{Options, print, signals, wallet::Key};
+use super::{Options, print, signals, wallet::Key, words};
 use crate::{
     bot,
-    client::{Cache, Client, Conversation, Message, NodeAddress},
+    client::{Builder, Cache, Client, Conversation, Message, NodeAddress},
 };
 
 /// Prints the messages of a wallet, oldest first.
@@ -35,9 +33,14 @@ pub(super) struct NodeFlag {
 }
 
 impl NodeFlag {
+    /// What a client of the wallet at the node is made from.
+    pub(super) fn builder(&self, wallet: WalletKey) -> Builder {
+        Client::builder(wallet, self.node.clone())
+    }
+
     /// A client of the wallet at the node; conversations are kept in the data folder when there is one.
     pub(super) async fn client(&self, wallet: WalletKey, options: &Options) -> anyhow::Result<Client> {
-        let mut builder = Client::builder(wallet, self.node.clone());
+        let mut builder = self.builder(wallet);
         if options.data.is_dir() {
             builder = builder.cache(Cache::open(&options.data.join("client.db"))?);
         }
@@ -55,13 +58,13 @@ impl Inbox {
         let client = self.node.client(self.key.wallet()?, options).await?;
         let shown = |peer: Address| self.wallet.is_none_or(|wallet| wallet == peer);
         let mut messages = Vec::new();
-        for conversation in client.conversations().iter().filter(|known| shown(known.peer)) {
-            messages.extend(client.messages(conversation, None).await?);
+        for conversation in client.conversations().iter().filter(|known| shown(known.peer())) {
+            messages.extend(conversation.messages(None).await?);
         }
         messages.sort_by_key(|message| message.sent);
         let mut last = None;
         for message in &messages {
-            tell(message, client.address(), options, &mut last);
+            tell(message, options, &mut last);
         }
         if !self.follow {
             return Ok(());
@@ -72,8 +75,8 @@ impl Inbox {
         let follow = async {
             loop {
                 let message = stream.next().await?;
-                if shown(message.conversation.peer) && known.insert(message.id) {
-                    tell(&message, client.address(), options, &mut last);
+                if shown(message.conversation.peer()) && known.insert(message.id) {
+                    tell(&message, options, &mut last);
                 }
             }
         };
@@ -85,23 +88,19 @@ impl Inbox {
 }
 
 /// Prints a message; a line names the thread when it is another one than before.
-fn tell(message: &Message, own: Address, options: &Options, last: &mut Option<Arc<Conversation>>) {
+fn tell(message: &Message, options: &Options, last: &mut Option<Conversation>) {
     if options.json {
         return print::json(&to_json(message));
     }
     let conversation = &message.conversation;
-    if last
-        .as_ref()
-        .is_none_or(|last| last.topic() != conversation.topic())
-    {
+    if last.as_ref() != Some(conversation) {
         let id = conversation
-            .conversation_id
-            .as_ref()
+            .conversation_id()
             .map(|id| format!(" ({})", print::plain(id)));
-        print::line(&format!("── {}{}", conversation.peer, id.unwrap_or_default()));
-        *last = Some(Arc::clone(conversation));
+        print::line(&format!("── {}{}", conversation.peer(), id.unwrap_or_default()));
+        *last = Some(conversation.clone());
     }
-    let who = if message.sender == own {
+    let who = if message.is_own() {
         "me".to_owned()
     } else {
         print::short(message.sender)
@@ -109,43 +108,21 @@ fn tell(message: &Message, own: Address, options: &Options, last: &mut Option<Ar
     print::line(&format!(
         "{}  {who}: {}",
         bot::print_time(bot::to_utc(message.sent)),
-        text(message)
+        words::line(&message.content)
     ));
 }
 
-/// What a message says to somebody who reads text.
-pub(super) fn text(message: &Message) -> String {
-    match message.content.as_text() {
-        Some(text) => print::plain(text),
-        None => format!("[{}]", message.content.content_type()),
-    }
-}
-
 pub(super) fn to_json(message: &Message) -> serde_json::Value {
-    let fallback = match &message.content {
-        crate::content::Content::Unknown(content) => content.fallback.as_deref(),
-        crate::content::Content::Text(_) => None,
-    };
+    let fallback = message.content.fallback();
     let text = message.content.as_text();
     serde_json::json!({
-        "id": const_hex::encode(message.id),
+        "id": message.id.to_string(),
         "conversation": message.conversation.topic().as_str(),
         "from": message.sender.to_string(),
         "sent_ns": message.sent.as_ns().to_string(),
         "type": message.content.content_type().to_string(),
         "text": text,
-        "content": content_json(&message.content),
+        "content": words::json(&message.content),
         "fallback": fallback,
     })
-}
-
-/// The content as its type has it: text as text, unknown types as the base64 of their bytes.
-fn content_json(content: &crate::content::Content) -> serde_json::Value {
-    use base64::Engine as _;
-    match content {
-        crate::content::Content::Text(text) => serde_json::Value::from(text.as_str()),
-        crate::content::Content::Unknown(content) => {
-            serde_json::Value::from(base64::engine::general_purpose::STANDARD.encode(&content.content))
-        }
-    }
 }

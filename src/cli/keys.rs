@@ -1,13 +1,11 @@
-//! `herald keys`: wallet keys in files, readable by their owner only.
+//! `herald keys`: wallet keys in files, readable by their owner only, and the XMTP keys of a wallet.
 
-use std::{
-    fs::OpenOptions,
-    io::{IsTerminal as _, Read as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
-    path::{Path, PathBuf},
-};
+mod bundle;
+mod import;
+mod sign;
 
-use anyhow::Context as _;
+use std::path::{Path, PathBuf};
+
 use clap::{Args, Subcommand};
 use herald_protocol::{address::Address, wallet::WalletKey};
 use secrecy::ExposeSecret as _;
@@ -17,17 +15,23 @@ use super::{
     Failure, Options, print,
     wallet::{Key, Passphrase},
 };
-use crate::{bot::config::SecretReference, client::keystore};
+use crate::client::{keystore, private_file};
 
-/// Makes, shows and imports wallet keys.
+/// Makes, shows and imports wallet keys; exports and rotates XMTP keys.
 #[derive(Debug, Subcommand)]
 pub(super) enum Keys {
     /// Make a new wallet key and write it to a file
     New(New),
     /// Print the address of a wallet key
     Show(Show),
-    /// Write a hex key from elsewhere to a file: from a reference, or from stdin
-    Import(Import),
+    /// Write a hex key or a mnemonic's key from elsewhere to a file: from a reference, or from stdin
+    Import(import::Import),
+    /// Sign a text from stdin as a wallet does (EIP-191), for programs that take their signatures from a command
+    Sign(sign::Sign),
+    /// Write a wallet's XMTP keys to a file; whoever has it reads and writes as that wallet
+    Export(bundle::Export),
+    /// Give a wallet a new pre-key and publish it; older ones are kept, so nothing becomes unreadable
+    Rotate(bundle::Rotate),
 }
 
 /// How a key file is written.
@@ -50,16 +54,6 @@ pub(super) struct New {
     target: Target,
 }
 
-/// Imports a key.
-#[derive(Args, Debug)]
-pub(super) struct Import {
-    /// Where the hex key is: `env:NAME` or `file:PATH`; stdin when left out
-    #[arg(long, value_name = "REF")]
-    key: Option<SecretReference>,
-    #[command(flatten)]
-    target: Target,
-}
-
 /// Shows a key.
 #[derive(Args, Debug)]
 pub(super) struct Show {
@@ -71,17 +65,17 @@ pub(super) struct Show {
 }
 
 impl Keys {
-    pub(super) fn execute(self, options: &Options) -> anyhow::Result<()> {
+    pub(super) async fn execute(self, options: &Options) -> anyhow::Result<()> {
         match self {
             Self::New(New { target }) => {
                 let secret = random_secret()?;
                 target.write(&secret, options)
             }
-            Self::Import(Import { key, target }) => {
-                let secret = read_hex(key.as_ref())?;
-                target.write(&secret, options)
-            }
             Self::Show(show) => show.execute(options),
+            Self::Import(import) => import.execute(options),
+            Self::Sign(sign) => sign.execute(options),
+            Self::Export(export) => Box::pin(export.execute(options)).await,
+            Self::Rotate(rotate) => Box::pin(rotate.execute(options)).await,
         }
     }
 }
@@ -141,55 +135,15 @@ pub(super) fn folder(options: &Options) -> PathBuf {
     options.data.join("keys")
 }
 
-/// Writes a new file that its owner alone can read; an existing one is never replaced.
+/// Writes a new file of one line that its owner alone can read; an existing one is never replaced.
 pub(super) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
-    if let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty() && !folder.exists())
-    {
-        let made = std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder);
-        made.with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    }
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path);
-    let mut file = file.with_context(|| format!("cannot write {}", path.display()))?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.write_all(b"\n"))?;
-    Ok(file.sync_all()?)
+    let line = Zeroizing::new(format!("{text}\n"));
+    Ok(private_file::create(path, line.as_bytes())?)
 }
 
 /// A new wallet's secret.
 pub(super) fn random_secret() -> anyhow::Result<Zeroizing<[u8; 32]>> {
     let mut secret = Zeroizing::new([0; 32]);
     getrandom::fill(secret.as_mut_slice()).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
-    Ok(secret)
-}
-
-fn read_hex(reference: Option<&SecretReference>) -> anyhow::Result<Zeroizing<[u8; 32]>> {
-    let text = match reference {
-        Some(reference) => {
-            let folder = std::env::current_dir()?;
-            let secret = reference
-                .resolve(&folder)
-                .map_err(|error| Failure::Usage(error.into()))?;
-            Zeroizing::new(secret.expose_secret().to_owned())
-        }
-        None if std::io::stdin().is_terminal() => Zeroizing::new(rpassword::prompt_password("hex key: ")?),
-        None => {
-            let mut text = Zeroizing::new(String::new());
-            std::io::stdin().take(1_024).read_to_string(&mut text)?;
-            text
-        }
-    };
-    let mut secret = Zeroizing::new([0; 32]);
-    let hex = text.trim();
-    const_hex::decode_to_slice(hex, secret.as_mut_slice())
-        .map_err(|_| Failure::Usage(anyhow::anyhow!("expected a key of 64 hex digits")))?;
     Ok(secret)
 }

@@ -32,21 +32,43 @@ pub(super) fn short(wallet: Address) -> String {
     }
 }
 
-/// Text from outside on one line of a terminal: control characters are shown, not obeyed.
+/// Text from outside: control characters and directions of text are shown, not obeyed; its further lines are indented, as none of
+/// ours is; what is behind the first KiB is counted only.
 pub(super) fn plain(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
+    escaped(text, "\n    ")
+}
+
+/// The same on one line.
+pub(super) fn inline(text: &str) -> String {
+    escaped(text, " ")
+}
+
+fn escaped(text: &str, line_break: &str) -> String {
+    let (start, rest) = text.split_at(text.floor_char_boundary(MAX_BYTES));
+    let mut shown = String::with_capacity(start.len());
+    for c in start.chars() {
         match c {
-            '\n' => shown.push_str("\n    "),
+            '\n' => shown.push_str(line_break),
             '\t' => shown.push(' '),
-            c if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
-                shown.extend(c.escape_unicode());
-            }
+            c if c.is_control() || is_direction(c) => shown.extend(c.escape_unicode()),
             c => shown.push(c),
         }
     }
+    if !rest.is_empty() {
+        shown.push_str("… (");
+        shown.push_str(&rest.len().to_string());
+        shown.push_str(" more bytes)");
+    }
     shown
 }
+
+/// Marks that turn the direction of text, and the line breaks that are no control characters.
+fn is_direction(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// As much as anybody reads on a terminal; `--json` tells everything.
+const MAX_BYTES: usize = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -55,5 +77,13 @@ mod tests {
     #[test]
     fn control_characters_of_a_message_are_shown_and_not_obeyed() {
         assert_eq!(plain("a\x1b[2Jb\u{202e}c\nd"), "a\\u{1b}[2Jb\\u{202e}c\n    d");
+    }
+
+    #[test]
+    fn one_line_stays_one_line_and_long_text_is_cut_between_characters() {
+        assert_eq!(inline("a\r\nb\u{2028}c\td"), "a\\u{d} b\\u{2028}c d");
+        let long = format!("a{}", "ü".repeat(1000));
+        assert_eq!(inline(&long), format!("a{}… (978 more bytes)", "ü".repeat(511)));
+        assert_eq!(inline(&"x".repeat(1024)), "x".repeat(1024));
     }
 }

@@ -7,7 +7,6 @@ use clap::Args;
 use herald_protocol::{address::Address, limits};
 
 use super::{Failure, Options, inbox::NodeFlag, print, wallet::Key};
-use crate::content::Content;
 
 /// Sends one text message and waits until the node has it on disk.
 #[derive(Args, Debug)]
@@ -34,10 +33,10 @@ impl Send {
         }
         let client = self.node.client(self.key.wallet()?, options).await?;
         let started = Instant::now();
-        let sent = client.send(self.wallet, &Content::Text(text)).await?;
+        let sent = client.send(self.wallet, text).await?;
         let (envelope, message) = (
             const_hex::encode(sent.envelope_id()),
-            const_hex::encode(sent.message_id()),
+            sent.message_id().to_string(),
         );
         if options.json {
             print::json(&serde_json::json!({

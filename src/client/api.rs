@@ -1,10 +1,15 @@
 //! The calls to a node: publish, query, batch query, subscribe, over gRPC.
 //!
 //! Enters: envelopes and topics. Leaves: envelopes, or an [`Error`] that says whether another try can help. Transient
-//! failures are tried again here a few times with jitter; whoever must not give up (the outbox, streams) goes on above.
+//! failures of reads are tried again here a few times with jitter; whoever must not give up (the outbox, streams) goes on
+//! above. When a node says that its limit is reached, all calls of that kind wait as long as it asks, and then go on.
 
-use std::{fmt, time::Duration};
+mod address;
+mod pace;
 
+use std::{fmt, sync::Arc, time::Duration};
+
+pub use address::NodeAddress;
 use herald_protocol::{
     limits,
     proto::api::{
@@ -14,68 +19,13 @@ use herald_protocol::{
     time::TimestampNs,
     topic::Topic,
 };
+use pace::Pace;
 use tonic::{
     Code, Request, Status, Streaming,
     metadata::{Ascii, MetadataValue},
     transport::{Channel, ClientTlsConfig, Endpoint},
 };
-
-/// Where a node is: `grpc://host:port` in plain text or `grpcs://host:port` over TLS.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NodeAddress {
-    tls: bool,
-    authority: String,
-}
-
-impl NodeAddress {
-    /// A node in plain text at `host:port`.
-    pub fn plain(authority: impl fmt::Display) -> Self {
-        Self {
-            tls: false,
-            authority: authority.to_string(),
-        }
-    }
-
-    fn uri(&self) -> String {
-        format!("{}://{}", if self.tls { "https" } else { "http" }, self.authority)
-    }
-}
-
-impl std::str::FromStr for NodeAddress {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let wrong = || Error::Address {
-            found: text.to_owned(),
-        };
-        let (scheme, authority) = text.split_once("://").ok_or_else(wrong)?;
-        let tls = match scheme {
-            "grpc" => false,
-            "grpcs" => true,
-            _ => return Err(wrong()),
-        };
-        let authority = authority.trim_end_matches('/');
-        let parsed: tonic::transport::Uri = format!("http://{authority}").parse().map_err(|_| wrong())?;
-        if parsed.port().is_none() || parsed.path() != "/" {
-            return Err(wrong());
-        }
-        Ok(Self {
-            tls,
-            authority: authority.to_owned(),
-        })
-    }
-}
-
-impl fmt::Display for NodeAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}://{}",
-            if self.tls { "grpcs" } else { "grpc" },
-            self.authority
-        )
-    }
-}
+use tonic_types::StatusExt as _;
 
 /// A call that did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -142,26 +92,16 @@ impl Error {
     }
 
     fn from_status(node: &NodeAddress, status: &Status) -> Self {
-        let message = status
-            .message()
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(300)
-            .collect::<String>();
+        let message = words(status);
         match status.code() {
-            Code::ResourceExhausted => {
-                let after = status
-                    .metadata()
-                    .get("retry-after")
-                    .and_then(|value| value.to_str().ok());
-                let after = after
-                    .and_then(|seconds| seconds.parse().ok())
-                    .map(Duration::from_secs);
-                Self::Limited {
+            Code::ResourceExhausted => match asked_wait(status) {
+                // Of a request that is too large it is said, too, and no wait makes that smaller.
+                None if !message.contains(RATE_LIMIT) => Self::Refused { message },
+                after => Self::Limited {
                     message,
                     after: after.map(|wait| wait.min(LIMITED_WAIT_MAX)),
-                }
-            }
+                },
+            },
             Code::Unauthenticated => Self::Unauthenticated { message },
             Code::InvalidArgument
             | Code::PermissionDenied
@@ -184,11 +124,26 @@ impl Error {
     }
 }
 
+/// What a node says, fit for one line.
+fn words(status: &Status) -> String {
+    let words = status.message().chars().filter(|c| !c.is_control());
+    words.take(300).collect()
+}
+
+/// The wait a refusal names: `google.rpc.RetryInfo` of the details, else `retry-after` in seconds.
+fn asked_wait(status: &Status) -> Option<Duration> {
+    let detail = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    let header = || status.metadata().get("retry-after")?.to_str().ok()?.parse().ok();
+    detail.or_else(|| header().map(Duration::from_secs))
+}
+
 /// A connection to one node; clones share it. It connects when first used and again whenever it was lost.
 #[derive(Clone)]
 pub struct Api {
     node: NodeAddress,
     grpc: MessageApiClient<Channel>,
+    publishes: Arc<Pace>,
+    reads: Arc<Pace>,
 }
 
 impl fmt::Debug for Api {
@@ -253,6 +208,8 @@ impl Api {
             .map_err(wrong)?
             .connect_timeout(Duration::from_secs(5))
             .tcp_nodelay(true)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
             .http2_keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10))
             .keep_alive_while_idle(true)
@@ -266,7 +223,12 @@ impl Api {
         let grpc = MessageApiClient::new(endpoint.connect_lazy())
             .max_decoding_message_size(limits::REQUEST_BYTES)
             .max_encoding_message_size(limits::REQUEST_BYTES);
-        Ok(Self { node, grpc })
+        Ok(Self {
+            node,
+            grpc,
+            publishes: Arc::default(),
+            reads: Arc::default(),
+        })
     }
 
     /// The node this connection is to.
@@ -274,9 +236,10 @@ impl Api {
         &self.node
     }
 
-    /// Publishes the envelopes in one request, once: whoever calls decides what a failure means.
-    /// `authorization` is the whole header value.
+    /// Publishes the envelopes in one request, once, as soon as the node takes publishes: whoever calls decides what a failure
+    /// means. `authorization` is the whole header value.
     pub async fn publish(&self, envelopes: Vec<Envelope>, authorization: &str) -> Result<(), Error> {
+        self.publishes.ready().await;
         let mut request = Self::unary(PublishRequest { envelopes });
         let value = MetadataValue::<Ascii>::try_from(authorization).map_err(|_| Error::Unauthenticated {
             message: "the token is not ASCII".to_owned(),
@@ -286,6 +249,11 @@ impl Api {
         answer
             .map(drop)
             .map_err(|status| Error::from_status(&self.node, &status))
+    }
+
+    /// Keeps publishes from starting for this long, as the node asked.
+    pub(super) fn hold_publishes(&self, wait: Duration) {
+        self.publishes.hold(wait);
     }
 
     /// One page of `range`, from `cursor` on.
@@ -357,8 +325,15 @@ impl Api {
             .map_err(|status| Error::from_status(&self.node, &status))
     }
 
-    /// The error of a stream that ended with `status`.
+    /// The error of a stream that ended with `status`. One that was cut because it was not read is no limit to wait for, unless
+    /// the node names a wait.
     pub(super) fn failure(&self, status: &Status) -> Error {
+        if status.code() == Code::ResourceExhausted && asked_wait(status).is_none() {
+            return Error::Unreachable {
+                node: self.node.clone(),
+                reason: words(status),
+            };
+        }
         Error::from_status(&self.node, status)
     }
 
@@ -376,27 +351,32 @@ impl Api {
         request
     }
 
+    /// Calls until there is an answer: a few times while the node is away, and after each wait that the node asks for.
     async fn again<T, F>(&self, call: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<tonic::Response<T>, Status>>,
     {
-        let mut wait = FIRST_WAIT;
-        for _ in 1..TRIES {
-            match call().await {
+        let (mut wait, mut tries) = (FIRST_WAIT, 1);
+        loop {
+            self.reads.ready().await;
+            let status = match call().await {
                 Ok(answer) => return Ok(answer.into_inner()),
-                Err(status) => match Error::from_status(&self.node, &status).disposition() {
-                    Disposition::Reject => return Err(Error::from_status(&self.node, &status)),
-                    Disposition::Retry(asked) => {
-                        tokio::time::sleep(jittered(asked.unwrap_or(wait).min(LIMITED_WAIT))).await;
-                    }
-                },
+                Err(status) => status,
+            };
+            let error = Error::from_status(&self.node, &status);
+            match error.disposition() {
+                Disposition::Retry(Some(asked)) => {
+                    tracing::info!(%error, ?asked, "reads wait as the node asks");
+                    self.reads.hold(asked);
+                }
+                Disposition::Retry(None) if tries < TRIES => {
+                    tokio::time::sleep(jittered(wait)).await;
+                    wait *= 2;
+                    tries += 1;
+                }
+                _ => return Err(error),
             }
-            wait *= 2;
         }
-        call()
-            .await
-            .map(tonic::Response::into_inner)
-            .map_err(|status| Error::from_status(&self.node, &status))
     }
 }
 
@@ -410,9 +390,36 @@ pub fn jittered(wait: Duration) -> Duration {
 
 /// A unary call's deadline; the outbox waits longer than this before it seals again.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes that a node sends ahead on one stream before they are read: what an unread stream holds in memory.
+const STREAM_WINDOW: u32 = 128 << 10;
+/// The most that HTTP/2 has: streams that nobody reads never use up what the other calls of the connection need.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 /// Six attempts in all, as the JavaScript client makes.
 const TRIES: u32 = 6;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// What nodes of the V2 network say in every refusal for the rate.
+const RATE_LIMIT: &str = "rate limit";
 /// The least wait after a refusal for the rate that names none.
 const LIMITED_WAIT: Duration = Duration::from_mins(1);
 const LIMITED_WAIT_MAX: Duration = Duration::from_hours(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_waited_for_and_a_request_that_is_too_large_is_refused() {
+        let disposition = |words: &str| {
+            let status = Status::resource_exhausted(words);
+            Error::from_status(&NodeAddress::plain("127.0.0.1:1"), &status).disposition()
+        };
+        assert_eq!(
+            disposition("1:2:3 exceeds rate limit"),
+            Disposition::Retry(Some(LIMITED_WAIT))
+        );
+        assert_eq!(
+            disposition("request larger than max (9 vs. 8)"),
+            Disposition::Reject
+        );
+    }
+}

@@ -1,38 +1,84 @@
 //! How a client comes to be.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
-use herald_protocol::{time::TimestampNs, wallet::WalletKey};
+use herald_protocol::{bundle::PrivateKeyBundle, time::TimestampNs};
 
 use super::{
-    Api, Cache, Client, Error, Inner, NodeAddress, cache::Account, contacts::Contacts,
-    conversations::Conversations, identity,
+    Api, Cache, Client, Error, Inner, KeyStorage, NodeAddress,
+    cache::Account,
+    consent::Consent,
+    contacts::Contacts,
+    dropped::{Dropped, Observer},
+    identity::Identity,
+    known::Conversations,
+    signer::Signer,
 };
+use crate::fetch::Fetch;
 
 /// What a client is made from; see [`Client::builder`].
-#[derive(Debug)]
 pub struct Builder {
-    wallet: WalletKey,
+    identity: Identity,
+    keys: Option<PrivateKeyBundle>,
     node: NodeAddress,
     cache: Option<Cache>,
     network: Option<String>,
     clock: fn() -> TimestampNs,
+    observer: Option<Observer>,
+    fetch: Option<Fetch>,
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder")
+            .field("identity", &self.identity)
+            .field("node", &self.node)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Client {
-    /// A client of this wallet at this node.
-    pub fn builder(wallet: WalletKey, node: NodeAddress) -> Builder {
-        Builder {
-            wallet,
-            node,
-            cache: None,
-            network: None,
-            clock: crate::clock::now,
-        }
+    /// A client of the wallet that this signer signs for, at this node.
+    pub fn builder(signer: impl Signer + 'static, node: NodeAddress) -> Builder {
+        Builder::new(Identity::of_signer(Arc::new(signer)), node)
+    }
+
+    /// A client of exported keys (see [`Client::export_keys`]) whose wallet is not at hand: it reads and writes everything,
+    /// and cannot do what the wallet has to sign, such as a rotation.
+    pub fn builder_from_keys(keys: PrivateKeyBundle, node: NodeAddress) -> Builder {
+        Builder::new(Identity::of_keys(&keys), node).keys(keys)
     }
 }
 
 impl Builder {
+    fn new(identity: Identity, node: NodeAddress) -> Self {
+        Self {
+            identity,
+            keys: None,
+            node,
+            cache: None,
+            network: None,
+            clock: crate::clock::now,
+            observer: None,
+            fetch: None,
+        }
+    }
+
+    /// Keeps the wallet's keys there; on the network unless said otherwise.
+    #[must_use]
+    pub fn key_storage(mut self, storage: KeyStorage) -> Self {
+        self.identity = self.identity.stored_in(storage);
+        self
+    }
+
+    /// Starts with exported keys: none are looked for or stored, and the wallet signs nothing. Keys of another wallet are
+    /// refused when the client connects.
+    #[must_use]
+    pub fn keys(mut self, keys: PrivateKeyBundle) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
     /// Keeps conversations in this cache; without one they are read from the network at every start.
     #[must_use]
     pub fn cache(mut self, cache: Cache) -> Self {
@@ -47,6 +93,20 @@ impl Builder {
         self
     }
 
+    /// Asks for remote attachments through this; without it through one that reaches public addresses only.
+    #[must_use]
+    pub fn fetch(mut self, fetch: Fetch) -> Self {
+        self.fetch = Some(fetch);
+        self
+    }
+
+    /// Calls this for each thing that is left out because it breaks a rule. Keep it short: it runs where messages are opened.
+    #[must_use]
+    pub fn on_dropped(mut self, observer: impl Fn(&Dropped<'_>) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
     /// Uses another clock than the system's.
     #[must_use]
     pub fn clock(mut self, clock: fn() -> TimestampNs) -> Self {
@@ -54,15 +114,28 @@ impl Builder {
         self
     }
 
-    /// Loads the wallet's keys from the network or makes them, publishes its contact, and reads its conversations.
-    pub async fn connect(self) -> Result<Client, Error> {
+    /// The wallet's keys, when it has some already. Nothing is made, written or published.
+    pub async fn load_keys(&self) -> Result<Option<PrivateKeyBundle>, Error> {
+        match &self.keys {
+            Some(keys) => Ok(Some(self.identity.own(keys.clone())?)),
+            None => self.identity.load(&Api::new(self.node.clone())?).await,
+        }
+    }
+
+    /// Loads the wallet's keys or makes and keeps them, publishes its contact, and reads its conversations.
+    ///
+    /// A wallet with keys signs one text, a new one two (three when its signer may not be deterministic).
+    pub async fn connect(mut self) -> Result<Client, Error> {
         let network = self.network.unwrap_or_else(|| self.node.to_string());
         let api = Api::new(self.node)?;
-        let (keys, new_identity) = identity::load_or_create(&api, &self.wallet, self.clock).await?;
+        let (keys, new_identity) = match self.keys.take() {
+            Some(keys) => (self.identity.own(keys)?, false),
+            None => Box::pin(self.identity.load_or_create(&api, self.clock)).await?,
+        };
         let cache = self.cache.map_or_else(Cache::in_memory, Ok)?;
         let account = Account {
             network,
-            wallet: self.wallet.address(),
+            wallet: self.identity.address(),
         };
         if new_identity {
             cache.forget(&account)?;
@@ -70,17 +143,22 @@ impl Builder {
         let client = Client {
             inner: Arc::new(Inner {
                 api,
-                address: self.wallet.address(),
+                address: self.identity.address(),
+                identity: self.identity,
                 conversations: Conversations::new(cache, account, &keys),
-                keys: Arc::new(keys),
+                consent: Consent::new(&keys),
+                keys: RwLock::new(Arc::new(keys)),
                 clock: self.clock,
                 token: Mutex::new(None),
                 contacts: Contacts::default(),
+                observer: self.observer,
+                fetch: self.fetch.map_or_else(OnceLock::new, OnceLock::from),
                 new_identity,
             }),
         };
-        client.publish_contact().await?;
-        client.load_conversations().await?;
+        Box::pin(client.publish_contact()).await?;
+        Box::pin(client.load_conversations()).await?;
+        Box::pin(client.load_consent()).await?;
         Ok(client)
     }
 }

@@ -1,16 +1,16 @@
-//! What a client keeps on disk so that a restart does not decrypt history again: its conversations and how far the invite
-//! topic was read. Everything here can be read from the network again, so the file may be deleted.
+//! What a client keeps on disk so that a restart does not decrypt history again: its conversations, its consent log,
+//! and how far the topics of both were read. Everything here can be read from the network again, so the file may be deleted.
 //!
 //! Topic keys are secrets of the account: a row holds them sealed with a key derived from the account's identity key, so the
 //! file alone reads no message.
 
 use std::{
-    path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use herald_protocol::{address::Address, time::TimestampNs};
-use rusqlite::{Connection, OptionalExtension, params};
+use herald_protocol::{address::Address, proto::api::Envelope, time::TimestampNs};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 mod migrations {
     #![allow(
@@ -22,21 +22,53 @@ mod migrations {
     refinery::embed_migrations!("src/client/migrations");
 }
 
-/// The cache file cannot be read or written.
+/// The cache file cannot be read or written. Each names the file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// SQLite's own words.
-    #[error("the client cache failed")]
-    Sqlite(#[from] rusqlite::Error),
-    /// The file is of a newer herald, or damaged.
-    #[error("the client cache cannot be brought up to date")]
-    Migration(#[from] Box<refinery::Error>),
+    /// The system refuses: no room, no right, another program has it.
+    #[error("the client cache {} cannot be used", file.display())]
+    Sqlite {
+        /// The file.
+        file: PathBuf,
+        /// SQLite's own words.
+        source: rusqlite::Error,
+    },
+    /// What is in the file is no cache, or no longer.
+    #[error("the client cache {} is damaged: delete the file, all of it is read from the network again", file.display())]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// SQLite's own words.
+        source: rusqlite::Error,
+    },
+    /// The file is of a newer herald, or is no cache.
+    #[error(
+        "the client cache {} is not of this version of herald: delete the file, all of it is read from the network again",
+        file.display()
+    )]
+    Migration {
+        /// The file.
+        file: PathBuf,
+        /// What does not fit.
+        source: Box<refinery::Error>,
+    },
+}
+
+impl Error {
+    fn new(file: &Path, source: rusqlite::Error) -> Self {
+        let file = file.to_owned();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged { file, source },
+            _ => Self::Sqlite { file, source },
+        }
+    }
 }
 
 /// A cache file, shared by the accounts of one process; clones share the connection.
 #[derive(Clone)]
 pub struct Cache {
+    file: Arc<Path>,
     connection: Arc<Mutex<Connection>>,
 }
 
@@ -46,123 +78,199 @@ impl std::fmt::Debug for Cache {
     }
 }
 
-/// SHA-256 of a sealed invitation.
-pub(crate) type InvitationId = [u8; 32];
+/// The digest of an envelope that made a conversation known.
+pub(crate) type EnvelopeId = [u8; 32];
 
 /// One cached conversation, still sealed.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) topic: String,
     pub(crate) created: TimestampNs,
-    pub(crate) invitation: InvitationId,
+    pub(crate) envelope: EnvelopeId,
     pub(crate) sealed: Vec<u8>,
 }
 
 impl Cache {
     /// Opens the file, or creates it.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        Self::prepare(Connection::open(path)?)
+        Self::prepare(path, Connection::open(path))
     }
 
     /// A cache that ends with the process, for programs that keep nothing.
     pub fn in_memory() -> Result<Self, Error> {
-        Self::prepare(Connection::open_in_memory()?)
+        Self::prepare(Path::new(":memory:"), Connection::open_in_memory())
     }
 
-    fn prepare(mut connection: Connection) -> Result<Self, Error> {
-        connection.busy_timeout(std::time::Duration::from_secs(10))?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        // What is lost with a power cut is read from the network again.
-        connection.pragma_update(None, "synchronous", "NORMAL")?;
-        migrations::migrations::runner()
-            .run(&mut connection)
-            .map_err(Box::new)?;
+    fn prepare(file: &Path, connection: Result<Connection, rusqlite::Error>) -> Result<Self, Error> {
+        let prepare = || {
+            let connection = connection?;
+            connection.busy_timeout(std::time::Duration::from_secs(10))?;
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            // What is lost with a power cut is read from the network again.
+            connection.pragma_update(None, "synchronous", "NORMAL")?;
+            Ok(connection)
+        };
+        let mut connection = prepare().map_err(|source| Error::new(file, source))?;
+        let migrated = migrations::migrations::runner().run(&mut connection);
+        migrated.map_err(|source| Error::Migration {
+            file: file.to_owned(),
+            source: Box::new(source),
+        })?;
         Ok(Self {
+            file: file.into(),
             connection: Arc::new(Mutex::new(connection)),
         })
     }
 
-    fn connection(&self) -> MutexGuard<'_, Connection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Works on the file; a failure names it.
+    fn with<T>(&self, work: impl FnOnce(&mut Connection) -> Result<T, rusqlite::Error>) -> Result<T, Error> {
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        work(&mut connection).map_err(|source| Error::new(&self.file, source))
     }
 
-    /// How far the account's invite topic was read; zero at first.
-    pub(crate) fn invites_read(&self, account: &Account) -> Result<TimestampNs, Error> {
-        let query = "SELECT invites_read_ns FROM account WHERE network = ?1 AND wallet = ?2";
-        let read = self
-            .connection()
-            .query_row(query, account.key(), |row| row.get::<_, i64>(0))
-            .optional()?;
-        Ok(TimestampNs::from_ns(
-            u64::try_from(read.unwrap_or(0)).unwrap_or(0),
-        ))
+    /// How far the account's invite and intro topics were read; zero at first.
+    pub(crate) fn lists_read(&self, account: &Account) -> Result<TimestampNs, Error> {
+        self.time(
+            account,
+            "SELECT lists_read_ns FROM account WHERE network = ?1 AND wallet = ?2",
+        )
     }
 
-    /// Every conversation of the account.
-    pub(crate) fn conversations(&self, account: &Account) -> Result<Vec<Row>, Error> {
-        let connection = self.connection();
-        let mut statement = connection.prepare_cached(
-            "SELECT topic, created_ns, invitation, sealed FROM conversation WHERE network = ?1 AND wallet = ?2",
-        )?;
-        let rows = statement.query_map(account.key(), |row| {
-            let created = u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
-            Ok(Row {
-                topic: row.get(0)?,
-                created: TimestampNs::from_ns(created),
-                invitation: row.get(2)?,
-                sealed: row.get(3)?,
-            })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+    /// How far the account's consent log was read; zero at first.
+    pub(crate) fn preferences_read(&self, account: &Account) -> Result<TimestampNs, Error> {
+        self.time(
+            account,
+            "SELECT preferences_read_ns FROM account WHERE network = ?1 AND wallet = ?2",
+        )
     }
 
-    /// Adds conversations (the first of a topic stays) and notes how far the invite topic was read, in one transaction.
+    fn time(&self, account: &Account, query: &str) -> Result<TimestampNs, Error> {
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached(query)?;
+            let read = statement.query_row(account.key(), |row| row.get(0)).optional()?;
+            Ok(from_sql(read.unwrap_or(0)))
+        })
+    }
+
+    /// The entries of the account's consent log, oldest first, as envelopes without a topic.
+    pub(crate) fn preferences(&self, account: &Account) -> Result<Vec<Envelope>, Error> {
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT written_ns, sealed FROM preference
+                     WHERE network = ?1 AND wallet = ?2 ORDER BY written_ns",
+            )?;
+            let rows = statement.query_map(account.key(), |row| {
+                Ok(Envelope {
+                    content_topic: String::new(),
+                    timestamp_ns: from_sql(row.get(0)?).as_ns(),
+                    message: row.get::<_, Vec<u8>>(1)?.into(),
+                })
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// Adds entries of the consent log and notes how far it was read, in one transaction.
+    pub(crate) fn add_preferences(
+        &self,
+        account: &Account,
+        entries: &[Envelope],
+        read: Option<TimestampNs>,
+    ) -> Result<(), Error> {
+        self.with(|connection| {
+            let transaction = connection.transaction()?;
+            let [network, wallet] = account.key();
+            {
+                let mut insert = transaction.prepare_cached(
+                    "INSERT INTO preference (network, wallet, written_ns, sealed) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT DO NOTHING",
+                )?;
+                for entry in entries {
+                    let written = to_sql(TimestampNs::from_ns(entry.timestamp_ns));
+                    insert.execute(params![network, wallet, written, entry.message.as_ref()])?;
+                }
+            }
+            if let Some(read) = read {
+                transaction.execute(
+                    "INSERT INTO account (network, wallet, preferences_read_ns) VALUES (?1, ?2, ?3)
+                     ON CONFLICT DO UPDATE SET
+                     preferences_read_ns = max(preferences_read_ns, excluded.preferences_read_ns)",
+                    params![network, wallet, to_sql(read)],
+                )?;
+            }
+            transaction.commit()
+        })
+    }
+
+    /// A page of the account's conversations, by topic: those after the given one, at most as many. The page after the last
+    /// one is empty.
+    pub(crate) fn conversations(&self, account: &Account, after: &str, most: u32) -> Result<Vec<Row>, Error> {
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT topic, created_ns, envelope, sealed FROM conversation
+                 WHERE network = ?1 AND wallet = ?2 AND topic > ?3 ORDER BY topic LIMIT ?4",
+            )?;
+            let [network, wallet] = account.key();
+            let rows = statement.query_map(params![network, wallet, after, most], |row| {
+                Ok(Row {
+                    topic: row.get(0)?,
+                    created: from_sql(row.get(1)?),
+                    envelope: row.get(2)?,
+                    sealed: row.get(3)?,
+                })
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// Adds conversations (the first of a topic stays) and notes how far the lists were read, in one transaction.
     pub(crate) fn add(
         &self,
         account: &Account,
         rows: &[Row],
-        invites_read: Option<TimestampNs>,
+        lists_read: Option<TimestampNs>,
     ) -> Result<(), Error> {
-        let mut connection = self.connection();
-        let transaction = connection.transaction()?;
-        let [network, wallet] = account.key();
-        {
-            let mut insert = transaction.prepare_cached(
-                "INSERT INTO conversation (network, wallet, topic, created_ns, invitation, sealed)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT DO NOTHING",
-            )?;
-            for row in rows {
-                insert.execute(params![
-                    network,
-                    wallet,
-                    row.topic,
-                    to_sql(row.created),
-                    row.invitation,
-                    row.sealed
-                ])?;
+        self.with(|connection| {
+            let transaction = connection.transaction()?;
+            let [network, wallet] = account.key();
+            {
+                let mut insert = transaction.prepare_cached(
+                    "INSERT INTO conversation (network, wallet, topic, created_ns, envelope, sealed)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                     ON CONFLICT DO NOTHING",
+                )?;
+                for row in rows {
+                    insert.execute(params![
+                        network,
+                        wallet,
+                        row.topic,
+                        to_sql(row.created),
+                        row.envelope,
+                        row.sealed
+                    ])?;
+                }
             }
-        }
-        if let Some(read) = invites_read {
-            transaction.execute(
-                "INSERT INTO account (network, wallet, invites_read_ns) VALUES (?1, ?2, ?3)
-                 ON CONFLICT DO UPDATE SET invites_read_ns = max(invites_read_ns, excluded.invites_read_ns)",
-                params![network, wallet, to_sql(read)],
-            )?;
-        }
-        transaction.commit()?;
-        Ok(())
+            if let Some(read) = lists_read {
+                transaction.execute(
+                    "INSERT INTO account (network, wallet, lists_read_ns) VALUES (?1, ?2, ?3)
+                     ON CONFLICT DO UPDATE SET lists_read_ns = max(lists_read_ns, excluded.lists_read_ns)",
+                    params![network, wallet, to_sql(read)],
+                )?;
+            }
+            transaction.commit()
+        })
     }
 
     /// Forgets an account: its network has never seen its wallet, so what is cached is of another one.
     pub(crate) fn forget(&self, account: &Account) -> Result<(), Error> {
-        let mut connection = self.connection();
-        let transaction = connection.transaction()?;
-        for table in ["conversation", "account"] {
-            let delete = format!("DELETE FROM {table} WHERE network = ?1 AND wallet = ?2");
-            transaction.execute(&delete, account.key())?;
-        }
-        Ok(transaction.commit()?)
+        self.with(|connection| {
+            let transaction = connection.transaction()?;
+            for table in ["conversation", "preference", "account"] {
+                let delete = format!("DELETE FROM {table} WHERE network = ?1 AND wallet = ?2");
+                transaction.execute(&delete, account.key())?;
+            }
+            transaction.commit()
+        })
     }
 }
 
@@ -179,7 +287,45 @@ impl Account {
     }
 }
 
+fn from_sql(ns: i64) -> TimestampNs {
+    TimestampNs::from_ns(u64::try_from(ns).unwrap_or(0))
+}
+
 /// SQLite integers are signed; times beyond 2^63 ns (the year 2262) do not occur on a node.
 fn to_sql(time: TimestampNs) -> i64 {
     i64::try_from(time.as_ns()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_of_conversations_hold_each_of_the_account_once_and_end() {
+        let cache = Cache::in_memory().unwrap();
+        let account = |wallet| Account {
+            network: "test".to_owned(),
+            wallet: Address::from_bytes([wallet; 20]),
+        };
+        let row = |number: u8| Row {
+            topic: format!("/xmtp/0/m-{number}/proto"),
+            created: TimestampNs::from_ns(u64::from(100 - number)),
+            envelope: [number; 32],
+            sealed: vec![number],
+        };
+        cache.add(&account(1), &[row(4), row(1), row(3)], None).unwrap();
+        cache.add(&account(1), &[row(2), row(5)], None).unwrap();
+        cache.add(&account(2), &[row(1), row(9)], None).unwrap();
+        let (mut last, mut read) = (String::new(), Vec::new());
+        loop {
+            let page = cache.conversations(&account(1), &last, 2).unwrap();
+            assert!(page.len() <= 2);
+            let Some(end) = page.last() else {
+                break;
+            };
+            last.clone_from(&end.topic);
+            read.extend(page.iter().map(|row| row.sealed[0]));
+        }
+        assert_eq!(read, [1, 2, 3, 4, 5]);
+    }
 }

@@ -2,81 +2,100 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use herald_protocol::{
     address::Address,
     bundle::VerifiedBundle,
-    contact::{self, ContactBundle},
+    contact::{self, ContactBundle, Selection},
     proto::api::Envelope,
     time::TimestampNs,
     topic::Topic,
 };
 
-use super::{Client, Error, compute};
+use super::{Client, DroppedKind, Error, compute_each};
 
-/// Envelopes looked at for a contact, as the JavaScript client does.
+/// Envelopes asked for a contact: as many as [`contact::select`] looks at.
 const NEWEST: u32 = 5;
 /// How long a contact is believed: a rotated pre-key is noticed after this.
 const BELIEVED: Duration = Duration::from_mins(5);
 /// Contacts kept; when there are more, all are looked up again.
 const KEPT: usize = 50_000;
 
+/// How a wallet can be written to: the newest contact it signed, verified.
+#[derive(Clone, Debug)]
+pub(super) struct Contact {
+    bundle: Arc<VerifiedBundle>,
+    is_v1: bool,
+}
+
+impl Contact {
+    /// Whether the wallet reads V1 only.
+    pub(super) fn is_v1(&self) -> bool {
+        self.is_v1
+    }
+
+    /// The wallet's keys, converted if the contact is V1.
+    pub(super) fn bundle(&self) -> &VerifiedBundle {
+        &self.bundle
+    }
+
+    pub(super) fn into_bundle(self) -> Arc<VerifiedBundle> {
+        self.bundle
+    }
+}
+
 /// Contacts that were looked up and verified lately.
 #[derive(Debug, Default)]
 pub(super) struct Contacts {
-    known: Mutex<HashMap<Address, (VerifiedBundle, TimestampNs)>>,
+    known: Mutex<HashMap<Address, (Contact, TimestampNs)>>,
 }
 
 impl Contacts {
-    fn find(&self, wallet: Address, now: TimestampNs) -> Option<VerifiedBundle> {
+    fn find(&self, wallet: Address, now: TimestampNs) -> Option<Contact> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let (bundle, read) = known.get(&wallet)?;
-        (now.saturating_since(*read) < BELIEVED).then(|| bundle.clone())
+        let (contact, read) = known.get(&wallet)?;
+        (now.saturating_since(*read) < BELIEVED).then(|| contact.clone())
     }
 
-    fn keep(&self, wallet: Address, bundle: VerifiedBundle, now: TimestampNs) {
+    fn keep(&self, wallet: Address, contact: Contact, now: TimestampNs) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= KEPT {
             known.clear();
         }
-        known.insert(wallet, (bundle, now));
+        known.insert(wallet, (contact, now));
     }
 }
 
 impl Client {
-    /// Which of the wallets are on the network, in their order. Any number of wallets; asked in batches.
+    /// Which of the wallets can be written to, in their order. Any number of wallets; asked in batches. Not those whose
+    /// contacts cannot be used, as when another wallet signed them.
     pub async fn can_message(&self, wallets: &[Address]) -> Result<Vec<bool>, Error> {
-        Ok(self
-            .contacts(wallets)
-            .await?
-            .iter()
-            .map(Option::is_some)
-            .collect())
+        Ok(self.contacts(wallets).await?.iter().map(Result::is_ok).collect())
     }
 
-    /// The newest contact of each wallet that the wallet itself signed, if there is one.
-    pub(super) async fn contacts(&self, wallets: &[Address]) -> Result<Vec<Option<Contact>>, Error> {
+    /// The newest contact of each wallet that the wallet itself signed; an inner error says why it has none.
+    pub(super) async fn contacts(&self, wallets: &[Address]) -> Result<Vec<Result<Contact, Error>>, Error> {
         let now = (self.inner.clock)();
-        let mut found: Vec<Option<Contact>> = wallets
-            .iter()
-            .map(|wallet| Some(Contact::V2(Box::new(self.inner.contacts.find(*wallet, now)?))))
-            .collect();
-        let asked: Vec<usize> = (0..wallets.len()).filter(|at| found[*at].is_none()).collect();
+        let known = |wallet: &Address| {
+            let found = self.inner.contacts.find(*wallet, now);
+            found.ok_or(Error::NotOnNetwork { wallet: *wallet })
+        };
+        let mut found: Vec<Result<Contact, Error>> = wallets.iter().map(known).collect();
+        let asked: Vec<usize> = (0..wallets.len()).filter(|at| found[*at].is_err()).collect();
         let topics: Vec<Topic> = asked.iter().map(|at| Topic::contact(wallets[*at])).collect();
         let answers = self.inner.api.newest_of_each(&topics, NEWEST).await?;
-        let questions: Vec<(usize, Address)> = asked.into_iter().map(|at| (at, wallets[at])).collect();
-        let read = compute(move || {
-            let answers = questions.into_iter().zip(answers);
-            answers
-                .map(|((at, wallet), answer)| (at, wallet, read(wallet, &answer)))
-                .collect::<Vec<_>>()
+        let answers: Vec<_> = asked.into_iter().zip(answers).collect();
+        let (client, wallet_of) = (self.clone(), wallets.to_vec());
+        let read = compute_each(answers, move |(at, answer)| {
+            let wallet = wallet_of[at];
+            (at, wallet, client.read_contact(wallet, &answer))
         });
         for (at, wallet, contact) in read.await? {
-            if let Some(Contact::V2(bundle)) = &contact {
-                self.inner.contacts.keep(wallet, bundle.as_ref().clone(), now);
+            if let Ok(contact) = &contact {
+                self.inner.contacts.keep(wallet, contact.clone(), now);
             }
             found[at] = contact;
         }
@@ -91,48 +110,53 @@ impl Client {
             .api
             .newest_of_each(std::slice::from_ref(&topic), NEWEST)
             .await?;
-        let own = self.inner.keys.public().bundle();
+        let keys = self.keys();
+        let own = keys.public().bundle();
         if let [newest] = newest.as_slice() {
             let newest = contact::select(
                 self.inner.address,
                 newest.iter().map(|envelope| envelope.message.as_ref()),
             );
-            if newest == Some(ContactBundle::V2(own.clone())) {
+            if newest.contact == Some(ContactBundle::V2(own.clone())) {
                 return Ok(());
             }
         }
-        for contact in [
-            ContactBundle::V1(self.inner.keys.public_v1()?),
-            ContactBundle::V2(own.clone()),
-        ] {
+        // Imported keys may have no V1 form.
+        let v1 = keys.public_v1().ok().map(ContactBundle::V1);
+        for contact in v1.into_iter().chain([ContactBundle::V2(own.clone())]) {
             let envelope = Envelope {
                 content_topic: topic.to_string(),
                 timestamp_ns: (self.inner.clock)().as_ns(),
                 message: contact.encode().into(),
             };
-            self.publish(vec![envelope]).await?;
+            self.publish_until_taken(&[envelope]).await?;
         }
         Ok(())
     }
-}
 
-/// How a wallet can be written to.
-#[derive(Clone, Debug)]
-pub(super) enum Contact {
-    V1,
-    V2(Box<VerifiedBundle>),
-}
-
-fn read(wallet: Address, newest_first: &[Envelope]) -> Option<Contact> {
-    let newest_first = newest_first.iter().map(|envelope| envelope.message.as_ref());
-    match contact::select(wallet, newest_first)? {
-        ContactBundle::V1(_) => Some(Contact::V1),
-        contact @ ContactBundle::V2(_) => match contact.verify() {
-            Ok(bundle) => Some(Contact::V2(Box::new(bundle))),
-            Err(error) => {
-                tracing::warn!(%wallet, %error, "dropped a contact that does not verify");
-                None
+    /// Reads what a contact topic holds; what cannot be used is dropped.
+    fn read_contact(&self, wallet: Address, newest_first: &[Envelope]) -> Result<Contact, Error> {
+        let newest_first = newest_first.iter().map(|envelope| envelope.message.as_ref());
+        let Selection { contact, mut skipped } = contact::select(wallet, newest_first);
+        let mut usable = None;
+        if let Some(contact) = contact {
+            match contact.verify() {
+                Ok(bundle) => {
+                    usable = Some(Contact {
+                        bundle: Arc::new(bundle),
+                        is_v1: matches!(contact, ContactBundle::V1(_)),
+                    });
+                }
+                Err(error) => skipped.push(error),
             }
-        },
+        }
+        for error in &skipped {
+            self.drop_bad(DroppedKind::Contact, Topic::contact(wallet).as_str(), None, error);
+        }
+        match (usable, skipped.into_iter().next()) {
+            (Some(contact), _) => Ok(contact),
+            (None, Some(source)) => Err(Error::Contact { wallet, source }),
+            (None, None) => Err(Error::NotOnNetwork { wallet }),
+        }
     }
 }

@@ -1,4 +1,11 @@
-//! The wallet's keys: loaded from the network, where every client of the wallet finds them, or made and stored there.
+//! The wallet's keys: loaded from where they are kept, or made, signed by the wallet and kept there; rotated.
+//!
+//! The order of a first start is the JavaScript client's: look for keys, sign Create Identity, sign Enable Identity, keep the
+//! sealed keys, and only then publish contacts. Whoever can write to the wallet writes to keys that are safe already.
+
+mod rotation;
+
+use std::{path::PathBuf, sync::Arc};
 
 use herald_protocol::{
     address::Address,
@@ -10,39 +17,281 @@ use herald_protocol::{
     time::TimestampNs,
     token,
     topic::Topic,
-    wallet::{self, WalletKey},
+    wallet,
 };
 use zeroize::Zeroizing;
 
-use super::{Api, Error, api::Range, random};
+use super::{
+    Api, Disposition,
+    api::Range,
+    compute, private_file, random,
+    signer::{self, Signer},
+};
 
-/// The wallet's keys, and whether they were made just now.
-pub(super) async fn load_or_create(
-    api: &Api,
-    wallet: &WalletKey,
-    clock: fn() -> TimestampNs,
-) -> Result<(PrivateKeyBundle, bool), Error> {
-    let address = wallet.address();
-    if let Some(stored) = newest(api, address).await? {
-        let unreadable = |source| Error::KeyBundle {
-            wallet: address,
-            source,
-        };
-        let sealed = SealedKeyBundle::decode(&stored.message).map_err(unreadable)?;
-        let signature = Zeroizing::new(wallet.sign_text(&sealed.text()));
-        let opened = sealed.open(&signature).map_err(unreadable)?;
-        if opened.older_form {
-            store(api, wallet, &opened.bundle, clock()).await?;
+/// Where a wallet's keys are kept, always sealed with a signature that only the wallet can make.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum KeyStorage {
+    /// On the network, where every client of the wallet finds them.
+    #[default]
+    Network,
+    /// In this file, readable by its owner only (a file that others can read is refused), and nowhere else. Keys that the
+    /// network has already are taken over into a new file, since other keys would read none of the wallet's messages.
+    File(PathBuf),
+}
+
+/// Why a wallet has no keys to work with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The wallet did not sign.
+    #[error(transparent)]
+    Signer(#[from] signer::Error),
+    /// Stored keys do not open.
+    #[error("the keys of {wallet} {place} do not open with this wallet's signature")]
+    Unreadable {
+        /// The wallet.
+        wallet: Address,
+        /// Where they are.
+        place: String,
+        /// What was wrong with them.
+        #[source]
+        source: herald_protocol::Error,
+    },
+    /// Keys of one wallet were given for another.
+    #[error("the keys are of {found}, wanted keys of {wanted}")]
+    OtherWallet {
+        /// The client's wallet.
+        wanted: Address,
+        /// The wallet that signed the keys.
+        found: Address,
+    },
+    /// A client of exported keys alone cannot have anything signed.
+    #[error("{wallet} has to sign, and this client has its keys only: build it with a signer")]
+    NoSigner {
+        /// The wallet.
+        wallet: Address,
+    },
+    /// Another client has given the wallet a new identity since.
+    #[error("the keys of {wallet} {place} are of another identity than this client's")]
+    Replaced {
+        /// The wallet.
+        wallet: Address,
+        /// Where they are.
+        place: String,
+    },
+    /// The file of the keys.
+    #[error(transparent)]
+    File(#[from] private_file::Error),
+}
+
+impl Error {
+    /// Whether another try of the same call can help.
+    pub(super) fn disposition(&self) -> Disposition {
+        match self {
+            Self::Signer(error) if error.is_transient() => Disposition::Retry(None),
+            Self::File(private_file::Error::Failed { .. }) => Disposition::Retry(None),
+            _ => Disposition::Reject,
         }
-        Ok((opened.bundle, false))
-    } else {
-        let keys = create(wallet, clock())?;
-        store(api, wallet, &keys, clock()).await?;
-        Ok((keys, true))
     }
 }
 
-async fn newest(api: &Api, wallet: Address) -> Result<Option<Envelope>, Error> {
+/// A wallet's side of a client: who signs for it, and where its keys are kept.
+#[derive(Debug)]
+pub(super) struct Identity {
+    address: Address,
+    signer: Option<Arc<dyn Signer>>,
+    storage: KeyStorage,
+    /// Held while keys are read, changed and stored.
+    rotating: tokio::sync::Mutex<()>,
+}
+
+/// Keys as they were found.
+struct Stored {
+    keys: PrivateKeyBundle,
+    /// Whether they are to be stored again: their form is old, or they belong into a file that is not there yet.
+    misplaced: bool,
+}
+
+/// Whether the wallet has just signed a text a second time with the same result.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Signing {
+    Proven,
+    Unproven,
+}
+
+impl Identity {
+    pub(super) fn of_signer(signer: Arc<dyn Signer>) -> Self {
+        Self {
+            address: signer.address(),
+            signer: Some(signer),
+            storage: KeyStorage::Network,
+            rotating: tokio::sync::Mutex::default(),
+        }
+    }
+
+    pub(super) fn of_keys(keys: &PrivateKeyBundle) -> Self {
+        Self {
+            address: keys.address(),
+            signer: None,
+            storage: KeyStorage::Network,
+            rotating: tokio::sync::Mutex::default(),
+        }
+    }
+
+    pub(super) fn stored_in(mut self, storage: KeyStorage) -> Self {
+        self.storage = storage;
+        self
+    }
+
+    pub(super) const fn address(&self) -> Address {
+        self.address
+    }
+
+    fn signer(&self) -> Result<&dyn Signer, Error> {
+        self.signer
+            .as_deref()
+            .ok_or(Error::NoSigner { wallet: self.address })
+    }
+
+    /// Has the wallet sign a text.
+    pub(super) async fn sign(&self, text: &str) -> Result<Zeroizing<[u8; 65]>, Error> {
+        Ok(signer::sign(self.signer()?, text).await?)
+    }
+
+    /// Refuses keys of another wallet.
+    pub(super) fn own(&self, keys: PrivateKeyBundle) -> Result<PrivateKeyBundle, Error> {
+        if keys.address() == self.address {
+            Ok(keys)
+        } else {
+            Err(Error::OtherWallet {
+                wanted: self.address,
+                found: keys.address(),
+            })
+        }
+    }
+
+    /// The wallet's keys, when it has some. Nothing is written or published.
+    pub(super) async fn load(&self, api: &Api) -> Result<Option<PrivateKeyBundle>, super::Error> {
+        Ok(self.find(api).await?.map(|stored| stored.keys))
+    }
+
+    /// The wallet's keys, and whether they were made just now.
+    pub(super) async fn load_or_create(
+        &self,
+        api: &Api,
+        clock: fn() -> TimestampNs,
+    ) -> Result<(PrivateKeyBundle, bool), super::Error> {
+        if let Some(stored) = self.find(api).await? {
+            if stored.misplaced {
+                self.store(api, &stored.keys, clock(), Signing::Proven).await?;
+            }
+            Ok((stored.keys, false))
+        } else {
+            let keys = self.create(clock()).await?;
+            self.store(api, &keys, clock(), Signing::Unproven).await?;
+            Ok((keys, true))
+        }
+    }
+
+    async fn find(&self, api: &Api) -> Result<Option<Stored>, super::Error> {
+        if let KeyStorage::File(path) = &self.storage {
+            let path = path.clone();
+            let read = compute(move || private_file::read(&path, LARGEST_FILE)).await?;
+            if let Some(bytes) = read.map_err(Error::File)? {
+                return Ok(Some(self.open(&bytes, self.place()).await?));
+            }
+        }
+        let Some(envelope) = newest(api, self.address).await? else {
+            return Ok(None);
+        };
+        let mut stored = self.open(&envelope.message, ON_NETWORK.to_owned()).await?;
+        stored.misplaced |= self.storage != KeyStorage::Network;
+        Ok(Some(stored))
+    }
+
+    async fn open(&self, bytes: &[u8], place: String) -> Result<Stored, Error> {
+        let unreadable = |source| Error::Unreadable {
+            wallet: self.address,
+            place: place.clone(),
+            source,
+        };
+        let sealed = SealedKeyBundle::decode(bytes).map_err(unreadable)?;
+        let signature = signer::sign(self.signer()?, &sealed.text()).await?;
+        let opened = sealed.open(&signature).map_err(unreadable)?;
+        Ok(Stored {
+            keys: self.own(opened.bundle)?,
+            misplaced: opened.older_form,
+        })
+    }
+
+    /// Makes keys that clients of both generations understand, signed by the wallet.
+    async fn create(&self, now: TimestampNs) -> Result<PrivateKeyBundle, super::Error> {
+        let unsigned = UnsignedIdentity::legacy(random_key()?, now);
+        let signature = signer::sign(self.signer().map_err(super::Error::from)?, &unsigned.text())
+            .await
+            .map_err(Error::Signer)?;
+        Ok(unsigned.signed(self.address, &signature, random_key()?, now)?)
+    }
+
+    /// Seals the keys to the wallet and keeps them.
+    async fn store(
+        &self,
+        api: &Api,
+        keys: &PrivateKeyBundle,
+        now: TimestampNs,
+        signing: Signing,
+    ) -> Result<(), super::Error> {
+        let sealed = self.seal(keys, signing).await?.encode();
+        match &self.storage {
+            KeyStorage::Network => {
+                let envelope = Envelope {
+                    content_topic: Topic::private_store(self.address).to_string(),
+                    timestamp_ns: now.as_ns(),
+                    message: sealed.into(),
+                };
+                api.publish(vec![envelope], &token::bearer(keys, now)?).await?;
+            }
+            KeyStorage::File(path) => {
+                let path = path.clone();
+                let written = compute(move || private_file::replace(&path, &sealed)).await?;
+                written.map_err(Error::File)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn seal(&self, keys: &PrivateKeyBundle, signing: Signing) -> Result<SealedKeyBundle, super::Error> {
+        let signer = self.signer()?;
+        let wallet_pre_key = random::<32>()?;
+        let text = wallet::enable_identity_text(&wallet_pre_key);
+        let signature = signer::sign(signer, &text).await.map_err(Error::Signer)?;
+        let entropy = Entropy::from_bytes(random()?);
+        let sealed = SealedKeyBundle::seal(keys, wallet_pre_key, &signature, entropy)?;
+        if signing == Signing::Unproven && !signer.is_deterministic() {
+            // The seal is opened as the next start will open it. One more question now, or keys that are lost then.
+            let again = signer::sign(signer, &text).await.map_err(Error::Signer)?;
+            if sealed.open(&again).is_err() {
+                let wallet = self.address;
+                return Err(Error::Signer(signer::Error::NotDeterministic { wallet }).into());
+            }
+        }
+        Ok(sealed)
+    }
+
+    /// Where the keys are, as a message says it.
+    fn place(&self) -> String {
+        match &self.storage {
+            KeyStorage::Network => ON_NETWORK.to_owned(),
+            KeyStorage::File(path) => format!("in {}", path.display()),
+        }
+    }
+}
+
+const ON_NETWORK: &str = "on the network";
+/// As much as a node takes in one envelope.
+const LARGEST_FILE: u64 = 1 << 20;
+
+async fn newest(api: &Api, wallet: Address) -> Result<Option<Envelope>, super::Error> {
     let topics = vec![Topic::private_store(wallet).to_string()];
     let range = Range {
         topics,
@@ -53,33 +302,11 @@ async fn newest(api: &Api, wallet: Address) -> Result<Option<Envelope>, Error> {
     Ok(api.query(&range, None).await?.envelopes.into_iter().next())
 }
 
-/// Makes keys that clients of both generations understand, signed by the wallet.
-fn create(wallet: &WalletKey, now: TimestampNs) -> Result<PrivateKeyBundle, Error> {
-    let unsigned = UnsignedIdentity::legacy(random_key()?, now);
-    let signature = wallet.sign_text(&unsigned.text());
-    Ok(unsigned.signed(wallet.address(), &signature, random_key()?, now)?)
-}
-
-fn random_key() -> Result<PrivateKey, Error> {
+fn random_key() -> Result<PrivateKey, super::Error> {
     // All but one in 2^128 of 32-byte strings are keys.
     let bytes = Zeroizing::new(random::<32>()?);
     Ok(PrivateKey::from_bytes(bytes.as_slice())?)
 }
 
-/// Seals the keys to the wallet and publishes them.
-async fn store(
-    api: &Api,
-    wallet: &WalletKey,
-    keys: &PrivateKeyBundle,
-    now: TimestampNs,
-) -> Result<(), Error> {
-    let wallet_pre_key = random::<32>()?;
-    let signature = Zeroizing::new(wallet.sign_text(&wallet::enable_identity_text(&wallet_pre_key)));
-    let sealed = SealedKeyBundle::seal(keys, wallet_pre_key, &signature, Entropy::from_bytes(random()?))?;
-    let envelope = Envelope {
-        content_topic: Topic::private_store(wallet.address()).to_string(),
-        timestamp_ns: now.as_ns(),
-        message: sealed.encode().into(),
-    };
-    Ok(api.publish(vec![envelope], &token::bearer(keys, now)?).await?)
-}
+#[cfg(test)]
+mod tests;

@@ -3,13 +3,15 @@
 //! Enters: the text of a file and, for a keystore, its passphrase. Leaves: a wallet key. Files of others are read within bounds
 //! on the memory and time their parameters may ask for.
 
+use std::path::{Path, PathBuf};
+
 use herald_protocol::{address::Address, wallet::WalletKey};
 use serde::{Deserialize, Serialize};
 use sha3::{Digest as _, Keccak256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use super::random;
+use super::{private_file, random};
 
 /// A key file that cannot be used. No message repeats anything of the file's content.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +35,12 @@ pub enum Error {
     /// The system gave no random bytes.
     #[error("no randomness from the system")]
     Randomness,
+    /// There is no such file.
+    #[error("there is no file `{0}`")]
+    Absent(PathBuf),
+    /// The file cannot be read, or others can.
+    #[error(transparent)]
+    File(#[from] private_file::Error),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -84,10 +92,18 @@ const SCRYPT_R: u32 = 8;
 /// A file may ask for four times as much: n x r x p blocks of 128 bytes.
 const SCRYPT_WORK: u64 = 4 * (1 << SCRYPT_LOG_N) * SCRYPT_R as u64;
 const PBKDF2_ROUNDS: u32 = 10_000_000;
+/// Keystores have some 500 bytes.
+const LARGEST_FILE: u64 = 64 * 1024;
 
 /// Whether the text is a keystore, which needs a passphrase, and not a bare key.
 pub fn is_keystore(text: &str) -> bool {
     text.trim_start().starts_with('{')
+}
+
+/// Opens a key file that its owner alone can read (others are refused): what [`read`] reads, at most 64 KiB.
+pub fn open(path: &Path, passphrase: Option<&str>) -> Result<WalletKey, Error> {
+    let bytes = private_file::read(path, LARGEST_FILE)?.ok_or_else(|| Error::Absent(path.to_owned()))?;
+    read(std::str::from_utf8(&bytes).map_err(|_| Error::Shape)?, passphrase)
 }
 
 /// Reads a key: 64 hex digits with or without `0x`, or a keystore with its passphrase.
@@ -277,6 +293,27 @@ mod tests {
         );
         assert_eq!(named_address(&text), Some(wallet.address()));
         assert!(!text.contains(&const_hex::encode(secret)));
+    }
+
+    #[test]
+    fn a_key_file_opens_for_its_owner_only() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        assert!(matches!(open(&path, None), Err(Error::Absent(absent)) if absent == path));
+        private_file::replace(&path, format!("{KEY}\n").as_bytes()).unwrap();
+        let wallet = open(&path, None).unwrap();
+        assert_eq!(wallet.address(), WalletKey::from_hex(KEY).unwrap().address());
+        private_file::replace(&path, PBKDF2.as_bytes()).unwrap();
+        let opened = open(&path, Some("testpassword")).unwrap();
+        assert_eq!(opened.address(), wallet.address());
+        private_file::replace(&path, &[0xff; 64]).unwrap();
+        assert!(matches!(open(&path, None), Err(Error::Shape)));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(
+            open(&path, None),
+            Err(Error::File(private_file::Error::Open { mode: 0o644, .. }))
+        ));
     }
 
     #[test]

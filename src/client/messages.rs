@@ -1,19 +1,31 @@
-//! Messages as their readers see them, and the history of a conversation.
+//! Messages as their readers see them, and the history of conversations.
 
 use std::sync::Arc;
 
-use herald_protocol::{address::Address, bundle::PrivateKeyBundle, proto::api::Envelope, time::TimestampNs};
+use herald_protocol::{
+    address::Address,
+    bundle::PrivateKeyBundle,
+    limits,
+    message::MessageId,
+    proto::api::{Cursor, Envelope},
+    time::TimestampNs,
+};
 
-use super::{Client, Conversation, Error, api::Range, compute};
+use super::{
+    Client, Conversation, DroppedKind, Error,
+    api::Range,
+    compute_each,
+    conversation::{Kind, State},
+};
 use crate::content::Content;
 
 /// A decrypted message whose sender is verified to be one of the two members.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// SHA-256 of the message's bytes; the id that other clients show, too.
-    pub id: [u8; 32],
+    /// SHA-256 of the message's bytes; the id that other clients show, too, and that replies and reactions name.
+    pub id: MessageId,
     /// The conversation it is in.
-    pub conversation: Arc<Conversation>,
+    pub conversation: Conversation,
     /// Who wrote it.
     pub sender: Address,
     /// When, by the sender's clock.
@@ -22,49 +34,133 @@ pub struct Message {
     pub content: Content,
 }
 
-impl Client {
-    /// The messages of a conversation from `since` on, oldest first. What does not decrypt or verify is left out and counted.
-    pub async fn messages(
-        &self,
-        conversation: &Arc<Conversation>,
-        since: Option<TimestampNs>,
-    ) -> Result<Vec<Message>, Error> {
-        let topics = vec![conversation.topic().to_string()];
+impl Message {
+    /// Whether this client's wallet wrote it.
+    pub fn is_own(&self) -> bool {
+        self.sender == self.conversation.client.address()
+    }
+}
+
+/// What a node is asked for at once.
+pub(super) const PAGE: u32 = {
+    assert!(limits::PAGE_ENVELOPES == 100, "a page of the node");
+    100
+};
+
+/// The stored messages of a conversation, read a page at a time in either direction; see [`Conversation::history`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct History {
+    conversation: Conversation,
+    range: Range,
+    cursor: Option<Cursor>,
+    ended: bool,
+}
+
+impl History {
+    pub(super) fn new(conversation: Conversation) -> Self {
         let range = Range {
-            topics,
-            start: since,
+            topics: vec![conversation.topic().to_string()],
             page: PAGE,
             ..Range::default()
         };
-        let (mut messages, mut cursor) = (Vec::new(), None);
-        loop {
-            let page = self.inner.api.query(&range, cursor).await?;
-            for envelope in page.envelopes {
-                messages.extend(self.open(Arc::clone(conversation), envelope).await?);
-            }
-            cursor = page.next;
-            if cursor.is_none() {
-                return Ok(messages);
-            }
+        Self {
+            conversation,
+            range,
+            cursor: None,
+            ended: false,
         }
     }
 
-    /// Opens an envelope of a conversation. One that does not decrypt or verify is dropped, counted and said.
-    pub(super) async fn open(
-        &self,
-        conversation: Arc<Conversation>,
-        envelope: Envelope,
-    ) -> Result<Option<Message>, Error> {
-        let own = Arc::clone(&self.inner.keys);
-        compute(move || match open(&own, &conversation, &envelope) {
-            Ok(message) => {
-                metrics::counter!("herald_messages_opened_total").increment(1);
-                Some(message)
+    /// From the newest message back; otherwise the oldest comes first.
+    pub fn newest_first(mut self) -> Self {
+        self.range.descending = true;
+        self
+    }
+
+    /// Only messages of this time and later.
+    pub fn since(mut self, oldest: TimestampNs) -> Self {
+        self.range.start = Some(oldest);
+        self
+    }
+
+    /// Only messages of this time and earlier.
+    pub fn until(mut self, newest: TimestampNs) -> Self {
+        self.range.end = Some(newest);
+        self
+    }
+
+    /// Messages in a page: 1 to 100, which is what nodes give and the default.
+    pub fn page_size(mut self, messages: u32) -> Self {
+        self.range.page = messages.clamp(1, PAGE);
+        self
+    }
+
+    /// The next page; none after the last. What does not decrypt or verify is left out and counted, so a page may be shorter
+    /// than asked for, but it is never empty.
+    ///
+    /// Cancel-safe: a dropped call reads the same page again.
+    pub async fn next_page(&mut self) -> Result<Option<Vec<Message>>, Error> {
+        while !self.ended {
+            let client = &self.conversation.client;
+            let page = client.inner.api.query(&self.range, self.cursor.clone()).await?;
+            let envelopes = page.envelopes.into_iter();
+            let items = envelopes.map(|envelope| (Arc::clone(&self.conversation.state), envelope));
+            let opened = client.open_all(items.collect()).await?;
+            self.ended = page.next.is_none();
+            self.cursor = page.next;
+            let messages: Vec<Message> = opened.into_iter().flatten().collect();
+            if !messages.is_empty() {
+                return Ok(Some(messages));
             }
-            Err(error) => {
-                metrics::counter!("herald_messages_dropped_total", "reason" => error.label()).increment(1);
-                tracing::warn!(%error, topic = %conversation.topic(), "dropped a message that does not open");
-                None
+        }
+        Ok(None)
+    }
+}
+
+impl Client {
+    /// The first page of each history, in their order, asked in the batches that nodes take: what a list of conversations
+    /// shows. Any number of histories; each starts from its beginning.
+    pub async fn first_pages(&self, histories: &[History]) -> Result<Vec<Vec<Message>>, Error> {
+        let ranges: Vec<Range> = histories.iter().map(|history| history.range.clone()).collect();
+        let answers = self.inner.api.batch(&ranges).await?;
+        let (mut items, mut owners) = (Vec::new(), Vec::new());
+        for (at, (history, envelopes)) in histories.iter().zip(answers).enumerate() {
+            owners.extend(std::iter::repeat_n(at, envelopes.len()));
+            let state = &history.conversation.state;
+            items.extend(
+                envelopes
+                    .into_iter()
+                    .map(|envelope| (Arc::clone(state), envelope)),
+            );
+        }
+        let mut pages: Vec<Vec<Message>> = histories.iter().map(|_| Vec::new()).collect();
+        for (at, opened) in owners.into_iter().zip(self.open_all(items).await?) {
+            if let Some(page) = pages.get_mut(at) {
+                page.extend(opened);
+            }
+        }
+        Ok(pages)
+    }
+
+    /// Opens envelopes of conversations on all cores, in their order. One that does not decrypt or verify is dropped, counted
+    /// and said.
+    pub(super) async fn open_all(
+        &self,
+        items: Vec<(Arc<State>, Envelope)>,
+    ) -> Result<Vec<Option<Message>>, Error> {
+        let (client, own) = (self.clone(), self.keys());
+        compute_each(items, move |(state, envelope)| {
+            match open(&client, &own, &state, &envelope) {
+                Ok(message) => {
+                    metrics::counter!("herald_messages_opened_total").increment(1);
+                    Some(message)
+                }
+                Err(error) => {
+                    let id = Some(MessageId::of(&envelope.message));
+                    client.drop_bad(DroppedKind::Message, &envelope.content_topic, id, &error);
+                    None
+                }
             }
         })
         .await
@@ -72,30 +168,41 @@ impl Client {
 }
 
 fn open(
+    client: &Client,
     own: &PrivateKeyBundle,
-    conversation: &Arc<Conversation>,
+    state: &Arc<State>,
     envelope: &Envelope,
 ) -> Result<Message, herald_protocol::Error> {
-    let peer = conversation.peer_bundle();
-    let known = [Some(own.public()), peer.as_ref()];
-    let known: Vec<_> = known.into_iter().flatten().collect();
-    let opened = conversation
-        .keys()
-        .open(&envelope.content_topic, &envelope.message, &known)?;
-    if let Some(bundle) = opened
-        .new_sender_bundle()
-        .filter(|bundle| bundle.address() == conversation.peer)
-    {
-        conversation.keep_peer_bundle(bundle.clone());
-    }
+    let (topic, bytes) = (envelope.content_topic.as_str(), &envelope.message);
+    let (id, sender, sent, content) = match &state.kind {
+        Kind::V1(v1) => {
+            let sessions = v1.sessions();
+            let known: Vec<_> = sessions.iter().map(Arc::as_ref).collect();
+            let opened = v1.keys.open(own, topic, bytes, &known)?;
+            let (id, sender, sent) = (opened.id(), opened.sender(), opened.sent());
+            if let Some(session) = opened.new_keys() {
+                v1.keep_session(session.clone());
+            }
+            (id, sender, sent, opened.into_content())
+        }
+        Kind::V2(v2) => {
+            let peer = v2.peer_bundle();
+            let known: Vec<_> = [Some(own.public()), peer.as_deref()]
+                .into_iter()
+                .flatten()
+                .collect();
+            let opened = v2.keys.open(topic, bytes, &known)?;
+            if let Some(bundle) = opened.new_keys().filter(|bundle| bundle.address() == state.peer) {
+                v2.keep_peer_bundle(bundle);
+            }
+            (opened.id(), opened.sender(), opened.sent(), opened.into_content())
+        }
+    };
     Ok(Message {
-        id: *opened.id().as_bytes(),
-        conversation: Arc::clone(conversation),
-        sender: opened.sender(),
-        sent: opened.sent(),
-        content: Content::decode(opened.into_content())?,
+        id,
+        conversation: client.handle(Arc::clone(state)),
+        sender,
+        sent,
+        content: Content::decode(content)?,
     })
 }
-
-/// The most a node gives at once.
-pub(super) const PAGE: u32 = 100;

@@ -1,8 +1,11 @@
-//! All messages of a wallet as they come: a live subscription, filled from the store whenever there was a gap.
+//! Messages and conversations as they come: live, and filled from the store whenever there was a gap.
 //!
-//! After each (re)connect the node first registers the subscription, then the store is read from an overlap before the last
-//! message seen; what both give is told once. So neither a lost connection nor a new conversation makes a hole. Nothing is
-//! buffered beyond one page: a reader that is slow is waited for.
+//! **Slow readers** lose nothing: a stream holds one page in memory, and while nobody reads, the node feeds it from its store.
+//! A reader that a node cuts for not reading is connected again and goes on where it was. What was told is remembered (the
+//! last 100,000 at least), so that overlapping reads tell nothing twice.
+
+mod feed;
+mod seen;
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -10,73 +13,111 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt as _, stream::SelectAll};
+pub(super) use feed::Feed;
+use feed::From;
 use herald_protocol::{
-    limits,
-    proto::api::{Cursor, Envelope},
+    message::MessageId,
+    proto::api::Envelope,
     time::TimestampNs,
-    topic::Topic,
+    topic::{self, Topic},
 };
-use sha2::{Digest as _, Sha256};
-use tonic::Streaming;
+use seen::Seen;
 
-use super::{Client, Conversation, Disposition, Error, Message, api, api::Range, messages::PAGE};
+use super::{Client, Conversation, Error, Message, conversation::State};
 
-/// The messages of all conversations of a client; see [`Client::stream_all_messages`].
+/// After a gap the store is read from this long before the newest message seen: clocks of senders differ by up to an hour each
+/// way (nodes accept no more of a token), and an outbox may have waited. Whoever goes on after a restart should ask for as much,
+/// and name what is known in [`MessageStream::without`].
+pub const OVERLAP: Duration = Duration::from_hours(24);
+
+/// Which messages a stream tells.
+enum Scope {
+    /// Of all conversations, and of those that are opened meanwhile.
+    All {
+        /// How many of the client's conversations were taken up.
+        known: usize,
+    },
+    One(Arc<State>),
+}
+
+/// The messages of conversations as they come; see [`Client::stream_all_messages`] and [`Conversation::stream`].
 pub struct MessageStream {
-    client: Client,
-    /// Where filling starts: an overlap before the newest message seen.
-    seen_to: TimestampNs,
-    live: Option<SelectAll<Streaming<Envelope>>>,
-    /// How many of the client's conversations were taken up.
-    known: usize,
-    /// Topics that wait to be subscribed and filled.
-    to_add: Vec<String>,
-    /// Ranges of the store that wait to be read, and how far the first is read.
-    to_fill: VecDeque<(Range, Option<Cursor>)>,
-    /// Envelopes that wait to be opened. One leaves when it is dealt with, so a call that is dropped meanwhile loses none.
+    feed: Feed,
+    scope: Scope,
+    /// Envelopes that wait to be opened. They leave when they are dealt with, so a call that is dropped meanwhile loses none.
     arrived: VecDeque<Envelope>,
     ready: VecDeque<Message>,
     seen: Seen,
-    failures: u32,
 }
 
 impl std::fmt::Debug for MessageStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("MessageStream")
-            .field("client", &self.client)
+            .field("client", &self.feed.client)
             .finish_non_exhaustive()
     }
 }
 
-/// Filling starts this long before the newest message seen: clocks of senders differ by up to an hour each way (nodes accept
-/// no more of a token), and an outbox may have waited.
-const OVERLAP: Duration = Duration::from_hours(24);
-/// More subscriptions than this are replaced by one.
-const SUBSCRIPTIONS: usize = 64;
-const FIRST_WAIT: Duration = Duration::from_millis(200);
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
-
 impl Client {
     /// Streams the messages of all conversations, those of `since` and later from the store first, then live ones, new
-    /// conversations included. It goes on whatever happens to the connection. Own messages are included.
+    /// conversations included. It goes on whatever happens to the connection. Own messages are included. What the wallet decides
+    /// meanwhile on who may write is followed, too: see [`Client::consent_of`].
+    ///
+    /// ```no_run
+    /// # async fn example(client: herald::client::Client) -> Result<(), herald::client::Error> {
+    /// let mut stream = client.stream_all_messages(herald::clock::now());
+    /// loop {
+    ///     let message = stream.next().await?;
+    ///     if !message.is_own() {
+    ///         message.conversation.send("thank you").await?;
+    ///     }
+    /// }
+    /// # }
+    /// ```
     pub fn stream_all_messages(&self, since: TimestampNs) -> MessageStream {
-        MessageStream {
-            client: self.clone(),
-            seen_to: since,
-            live: None,
+        let mut feed = Feed::new(self.clone(), since, OVERLAP);
+        feed.follow(self.list_topics().map(String::from).to_vec(), From::Lists);
+        feed.follow(vec![self.inner.consent.topic()], From::Preferences);
+        MessageStream::new(feed, Scope::All { known: 0 })
+    }
+
+    /// Streams conversations: those that are known, oldest first, then new ones as they are opened by either side.
+    pub fn stream_conversations(&self) -> ConversationStream {
+        let mut feed = Feed::new(self.clone(), (self.inner.clock)(), OVERLAP);
+        feed.follow(self.list_topics().map(String::from).to_vec(), From::Lists);
+        ConversationStream {
+            feed,
             known: 0,
-            to_add: Vec::new(),
-            to_fill: VecDeque::new(),
-            arrived: VecDeque::new(),
+            arrived: Vec::new(),
             ready: VecDeque::new(),
-            seen: Seen::default(),
-            failures: 0,
         }
     }
 }
 
 impl MessageStream {
+    fn new(feed: Feed, scope: Scope) -> Self {
+        Self {
+            feed,
+            scope,
+            arrived: VecDeque::new(),
+            ready: VecDeque::new(),
+            seen: Seen::default(),
+        }
+    }
+
+    pub(super) fn of_one(conversation: Conversation, since: TimestampNs) -> Self {
+        let mut feed = Feed::new(conversation.client, since, OVERLAP);
+        feed.follow(vec![conversation.state.topic().to_string()], From::Seen);
+        Self::new(feed, Scope::One(conversation.state))
+    }
+
+    pub(super) fn of_ephemeral(conversation: Conversation) -> Self {
+        let now = (conversation.client.inner.clock)();
+        let mut feed = Feed::new(conversation.client, now, OVERLAP);
+        feed.follow(vec![conversation.state.topic().ephemeral().into()], From::Now);
+        Self::new(feed, Scope::One(conversation.state))
+    }
+
     /// Leaves out messages that were dealt with before, by their ids, without opening them again.
     #[must_use]
     pub fn without(mut self, messages: impl IntoIterator<Item = [u8; 32]>) -> Self {
@@ -84,6 +125,15 @@ impl MessageStream {
             self.seen.insert(id);
         }
         self
+    }
+
+    /// Waits until the node has confirmed that it tells what is published from now on, as whoever asks others to write wants to
+    /// know. Nothing has to call this: [`MessageStream::next`] connects by itself. Fails as that does.
+    ///
+    /// Cancel-safe: a dropped call loses nothing.
+    pub async fn connect(&mut self) -> Result<(), Error> {
+        self.follow_new();
+        self.feed.connected().await
     }
 
     /// The next message; waits for it. Fails only when the node refuses for good, or the cache does.
@@ -94,172 +144,130 @@ impl MessageStream {
             if let Some(message) = self.ready.pop_front() {
                 return Ok(message);
             }
-            match self.advance().await {
-                Ok(()) => self.failures = 0,
-                Err(error) if matches!(error.disposition(), Disposition::Retry(_)) => {
-                    self.pause(&error).await;
+            if self.arrived.is_empty() {
+                self.follow_new();
+                let envelopes = self.feed.next().await?;
+                self.arrived.extend(envelopes);
+                for id in self.feed.take_history() {
+                    self.seen.insert(*id.as_bytes());
                 }
-                Err(error) => return Err(error),
             }
+            self.take().await?;
         }
     }
 
     /// Whether everything the store had is told and the stream is live.
     pub fn is_live(&self) -> bool {
-        self.live.is_some()
-            && self.to_fill.is_empty()
-            && self.to_add.is_empty()
-            && self.arrived.is_empty()
-            && self.ready.is_empty()
+        self.feed.is_live() && self.arrived.is_empty() && self.ready.is_empty()
     }
 
-    async fn pause(&mut self, error: &Error) {
-        self.live = None;
-        self.failures = self.failures.saturating_add(1);
-        let wait = FIRST_WAIT
-            .saturating_mul(1 << self.failures.min(8))
-            .min(LONGEST_WAIT);
-        tracing::info!(%error, ?wait, "the message stream was cut; it connects again and fills the gap");
-        metrics::counter!("herald_stream_cuts_total").increment(1);
-        tokio::time::sleep(api::jittered(wait)).await;
-    }
-
-    async fn advance(&mut self) -> Result<(), Error> {
-        if !self.arrived.is_empty() {
-            return self.take().await;
-        }
-        if self.live.is_none() {
-            return self.connect().await;
-        }
-        if !self.to_add.is_empty() {
-            return self.add().await;
-        }
-        if let Some((range, cursor)) = self.to_fill.front() {
-            let page = self.client.inner.api.query(range, cursor.clone()).await?;
-            self.arrived.extend(page.envelopes);
-            match (page.next, self.to_fill.front_mut()) {
-                (Some(next), Some((_, cursor))) => *cursor = Some(next),
-                _ => drop(self.to_fill.pop_front()),
-            }
-            return Ok(());
-        }
-        let live = self.live.as_mut().ok_or(Error::Closed)?;
-        let envelope = match live.next().await {
-            Some(Ok(envelope)) => envelope,
-            Some(Err(status)) => return Err(self.client.inner.api.failure(&status).into()),
-            None => return Err(self.client.inner.api.cut().into()),
-        };
-        self.arrived.push_back(envelope);
-        Ok(())
-    }
-
-    /// Subscribes to everything, then has the store read from before the newest message seen.
-    async fn connect(&mut self) -> Result<(), Error> {
-        let invites = Topic::invite(self.client.inner.address).to_string();
-        let mut live = SelectAll::new();
-        live.push(self.client.inner.api.subscribe(vec![invites]).await?);
-        // What was invited before the subscription is in the store now, what comes later is on the stream.
-        self.client.sync_conversations().await?;
-        self.known = 0;
-        let topics = self.new_topics();
-        for part in topics.chunks(limits::SUBSCRIBE_TOPICS) {
-            live.push(self.client.inner.api.subscribe(part.to_vec()).await?);
-        }
-        self.live = Some(live);
-        self.to_add.clear();
-        self.to_fill = topics
-            .chunks(limits::SUBSCRIBE_TOPICS)
-            .map(|part| (self.fill(part.to_vec()), None))
-            .collect();
-        Ok(())
-    }
-
-    /// The topics of the conversations that became known since the last call, whether by an invitation of the peer or by
-    /// writing first.
-    fn new_topics(&mut self) -> Vec<String> {
-        let new = self.client.inner.conversations.after(self.known);
-        self.known += new.len();
-        new.iter()
-            .map(|conversation| conversation.topic().to_string())
-            .collect()
-    }
-
-    fn fill(&self, topics: Vec<String>) -> Range {
-        let overlap = u64::try_from(OVERLAP.as_nanos()).unwrap_or(u64::MAX);
-        let start = TimestampNs::from_ns(self.seen_to.as_ns().saturating_sub(overlap));
-        Range {
-            topics,
-            start: Some(start),
-            page: PAGE,
-            ..Range::default()
+    /// Takes up the conversations that became known, whether by an invitation of the peer or by writing first.
+    fn follow_new(&mut self) {
+        if let Scope::All { known } = &mut self.scope {
+            let new = self.feed.client.inner.conversations.after(*known);
+            *known += new.len();
+            let topics = new.iter().map(|state| state.topic().to_string());
+            self.feed.follow(topics.collect(), From::Seen);
         }
     }
 
-    /// Subscribes to new conversations beside the others, then has their history read.
-    async fn add(&mut self) -> Result<(), Error> {
-        if self.live.as_ref().is_some_and(|live| live.len() >= SUBSCRIPTIONS) {
-            return self.connect().await;
-        }
-        let added = self.client.inner.api.subscribe(self.to_add.clone()).await?;
-        let topics = std::mem::take(&mut self.to_add);
-        self.to_fill.push_back((self.fill(topics), None));
-        if let Some(live) = &mut self.live {
-            live.push(added);
-        }
-        Ok(())
-    }
-
-    /// Sorts what arrived into new conversations and messages; what was seen is left out.
+    /// Deals with all that arrived: list entries make conversations known, messages are opened; what was seen is left out.
     async fn take(&mut self) -> Result<(), Error> {
-        let invites = Topic::invite(self.client.inner.address);
-        while let Some(envelope) = self.arrived.front().cloned() {
-            let id = Sha256::digest(&envelope.message).into();
-            if self.seen.contains(&id) {
-                self.arrived.pop_front();
-                continue;
-            }
-            if envelope.content_topic == invites.as_str() {
-                self.client.learn(vec![envelope]).await?;
-                let new = self.new_topics();
-                self.to_add.extend(new);
-            } else if let Some(conversation) = self.conversation(&envelope.content_topic)
-                && let Some(message) = self.client.open(conversation, envelope).await?
+        let client = self.feed.client.clone();
+        let (mut entries, mut preferences) = (Vec::new(), Vec::new());
+        let (mut items, mut ids) = (Vec::new(), HashSet::new());
+        for envelope in &self.arrived {
+            let id = *MessageId::of(&envelope.message).as_bytes();
+            if is_list(&envelope.content_topic) {
+                entries.push(envelope.clone());
+            } else if is_preferences(&envelope.content_topic) {
+                preferences.push(envelope.clone());
+            } else if !self.seen.contains(&id)
+                && ids.insert(id)
+                && let Some(state) = self.state(&envelope.content_topic)
             {
-                let now = (self.client.inner.clock)();
-                self.seen_to = self.seen_to.max(message.sent.min(now));
-                self.ready.push_back(message);
+                items.push((state, envelope.clone()));
             }
-            self.seen.insert(id);
-            self.arrived.pop_front();
         }
+        client.learn_preferences(preferences).await?;
+        client.learn_and_prove(entries).await?;
+        let opened = client.open_all(items).await?;
+        let now = (client.inner.clock)();
+        for message in opened.into_iter().flatten() {
+            self.feed.saw(message.sent.min(now));
+            self.ready.push_back(message);
+        }
+        for id in ids {
+            self.seen.insert(id);
+        }
+        self.arrived.clear();
         Ok(())
     }
 
-    fn conversation(&self, topic: &str) -> Option<Arc<Conversation>> {
-        let stored = topic.replacen("/xmtp/0/mE-", "/xmtp/0/m-", 1);
-        self.client.inner.conversations.of_topic(&stored)
-    }
-}
-
-/// The messages (by id) and invitations told lately: two generations, so that the memory is bounded and the newest are never forgotten.
-#[derive(Default)]
-struct Seen {
-    young: HashSet<[u8; 32]>,
-    old: HashSet<[u8; 32]>,
-}
-
-/// Envelopes in a generation: 4 MiB.
-const GENERATION: usize = 100_000;
-
-impl Seen {
-    fn contains(&self, id: &[u8; 32]) -> bool {
-        self.young.contains(id) || self.old.contains(id)
-    }
-
-    fn insert(&mut self, id: [u8; 32]) {
-        if self.young.len() >= GENERATION {
-            self.old = std::mem::take(&mut self.young);
+    fn state(&self, topic: &str) -> Option<Arc<State>> {
+        match &self.scope {
+            Scope::One(state) => Some(Arc::clone(state)),
+            Scope::All { .. } => {
+                let topic: Topic = topic.parse().ok()?;
+                self.feed.client.inner.conversations.of_topic(&topic)
+            }
         }
-        self.young.insert(id);
+    }
+}
+
+/// Whether envelopes of this topic open conversations. One may be of another wallet's list: then it does not open.
+fn is_list(name: &str) -> bool {
+    matches!(
+        topic::kind(name),
+        topic::TopicKind::Invite | topic::TopicKind::Intro
+    )
+}
+
+fn is_preferences(name: &str) -> bool {
+    topic::kind(name) == topic::TopicKind::UserPreferences
+}
+
+/// Conversations as they become known; see [`Client::stream_conversations`].
+pub struct ConversationStream {
+    feed: Feed,
+    known: usize,
+    /// Envelopes whose conversations are not known yet.
+    arrived: Vec<Envelope>,
+    ready: VecDeque<Arc<State>>,
+}
+
+impl std::fmt::Debug for ConversationStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConversationStream")
+            .field("client", &self.feed.client)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ConversationStream {
+    /// Waits until the node has confirmed that it tells what is published from now on; see [`MessageStream::connect`].
+    ///
+    /// Cancel-safe: a dropped call loses nothing.
+    pub async fn connect(&mut self) -> Result<(), Error> {
+        self.feed.connected().await
+    }
+
+    /// The next conversation; waits for it. Fails only when the node refuses for good, or the cache does.
+    ///
+    /// Cancel-safe: a dropped call loses nothing.
+    pub async fn next(&mut self) -> Result<Conversation, Error> {
+        loop {
+            let new = self.feed.client.inner.conversations.after(self.known);
+            self.known += new.len();
+            self.ready.extend(new);
+            if let Some(state) = self.ready.pop_front() {
+                return Ok(self.feed.client.handle(state));
+            }
+            if self.arrived.is_empty() {
+                self.arrived = self.feed.next().await?;
+            }
+            self.feed.client.learn_and_prove(self.arrived.clone()).await?;
+            self.arrived.clear();
+        }
     }
 }

@@ -15,11 +15,18 @@ use std::{
 };
 
 mod bare_store;
+mod curve;
 mod empty_node;
 mod figure;
+mod first;
+mod inbox;
+mod javascript;
+mod list;
 mod load;
 mod message;
 mod node;
+mod people;
+mod process;
 mod publish;
 
 use figure::Figure;
@@ -30,9 +37,15 @@ pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 /// A figure by name, and how it is measured. The path is a folder on a real disk.
 type Known = (&'static str, fn(&Path) -> Result<Figure, Error>);
 
-const FIGURES: [Known; 3] = [
+const FIGURES: [Known; 9] = [
     ("seal", message::seal),
     ("open", message::open),
+    ("first-message", first::message),
+    ("list-cold", list::cold),
+    ("list-warm", list::warm),
+    ("list-memory", list::memory),
+    ("js-sends", javascript::sends),
+    ("js-first-messages", javascript::first_messages),
     ("node-publish", publish::node_publish),
 ];
 
@@ -44,6 +57,17 @@ fn main() -> ExitCode {
             "bench: nothing measured; figures come from `tests/bench/run`",
             ExitCode::SUCCESS,
         );
+    }
+    if let [_, "--as", part @ ..] = arguments
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
+        return match process::run(part) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => say(&format!("error: {error}"), ExitCode::FAILURE),
+        };
     }
     let (chosen, json) = match choose(&arguments) {
         Ok(chosen) => chosen,

@@ -26,6 +26,8 @@ pub(crate) enum Target {
     AtMost(f64),
     /// Times the floor's rate.
     AtLeast(f64),
+    /// Anywhere: it is told, and nothing is promised.
+    Told,
 }
 
 impl Figure {
@@ -41,10 +43,12 @@ impl Figure {
         }
     }
 
-    fn is_met(&self) -> bool {
+    /// None where there is nothing to meet.
+    fn is_met(&self) -> Option<bool> {
         match self.target {
-            Target::AtMost(most) => self.ratio <= most,
-            Target::AtLeast(least) => self.ratio >= least,
+            Target::AtMost(most) => Some(self.ratio <= most),
+            Target::AtLeast(least) => Some(self.ratio >= least),
+            Target::Told => None,
         }
     }
 
@@ -60,15 +64,21 @@ impl Figure {
         let target = match self.target {
             Target::AtMost(most) => format!("<= {most}"),
             Target::AtLeast(least) => format!(">= {least}"),
+            Target::Told => "-".to_owned(),
         };
-        let met = if self.is_met() { "met" } else { "not met" };
-        format!("{name:<14}{value:>10.1} {unit:<3}{floor:>12.1} {unit:<3}{ratio:>8.2}   {target:<8}{met}")
+        let met = match self.is_met() {
+            Some(true) => "met",
+            Some(false) => "not met",
+            None => "-",
+        };
+        format!("{name:<18}{value:>10.1} {unit:<3}{floor:>12.1} {unit:<3}{ratio:>9.3}   {target:<8}{met}")
     }
 
-    /// One JSON object; value and floor in the unit of the line for people.
+    /// One JSON object; value and floor in the unit of the line for people, `target` and `met` null where there is none.
     pub(crate) fn to_json(&self, name: &str) -> String {
         let target = match self.target {
-            Target::AtMost(target) | Target::AtLeast(target) => target,
+            Target::AtMost(target) | Target::AtLeast(target) => Some(target),
+            Target::Told => None,
         };
         let Self {
             value, floor, ratio, ..
@@ -86,23 +96,26 @@ pub(crate) struct Round {
     pub(crate) floor: f64,
 }
 
-/// Microseconds of one `subject` and one `floor`, in [`ROUNDS`] rounds of [`BATCH`] each, taking turns in going first.
+/// Microseconds of one `subject` and one `floor`, in [`ROUNDS`] rounds of `batch` each, taking turns in going first.
+///
+/// A batch is best about a millisecond: shorter than a turn of the scheduler, so most rounds run undisturbed.
 pub(crate) fn time<S, F>(
+    batch: u32,
     mut subject: impl FnMut() -> Result<S, Error>,
     mut floor: impl FnMut() -> Result<F, Error>,
 ) -> Result<Vec<Round>, Error> {
     let mut rounds = Vec::with_capacity(ROUNDS);
     for number in 0..WARM_UP + ROUNDS {
         let round = if number % 2 == 0 {
-            let subject = batch(&mut subject)?;
+            let subject = mean(batch, &mut subject)?;
             Round {
                 subject,
-                floor: batch(&mut floor)?,
+                floor: mean(batch, &mut floor)?,
             }
         } else {
-            let floor = batch(&mut floor)?;
+            let floor = mean(batch, &mut floor)?;
             Round {
-                subject: batch(&mut subject)?,
+                subject: mean(batch, &mut subject)?,
                 floor,
             }
         };
@@ -113,12 +126,12 @@ pub(crate) fn time<S, F>(
     Ok(rounds)
 }
 
-fn batch<T>(work: &mut impl FnMut() -> Result<T, Error>) -> Result<f64, Error> {
+fn mean<T>(times: u32, work: &mut impl FnMut() -> Result<T, Error>) -> Result<f64, Error> {
     let started = Instant::now();
-    for _ in 0..BATCH {
+    for _ in 0..times {
         black_box(work()?);
     }
-    Ok(started.elapsed().div_f64(f64::from(BATCH)).as_secs_f64() * 1e6)
+    Ok(started.elapsed().div_f64(f64::from(times)).as_secs_f64() * 1e6)
 }
 
 /// The middle of the values; not a number when there are none.
@@ -133,7 +146,5 @@ pub(crate) fn rate(count: u32, took: Duration) -> f64 {
     f64::from(count) / took.as_secs_f64()
 }
 
-/// A batch is about a millisecond: shorter than a turn of the scheduler, so most rounds run undisturbed.
-const BATCH: u32 = 25;
 const ROUNDS: usize = 2_000;
 const WARM_UP: usize = 100;

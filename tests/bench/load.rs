@@ -5,22 +5,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use herald::client::{Api, NodeAddress};
+use herald::client::{Address, Api, NodeAddress};
 use herald_protocol::{
-    bundle::{PrivateKeyBundle, UnsignedIdentity},
-    key::PrivateKey,
+    contact::ContactBundle,
     proto::{
         api::Envelope,
         contents::{self, ciphertext::Aes256gcmHkdfsha256, ciphertext::Union, message::Version},
     },
     token,
     topic::Topic,
-    wallet::WalletKey,
 };
 use prost::Message as _;
 use tokio::{runtime::Runtime, task::JoinSet};
 
-use crate::{Error, node::runtime};
+use crate::{Error, node::runtime, people};
 
 /// Clients on connections of their own, and the token they all publish with.
 pub(crate) struct Publishers {
@@ -37,7 +35,7 @@ impl Publishers {
             .map(|_| Api::new(node.clone()))
             .collect::<Result<_, _>>()?;
         drop(in_runtime);
-        let authorization = token::bearer(&identity(1)?, herald::clock::now())?.into();
+        let authorization = token::bearer(&people::identity(1)?, herald::clock::now())?.into();
         Ok(Self {
             runtime,
             apis,
@@ -137,18 +135,18 @@ fn message(topic: &Topic, created_ns: u64, sealed_bytes: usize) -> contents::Mes
     }
 }
 
-/// The keys of a wallet.
-pub(crate) fn identity(seed: u8) -> Result<PrivateKeyBundle, Error> {
-    let wallet = WalletKey::from_bytes(&[seed; 32])?;
-    let now = herald::clock::now();
-    let unsigned = UnsignedIdentity::legacy(PrivateKey::from_bytes(&[seed + 100; 32])?, now);
-    let signature = wallet.sign_text(&unsigned.text());
-    Ok(unsigned.signed(
-        wallet.address(),
-        &signature,
-        PrivateKey::from_bytes(&[seed + 200; 32])?,
-        now,
-    )?)
+/// Publishes the contact of a wallet, which is not connected otherwise. Gives the wallet.
+pub(crate) async fn publish_contact(number: u32, node: &NodeAddress) -> Result<Address, Error> {
+    let (keys, now) = (people::identity(number)?, herald::clock::now());
+    let contact = ContactBundle::V2(keys.public().bundle().clone());
+    let envelope = Envelope {
+        content_topic: Topic::contact(keys.address()).into(),
+        timestamp_ns: now.as_ns(),
+        message: contact.encode().into(),
+    };
+    let api = Api::new(node.clone())?;
+    api.publish(vec![envelope], &token::bearer(&keys, now)?).await?;
+    Ok(keys.address())
 }
 
 const IN_FLIGHT: usize = 256;

@@ -6,16 +6,12 @@
 use std::path::Path;
 
 use aes_gcm::{AeadInOut as _, Aes256Gcm, KeyInit as _};
-use herald::{
-    client::{Client, Peer},
-    content::Content,
-};
+use herald::{client::Client, content::Content};
 use herald_protocol::{
     ciphertext::Entropy,
     invitation::Invitation,
     message_v2::{Conversation, Outgoing},
     proto::contents::{self, message::Version},
-    wallet::WalletKey,
 };
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac as _};
@@ -29,8 +25,8 @@ use sha2::Sha256;
 use crate::{
     Error,
     figure::{self, Figure, Target},
-    load,
     node::Node,
+    people,
 };
 
 /// What bots do for each recipient: [`Client::seal`], from the content to the envelope.
@@ -44,31 +40,27 @@ pub(crate) fn seal(folder: &Path) -> Result<Figure, Error> {
         .last()
         .ok_or("a sealed message has an envelope")?;
     let mut floor = Floor::of(&message.message)?;
-    let rounds = figure::time(|| Ok(client.seal(&peer, &content)?), || floor.seal())?;
+    let rounds = figure::time(BATCH, || Ok(client.seal(&peer, &content)?), || floor.seal())?;
     drop(client);
     node.stop()?;
     Ok(Figure::of_rounds("µs", &rounds, Target::AtMost(1.3)))
 }
 
 /// A client, and a wallet it has written to before.
-async fn acquainted(node: &Node) -> Result<(Client, Peer), Error> {
-    let client = Client::builder(WalletKey::from_bytes(&[1; 32])?, node.address())
-        .connect()
-        .await?;
-    let reader = Client::builder(WalletKey::from_bytes(&[2; 32])?, node.address())
-        .connect()
-        .await?;
-    client.send(reader.address(), &text()).await?;
+async fn acquainted(node: &Node) -> Result<(Client, herald::client::Conversation), Error> {
+    let client = people::connect(1, node.address()).await?;
+    let reader = people::connect(2, node.address()).await?;
+    client.send(reader.address(), text()).await?;
     let peer = client.reach(&[reader.address()]).await?.remove(0)?;
-    match peer {
-        Peer::Known(_) => Ok((client, peer)),
-        Peer::New(_) => Err("a conversation with a sent message is known".into()),
+    if !peer.is_open() {
+        return Err("a conversation with a sent message is known".into());
     }
+    Ok((client, peer))
 }
 
 /// What readers do for each message: open, verify, decode the content.
 pub(crate) fn open(_folder: &Path) -> Result<Figure, Error> {
-    let (sender, reader) = (load::identity(1)?, load::identity(2)?);
+    let (sender, reader) = (people::identity(1)?, people::identity(2)?);
     let members = [sender.address(), reader.address()];
     let invitation = Invitation::derive(&sender, reader.public(), None);
     let conversation = Conversation::new(invitation.topic.clone(), invitation.key_material, members);
@@ -92,6 +84,7 @@ pub(crate) fn open(_folder: &Path) -> Result<Figure, Error> {
     let example = sealed.first().ok_or("no message")?;
     let (mut floor, mut messages) = (Floor::of(&example.bytes)?, sealed.iter().cycle());
     let rounds = figure::time(
+        BATCH,
         || {
             let message = messages.next().ok_or("no message")?;
             let opened = conversation.open(conversation.topic().as_str(), &message.bytes, &known)?;
@@ -180,6 +173,7 @@ impl Floor {
     }
 }
 
+const BATCH: u32 = 25;
 /// Different ones, so that no branch learns one message by heart.
 const MESSAGES: u8 = 64;
 const TAG_BYTES: usize = 16;

@@ -14,6 +14,7 @@ pub(crate) struct Node {
     running: JoinHandle<Result<(), herald_node::Error>>,
     shutdown: CancellationToken,
     address: NodeAddress,
+    http: String,
 }
 
 impl Node {
@@ -30,7 +31,8 @@ impl Node {
         };
         let runtime = runtime("node")?;
         let listeners = runtime.block_on(config.bind())?;
-        let address = NodeAddress::plain(listeners.addresses().grpc);
+        let addresses = listeners.addresses();
+        let address = NodeAddress::plain(addresses.grpc);
         let host = if let Some(host) = HOST.get() {
             host.clone()
         } else {
@@ -48,7 +50,13 @@ impl Node {
             running,
             shutdown,
             address,
+            http: format!("http://{}", addresses.http),
         })
+    }
+
+    /// Where HTTP clients find it.
+    pub(crate) fn http(&self) -> &str {
+        &self.http
     }
 
     pub(crate) fn address(&self) -> NodeAddress {

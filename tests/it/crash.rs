@@ -60,7 +60,7 @@ async fn each_has_one_message(house: &House, herald: &Herald, node: herald::clie
         .map(|resident| async move {
             let conversations = resident.conversations_with(address("bot")).await.len();
             let messages = resident.messages_of(bot).await;
-            let ids = messages.iter().map(|message| const_hex::encode(message.id));
+            let ids = messages.iter().map(|message| message.id.to_string());
             let ids = ids.collect();
             assert!(
                 messages

@@ -3,9 +3,13 @@
 #[cfg(test)]
 mod bad_messages;
 #[cfg(test)]
+mod client;
+#[cfg(test)]
 mod command_line;
 #[cfg(test)]
 mod consent;
+#[cfg(test)]
+mod conversations;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
@@ -14,6 +18,8 @@ mod dialog;
 mod examples;
 #[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod identity;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]

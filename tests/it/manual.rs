@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::{
     house::{Herald, House},
     people::person,
+    web::http,
 };
 
 const BOT: &str = "herald: 1
@@ -24,7 +25,7 @@ rules:
 
 /// Posts to the API; gives the status and the answer.
 async fn post(herald: &Herald, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
-    let mut request = reqwest::Client::new().post(format!("{}/v1/bots/{path}", herald.api()));
+    let mut request = http().post(format!("{}/v1/bots/{path}", herald.api()));
     for (name, value) in headers {
         request = request.header(*name, *value);
     }

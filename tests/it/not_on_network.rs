@@ -1,10 +1,11 @@
 //! A wallet without contact: its messages wait for it, as long as they are worth anything.
 
-use herald_protocol::address::Address;
+use herald::client::{Api, Error};
+use herald_protocol::{Error::Invalid, Reason, address::Address, limits, proto::api::Envelope, topic::Topic};
 
 use crate::harness::{
     house::{House, Node},
-    people::{address, person},
+    people::{address, now, person},
 };
 
 const BOT: &str = "herald: 1
@@ -65,6 +66,52 @@ async fn a_message_to_a_wallet_that_never_comes_expires_with_its_ttl() {
     let nobody = person("nobody", herald.node()).await;
     herald.fire_for("note", nobody.address(), "hello").await;
     nobody.reads(herald.address(), &["hello"]).await;
+}
+
+#[tokio::test]
+async fn a_message_to_a_wallet_whose_contacts_another_one_signed_waits_for_its_own() {
+    let house = House::of(BOT);
+    let herald = house.start().await;
+    let carol = person("carol", herald.node()).await;
+    let mallory = person("mallory", herald.node()).await;
+    let topics = [Topic::contact(carol.address()), Topic::contact(mallory.address())];
+    let api = Api::new(herald.node()).unwrap();
+    let mallorys = api.newest_of_each(&topics[1..], 1).await.unwrap()[0][0]
+        .message
+        .clone();
+    let published = now().as_ns();
+    let of_another = |number: u64| Envelope {
+        content_topic: topics[0].to_string(),
+        timestamp_ns: published + number,
+        message: mallorys.clone(),
+    };
+    let looked_at = u64::try_from(limits::CONTACTS).unwrap();
+    let envelopes = (0..looked_at).map(of_another).collect();
+    carol.client().publish(envelopes).await.unwrap();
+
+    let wallets = [carol.address()];
+    assert_eq!(mallory.client().can_message(&wallets).await.unwrap(), [false]);
+    let refused = mallory.client().reach(&wallets).await.unwrap().remove(0);
+    let Err(Error::Contact { wallet, source }) = refused else {
+        panic!("{refused:?}");
+    };
+    let other_wallet = Reason::OtherWallet {
+        found: mallory.address(),
+        wanted: carol.address(),
+    };
+    assert_eq!((wallet, &source), (carol.address(), &Invalid(other_wallet)));
+
+    herald.fire_for("note", carol.address(), "are you there?").await;
+    let held = herald.event("held", |_| true).await;
+    let reason = format!("the wallet has published no contact that can be used: {source}");
+    assert_eq!(held["reason"], reason);
+    assert!(herald.counter("herald_contacts_dropped_total").await > 4.5);
+
+    // Her client sees that her contact is gone and publishes it again.
+    let carol = person("carol", herald.node()).await;
+    carol.reads(herald.address(), &["are you there?"]).await;
+    herald.count("delivered", 1).await;
+    assert_eq!(herald.events("held").len(), 1);
 }
 
 #[tokio::test]

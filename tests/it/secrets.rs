@@ -7,10 +7,11 @@ use crate::harness::{
     house::House,
     people::{key, person, secret},
     shop::{self, SECRET, Shop},
+    web::http,
 };
 
 /// A secret in the forms in which it could slip out.
-fn forms(name: &str, secret: &[u8]) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn forms(name: &str, secret: &[u8]) -> Vec<(String, Vec<u8>)> {
     let hex = const_hex::encode(secret);
     let mut forms = vec![
         ("raw", secret.to_vec()),
@@ -28,7 +29,7 @@ fn forms(name: &str, secret: &[u8]) -> Vec<(String, Vec<u8>)> {
     forms.into_iter().map(named).collect()
 }
 
-fn contains(text: &[u8], secret: &[u8]) -> bool {
+pub(crate) fn contains(text: &[u8], secret: &[u8]) -> bool {
     text.windows(secret.len()).any(|window| window == secret)
 }
 
@@ -54,7 +55,7 @@ async fn no_secret_is_printed_logged_or_stored() {
         .reads(orders, &["Thank you! Order A1 is paid ($42.00)."])
         .await;
     let token = herald.token();
-    let fired = reqwest::Client::new()
+    let fired = http()
         .post(format!("{}/v1/bots/hello/rules/news", herald.api()))
         .bearer_auth(&token)
         .send()

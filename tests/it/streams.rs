@@ -53,3 +53,19 @@ async fn a_reply_in_a_conversation_that_the_reader_opened_is_streamed() {
     bob.say(alice.address(), "good day").await;
     assert_eq!(next(&mut stream).await, "good day");
 }
+
+/// What is not stored is heard by a confirmed subscription only.
+#[tokio::test]
+async fn what_is_sent_after_a_stream_has_connected_is_heard() {
+    let node = Node::start().await;
+    let alice = person("alice", node.address()).await;
+    let bob = person("bob", node.address()).await;
+    alice.say(bob.address(), "hello").await;
+    let conversation = bob.conversations_with(alice.address()).await.remove(0);
+    let mut stream = conversation.stream_ephemeral();
+    stream.connect().await.unwrap();
+    let typing = alice.client().conversation_with(bob.address()).await.unwrap();
+    typing.draft("…").ephemeral().send().await.unwrap();
+    let heard = tokio::time::timeout(DEADLINE, stream.next()).await;
+    assert_eq!(text(&heard.expect("a message in time").unwrap()), "…");
+}

@@ -7,6 +7,7 @@ use crate::harness::{
     house::House,
     people::{address, now, person},
     shop::{self, Shop, Signed},
+    web::http,
 };
 
 fn house() -> House {
@@ -118,10 +119,12 @@ async fn what_is_refused_leaves_nothing_behind() {
     assert_eq!(answer["field"], "body.total");
     for path in ["hooks/shop/other", "hooks/other/orders/new", "hooks", ""] {
         let url = format!("{}/{path}", herald.api());
-        let answer = reqwest::Client::new().post(url).send().await.unwrap();
+        let answer = http().post(url).send().await.unwrap();
         assert_eq!(answer.status(), 404, "{path}");
     }
-    let got = reqwest::get(format!("{}/hooks/shop/orders/new", herald.api()))
+    let got = http()
+        .get(format!("{}/hooks/shop/orders/new", herald.api()))
+        .send()
         .await
         .unwrap();
     assert_eq!(got.status(), 405);

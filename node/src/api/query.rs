@@ -124,8 +124,15 @@ fn position(cursor: Cursor) -> Result<Position, Refusal> {
             .sender_time_ns
             .try_into()
             .map_err(|_| Refusal::InvalidCursor)?,
-        digest: index.digest.try_into().map_err(|_| Refusal::InvalidCursor)?,
+        digest: place(&index.digest).ok_or(Refusal::InvalidCursor)?,
     })
+}
+
+/// A cursor names a place and needs no row: a digest that is too short stands before all that begin with it.
+fn place(digest: &[u8]) -> Option<[u8; 32]> {
+    let mut place = [0; 32];
+    place.get_mut(..digest.len())?.copy_from_slice(digest);
+    (!digest.is_empty()).then_some(place)
 }
 
 fn cursor_at(position: Position) -> Cursor {

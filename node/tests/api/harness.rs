@@ -48,6 +48,15 @@ impl TestNode {
     }
 
     pub(crate) async fn start_in(folder: TempDir, change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_by(clock::wall, folder, change).await
+    }
+
+    /// A node with another clock than the wall's.
+    pub(crate) async fn start_at(clock: fn() -> TimestampNs) -> Self {
+        Self::start_by(clock, tempfile::tempdir().unwrap(), |_| {}).await
+    }
+
+    async fn start_by(clock: fn() -> TimestampNs, folder: TempDir, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config {
             http: "127.0.0.1:0".to_owned(),
             grpc: "localhost:0".to_owned(),
@@ -60,7 +69,7 @@ impl TestNode {
         let addresses = listeners.addresses();
         let shutdown = CancellationToken::new();
         let host = Host {
-            clock: clock::wall,
+            clock,
             metrics: METRICS.clone(),
         };
         let mut running = JoinSet::new();
@@ -137,7 +146,14 @@ pub(crate) async fn channel(address: SocketAddr) -> Channel {
 }
 
 pub(crate) fn http() -> reqwest::Client {
-    reqwest::Client::builder().timeout(DEADLINE).build().unwrap()
+    // Clients with TLS want a provider even where only plain HTTP is spoken; another test's is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it stands for strangers who ask the node"
+    )]
+    let client = reqwest::Client::builder().timeout(DEADLINE).build();
+    client.unwrap()
 }
 
 pub(crate) async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {

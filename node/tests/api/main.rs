@@ -12,5 +12,6 @@ mod harness;
 mod lifecycle;
 mod publish;
 mod query;
+mod recorded;
 mod streams;
 mod tokens;

@@ -209,7 +209,7 @@ async fn what_cannot_be_asked_is_refused_with_code_and_text_over_either_transpor
             ask(topics(1), paging(1, Some(Cursor { cursor: None }))),
             "invalid cursor",
         ),
-        (ask(topics(1), paging(1, Some(index(31, 1)))), "invalid cursor"),
+        (ask(topics(1), paging(1, Some(index(33, 1)))), "invalid cursor"),
         (ask(topics(1), paging(1, Some(index(0, 1)))), "invalid cursor"),
         (
             ask(topics(1), paging(1, Some(index(32, 1 << 63)))),
@@ -227,6 +227,7 @@ async fn what_cannot_be_asked_is_refused_with_code_and_text_over_either_transpor
     for accepted in [
         ask(topics(limits::SUBSCRIBE_TOPICS), paging(0, None)),
         ask(topics(1), paging(100, None)),
+        ask(topics(1), paging(1, Some(index(3, 1)))),
         ask(preferences(), paging(500, None)),
     ] {
         client.query(accepted).await.unwrap();

@@ -22,8 +22,9 @@ pub struct UnsignedIdentity {
     generation: Generation,
 }
 
+/// Which clients understand a key.
 #[derive(Debug, Clone, Copy)]
-enum Generation {
+pub(super) enum Generation {
     Legacy,
     Native,
 }
@@ -35,6 +36,23 @@ impl Generation {
             Self::Legacy => created.as_ms(),
             Self::Native => created.as_ns(),
         }
+    }
+
+    /// What is signed of a key. Both generations sign the same fields: time and point.
+    fn signed_bytes(self, key: &PublicKey, created: TimestampNs) -> Vec<u8> {
+        SignedPublicKey::native_bytes(self.stamp(created), key)
+    }
+
+    /// A pre-key, signed by the identity key.
+    pub(super) fn pre_key(
+        self,
+        identity_key: &PrivateKey,
+        pre_key: PrivateKey,
+        created: TimestampNs,
+    ) -> SignedPrivateKey {
+        let signed_bytes = self.signed_bytes(pre_key.public_key(), created);
+        let signature = identity_key.sign(&sha256(&[&signed_bytes]));
+        self.complete(pre_key, created, signed_bytes, signature)
     }
 
     fn complete(
@@ -83,12 +101,7 @@ impl UnsignedIdentity {
     }
 
     fn key_bytes(&self) -> Vec<u8> {
-        self.signed_bytes_of(self.key.public_key(), self.created)
-    }
-
-    /// Both generations sign the same fields: time and point.
-    fn signed_bytes_of(&self, key: &PublicKey, created: TimestampNs) -> Vec<u8> {
-        SignedPublicKey::native_bytes(self.generation.stamp(created), key)
+        self.generation.signed_bytes(self.key.public_key(), self.created)
     }
 
     /// The text the wallet has to sign.
@@ -106,18 +119,19 @@ impl UnsignedIdentity {
         pre_created: TimestampNs,
     ) -> Result<PrivateKeyBundle, Error> {
         let signature = Signature::from_wallet(signature)?;
-        if wallet::recover(&self.text(), &signature)? != wallet {
-            return Err(Reason::OtherWallet.into());
+        let found = wallet::recover(&self.text(), &signature)?;
+        if found != wallet {
+            return Err(Reason::OtherWallet {
+                found,
+                wanted: wallet,
+            }
+            .into());
         }
-        let pre_bytes = self.signed_bytes_of(pre_key.public_key(), pre_created);
-        let pre_signature = self.key.sign(&sha256(&[&pre_bytes]));
         let key_bytes = self.key_bytes();
+        let pre_key = self.generation.pre_key(&self.key, pre_key, pre_created);
         let identity_key = self
             .generation
             .complete(self.key, self.created, key_bytes, signature);
-        let pre_key = self
-            .generation
-            .complete(pre_key, pre_created, pre_bytes, pre_signature);
         let public =
             SignedPublicKeyBundle::new(identity_key.public.clone(), pre_key.public.clone()).verify()?;
         Ok(PrivateKeyBundle::new(identity_key, pre_key, Vec::new(), public))

@@ -6,6 +6,7 @@ use prost::Message as _;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{
+    identity::Generation,
     legacy::{LegacyPublicKey, PublicKeyBundle},
     signed::{SignedPublicKey, SignedPublicKeyBundle},
     verified::VerifiedBundle,
@@ -14,7 +15,7 @@ use crate::{
     Error, Reason,
     address::Address,
     error,
-    key::PrivateKey,
+    key::{PrivateKey, PublicKey},
     proto::contents::{self, private_key_bundle::Version},
     signature::Signer,
     time::TimestampNs,
@@ -87,6 +88,40 @@ impl PrivateKeyBundle {
         let public =
             SignedPublicKeyBundle::new(identity_key.public.clone(), pre_key.public.clone()).verify()?;
         Ok(Self::new(identity_key, pre_key, pre_keys.collect(), public))
+    }
+
+    /// The same identity with a new pre-key, which is advertised from now on. It is of the generation of the identity key,
+    /// so that a bundle with a legacy form keeps one.
+    ///
+    /// No older pre-key is dropped, whatever their number: an invitation stays sealed to the pre-key it was made for, and
+    /// without that one a conversation could not be read again. A pre-key takes some 210 bytes, so a node's largest message
+    /// has room for thousands.
+    pub fn rotated(&self, pre_key: PrivateKey, now: TimestampNs) -> Result<Self, Error> {
+        let identity_key = self.identity_key.clone();
+        let generation = if identity_key.public.is_from_legacy() {
+            Generation::Legacy
+        } else {
+            Generation::Native
+        };
+        let pre_key = generation.pre_key(&identity_key.key, pre_key, now);
+        let public =
+            SignedPublicKeyBundle::new(identity_key.public.clone(), pre_key.public.clone()).verify()?;
+        let older_pre_keys = self.pre_keys().cloned().collect();
+        Ok(Self::new(identity_key, pre_key, older_pre_keys, public))
+    }
+
+    /// The keys of two copies of one identity, newest pre-key first: what either can open. None when the identities differ.
+    pub fn joined(&self, other: &Self) -> Option<Self> {
+        if self.identity_key.public != other.identity_key.public {
+            return None;
+        }
+        let mut pre_keys: Vec<SignedPrivateKey> = self.pre_keys().cloned().collect();
+        let missing = other
+            .pre_keys()
+            .filter(|key| self.pre_key_of(&key.public).is_none());
+        pre_keys.extend(missing.cloned());
+        pre_keys.sort_by_key(|key| std::cmp::Reverse(key.created_ns));
+        Self::assemble(self.identity_key.clone(), pre_keys).ok()
     }
 
     fn pre_keys(&self) -> impl Iterator<Item = &SignedPrivateKey> {
@@ -168,6 +203,13 @@ impl PrivateKeyBundle {
     pub fn pre_key_of(&self, public: &SignedPublicKey) -> Option<&PrivateKey> {
         self.pre_keys()
             .find(|pre_key| pre_key.public == *public)
+            .map(|pre_key| &pre_key.key)
+    }
+
+    /// Which of our pre-keys has this public half, rotated ones included; legacy keys are told apart by that alone.
+    pub(crate) fn pre_key_with(&self, public: &PublicKey) -> Option<&PrivateKey> {
+        self.pre_keys()
+            .find(|pre_key| pre_key.public.key() == public)
             .map(|pre_key| &pre_key.key)
     }
 }

@@ -1,11 +1,13 @@
 use herald_protocol::{
     bundle::{PrivateKeyBundle, PublicKeyBundle, SignedPublicKeyBundle},
     ciphertext::Ciphertext,
+    consent::{Permission, Preferences, PreferencesAction},
     contact::{self, ContactBundle},
-    content::{self, EncodedContent},
+    content::{self, Composite, EncodedContent, Part},
     envelope,
     invitation::{self, Invitation},
     key_bundle::SealedKeyBundle,
+    message_v1::{self, Session, SessionId},
     message_v2::Outgoing,
     time::TimestampNs,
     token, topic,
@@ -31,6 +33,13 @@ fn read(bytes: &[u8]) {
     let _ = EncodedContent::decode(bytes)
         .and_then(|content| content.decompress(1000))
         .and_then(|content| content::decode_text(&content));
+    let direct = message_v1::Conversation::new(BOB.address(), ALICE.address());
+    let _ = direct.open(&BOB, direct.topic().as_str(), bytes, &[]);
+    let _ = message_v1::introduction(&BOB, bytes, &[]);
+    let _ = SessionId::of(bytes);
+    let _ = Composite::decode(bytes);
+    let _ = Preferences::of(ALICE.identity_key()).open(bytes);
+    let _ = PreferencesAction::decode(bytes);
     envelope::header_matches(topic, NOW, bytes);
     topic::kind(&String::from_utf8_lossy(bytes));
     let header = format!("Bearer {}", base64(bytes));
@@ -56,6 +65,15 @@ fn samples() -> Vec<Vec<u8>> {
     let content = content::text(&"la ".repeat(100))
         .compress(content::Compression::Gzip)
         .encode();
+    let denial = PreferencesAction::addresses(Permission::Deny, [BOB.address()]);
+    let composite = Composite {
+        parts: vec![
+            Part::Content(content::text("one")),
+            Part::Composite(Composite {
+                parts: vec![Part::Content(content::text("two"))],
+            }),
+        ],
+    };
     vec![
         conversation().seal(&ALICE, &content, &outgoing, entropy(1)).bytes,
         invitation("x").seal(&ALICE, BOB.public(), NOW, entropy(1)),
@@ -68,8 +86,19 @@ fn samples() -> Vec<Vec<u8>> {
         ALICE.encode_v1().unwrap().to_vec(),
         ALICE.encode_v2().to_vec(),
         ALICE.public().as_encoded().to_vec(),
+        direct_message(&content),
+        Preferences::of(ALICE.identity_key()).seal(&denial, entropy(1)),
+        denial.encode(),
+        composite.encode(),
         content,
     ]
+}
+
+fn direct_message(content: &[u8]) -> Vec<u8> {
+    let session = Session::outgoing(&ALICE, BOB.public()).unwrap();
+    let conversation = message_v1::Conversation::new(ALICE.address(), BOB.address());
+    let sealed = conversation.seal(&session, content, NOW, entropy(1));
+    sealed.unwrap().bytes
 }
 
 proptest! {

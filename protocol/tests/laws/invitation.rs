@@ -52,7 +52,11 @@ fn an_invitation_to_others_and_at_another_time_is_refused_with_its_reason() {
     let refused = |time, own| invitation::open(time, &sealed, own).unwrap_err();
     assert_eq!(refused(NOW, &EVE), Error::from(Reason::NotOurPreKey));
     let later = TimestampNs::from_ns(NOW.as_ns() + 1);
-    assert_eq!(refused(later, &BOB), Error::from(Reason::HeaderTime));
+    let header_time = Reason::HeaderTime {
+        header: NOW,
+        envelope: later,
+    };
+    assert_eq!(refused(later, &BOB), Error::from(header_time));
 }
 
 #[test]
@@ -68,7 +72,8 @@ fn an_invitation_to_a_topic_that_is_no_conversation_is_refused() {
         named.topic = topic.parse().unwrap();
         let sealed = named.seal(&ALICE, BOB.public(), NOW, entropy(1));
         let error = invitation::open(NOW, &sealed, &BOB).unwrap_err();
-        assert_eq!(error, Error::from(Reason::NotConversationTopic), "{topic}");
+        let found = topic.into();
+        assert_eq!(error, Error::from(Reason::NotConversationTopic { found }));
     }
 }
 

@@ -2,13 +2,19 @@
 //! bytes from outside make a reader panic.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "a test stops at what it did not expect, its fixtures too"
 )]
 
+mod consent;
+mod contact;
 mod decoders;
+mod edges;
 mod envelope;
 mod invitation;
 mod message;
+mod message_v1;
 mod people;
+mod rotation;
 mod secrets;
 mod token;

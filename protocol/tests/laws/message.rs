@@ -1,10 +1,20 @@
 use herald_protocol::{
     Error, Reason,
+    ciphertext::Ciphertext,
     content::{self, EncodedContent},
-    message_v2::{Conversation, MessageId, Outgoing, SealedMessage},
+    limits,
+    message::{MessageId, SealedMessage},
+    message_v2::{Conversation, Outgoing},
+    proto::contents::{
+        self, MessageV2, SignedContent,
+        ciphertext::{Aes256gcmHkdfsha256, Union},
+        message::Version,
+        signature,
+    },
     time::TimestampNs,
 };
 use proptest::prelude::*;
+use prost::Message as _;
 
 use crate::people::{ALICE, BOB, EVE, NOW, conversation, entropy, flipped};
 
@@ -66,9 +76,13 @@ fn no_flipped_bit_changes_what_is_read() {
 fn a_sender_who_is_not_a_member_is_refused_even_with_the_key_material() {
     let sealed = conversation().seal(&EVE, &content::text("hi").encode(), &OUTGOING, entropy(1));
     let opened = conversation().open(conversation().topic().as_str(), &sealed.bytes, &[]);
-    assert_eq!(opened.unwrap_err(), Error::from(Reason::NotMember));
+    let not_member = Error::from(Reason::NotMember {
+        found: EVE.address(),
+        members: Box::new([ALICE.address(), BOB.address()]),
+    });
+    assert_eq!(opened.unwrap_err(), not_member);
     let known = conversation().open(conversation().topic().as_str(), &sealed.bytes, &[EVE.public()]);
-    assert_eq!(known.unwrap_err(), Error::from(Reason::NotMember));
+    assert_eq!(known.unwrap_err(), not_member);
 }
 
 #[test]
@@ -79,7 +93,11 @@ fn a_message_is_read_on_its_topic_and_its_ephemeral_form_only() {
     let elsewhere = conversation
         .open("/xmtp/0/m-other/proto", &message, &[])
         .unwrap_err();
-    assert_eq!(elsewhere, Error::from(Reason::TopicMismatch));
+    let mismatch = Reason::TopicMismatch {
+        found: "/xmtp/0/m-other/proto".into(),
+        wanted: conversation.topic().as_str().into(),
+    };
+    assert_eq!(elsewhere, Error::from(mismatch));
 }
 
 #[test]
@@ -88,7 +106,11 @@ fn conversations_of_the_same_pair_share_a_key_but_not_their_messages() {
     assert_eq!(other.key_material.as_slice(), conversation().key_material());
     let other = Conversation::new(other.topic, other.key_material, conversation().members());
     let opened = other.open(other.topic().as_str(), &sealed("hi").bytes, &[]);
-    assert_eq!(opened.unwrap_err(), Error::from(Reason::TopicMismatch));
+    let mismatch = Reason::TopicMismatch {
+        found: conversation().topic().as_str().into(),
+        wanted: other.topic().as_str().into(),
+    };
+    assert_eq!(opened.unwrap_err(), Error::from(mismatch));
 }
 
 #[test]
@@ -96,13 +118,10 @@ fn an_unknown_sender_bundle_is_verified_and_handed_back_once() {
     let (conversation, message) = (conversation(), sealed("hi").bytes);
     let topic = conversation.topic().as_str();
     let first = conversation.open(topic, &message, &[BOB.public()]).unwrap();
-    let learned = first.new_sender_bundle().unwrap();
+    let learned = first.new_keys().unwrap();
     assert_eq!(learned, ALICE.public());
     assert_eq!(
-        conversation
-            .open(topic, &message, &[learned])
-            .unwrap()
-            .new_sender_bundle(),
+        conversation.open(topic, &message, &[learned]).unwrap().new_keys(),
         None
     );
 }
@@ -114,16 +133,102 @@ fn a_content_bomb_inside_a_message_is_refused() {
     bomb.content = miniature_bomb();
     let sealed = conversation().seal(&ALICE, &bomb.encode(), &OUTGOING, entropy(1));
     let opened = conversation().open(conversation().topic().as_str(), &sealed.bytes, &[ALICE.public()]);
-    assert_eq!(opened.unwrap_err(), Error::from(Reason::ContentTooLarge));
+    let limit = limits::CONTENT_BYTES;
+    assert_eq!(
+        opened.unwrap_err(),
+        Error::from(Reason::ContentTooLarge { limit })
+    );
 }
 
 /// 16 KiB that expand to one byte over the bound.
-fn miniature_bomb() -> Vec<u8> {
+pub(crate) fn miniature_bomb() -> Vec<u8> {
     use std::io::Read as _;
-    let zeros = std::io::repeat(0).take(u64::try_from(herald_protocol::limits::CONTENT_BYTES).unwrap() + 1);
+    let zeros = std::io::repeat(0).take(u64::try_from(limits::CONTENT_BYTES).unwrap() + 1);
     let mut packed = Vec::new();
     flate2::read::ZlibEncoder::new(zeros, flate2::Compression::fast())
         .read_to_end(&mut packed)
         .unwrap();
     packed
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+    #[test]
+    fn every_flipped_bit_of_salt_nonce_and_payload_is_the_same_error(text in "\\PC{0,40}", seed in any::<u8>()) {
+        let conversation = conversation();
+        let topic = conversation.topic().as_str();
+        let genuine = conversation.seal(&ALICE, &content::text(&text).encode(), &OUTGOING, entropy(seed)).bytes;
+        let (v2, sealed) = taken_apart(&genuine);
+        let put = |edit: &dyn Fn(&mut Aes256gcmHkdfsha256)| {
+            let mut sealed = sealed.clone();
+            edit(&mut sealed);
+            let opened = conversation.open(topic, &put_together(&v2, sealed), &[ALICE.public()]);
+            assert_eq!(opened.unwrap_err(), Error::Crypto);
+        };
+        flipped(&sealed.hkdf_salt).for_each(|salt| put(&|sealed| sealed.hkdf_salt.clone_from(&salt)));
+        flipped(&sealed.gcm_nonce).for_each(|nonce| put(&|sealed| sealed.gcm_nonce.clone_from(&nonce)));
+        flipped(&sealed.payload).for_each(|payload| put(&|sealed| sealed.payload.clone_from(&payload)));
+    }
+}
+
+/// A member who has the key material still cannot alter what the other one signed.
+#[test]
+fn every_flipped_bit_of_the_signature_inside_is_the_same_error() {
+    let conversation = conversation();
+    let topic = conversation.topic().as_str();
+    let (v2, _) = taken_apart(&sealed("an invoice of 100").bytes);
+    let ciphertext = Ciphertext::from_proto(v2.ciphertext.clone().unwrap()).unwrap();
+    let plain = ciphertext
+        .open(conversation.key_material(), &v2.header_bytes)
+        .unwrap();
+    let signed = SignedContent::decode(&*plain).unwrap();
+    let genuine = match signed.signature.clone().unwrap().union.unwrap() {
+        signature::Union::EcdsaCompact(signature) => signature,
+        signature::Union::WalletEcdsaCompact(_) => panic!("signed by a wallet"),
+    };
+    for bytes in flipped(&genuine.bytes) {
+        let union = signature::Union::EcdsaCompact(signature::EcdsaCompact { bytes, ..genuine });
+        let signed = SignedContent {
+            signature: Some(contents::Signature { union: Some(union) }),
+            ..signed.clone()
+        };
+        let sealed = Ciphertext::seal(
+            &signed.encode_to_vec(),
+            conversation.key_material(),
+            &v2.header_bytes,
+            entropy(9),
+        );
+        let forged = MessageV2 {
+            ciphertext: Some(sealed.into_proto()),
+            ..v2.clone()
+        };
+        let forged = contents::Message {
+            version: Some(Version::V2(forged)),
+        }
+        .encode_to_vec();
+        for known in [&[][..], &[ALICE.public()]] {
+            let opened = conversation.open(topic, &forged, known);
+            assert_eq!(opened.unwrap_err(), Error::from(Reason::Signature));
+        }
+    }
+}
+
+fn taken_apart(bytes: &[u8]) -> (MessageV2, Aes256gcmHkdfsha256) {
+    let Some(Version::V2(v2)) = contents::Message::decode(bytes).unwrap().version else {
+        panic!("another version");
+    };
+    let Some(Union::Aes256GcmHkdfSha256(sealed)) = v2.ciphertext.clone().unwrap().union else {
+        panic!("another cipher");
+    };
+    (v2, sealed)
+}
+
+fn put_together(v2: &MessageV2, sealed: Aes256gcmHkdfsha256) -> Vec<u8> {
+    let union = Some(Union::Aes256GcmHkdfSha256(sealed));
+    let v2 = MessageV2 {
+        ciphertext: Some(contents::Ciphertext { union }),
+        ..v2.clone()
+    };
+    let version = Some(Version::V2(v2));
+    contents::Message { version }.encode_to_vec()
 }

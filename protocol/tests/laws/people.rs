@@ -8,9 +8,12 @@ use herald_protocol::{
     invitation::{Invitation, InvitationContext},
     key::PrivateKey,
     message_v2::Conversation,
+    proto::contents,
     time::TimestampNs,
     wallet::WalletKey,
 };
+use prost::Message as _;
+use sha2::{Digest as _, Sha256};
 
 pub(crate) const NOW: TimestampNs = TimestampNs::from_ns(1_700_000_000_123_000_000);
 
@@ -56,6 +59,36 @@ pub(crate) fn conversation() -> Conversation {
         invitation.key_material,
         [ALICE.address(), BOB.address()],
     )
+}
+
+/// The same user after a new pre-key, as its key bundle is stored: newest first.
+pub(crate) fn rotated(user: &PrivateKeyBundle, pre_key: &PrivateKey) -> PrivateKeyBundle {
+    use contents::{PublicKey, private_key, public_key};
+    let bytes = user.encode_v1().unwrap();
+    let mut bundle = contents::PrivateKeyBundle::decode(bytes.as_slice()).unwrap();
+    let mut public_key = PublicKey {
+        timestamp: NOW.as_ms() + 1,
+        signature: None,
+        union: Some(public_key::Union::Secp256k1Uncompressed(
+            public_key::Secp256k1Uncompressed {
+                bytes: pre_key.public_key().as_bytes().to_vec(),
+            },
+        )),
+    };
+    let digest = Sha256::digest(public_key.encode_to_vec()).into();
+    public_key.signature = Some(user.identity_key().sign(&digest).to_proto());
+    let Some(contents::private_key_bundle::Version::V1(v1)) = &mut bundle.version else {
+        panic!("encoded as another version");
+    };
+    let new = contents::PrivateKey {
+        timestamp: NOW.as_ms() + 1,
+        union: Some(private_key::Union::Secp256k1(private_key::Secp256k1 {
+            bytes: pre_key.to_bytes().to_vec(),
+        })),
+        public_key: Some(public_key),
+    };
+    v1.pre_keys.insert(0, new);
+    PrivateKeyBundle::decode(&bundle.encode_to_vec()).unwrap()
 }
 
 /// Every copy of these bytes with one bit flipped.

@@ -3,10 +3,15 @@ use std::fmt::Debug;
 use herald_protocol::{
     Error, Reason,
     bundle::{PrivateKeyBundle, UnsignedIdentity},
+    consent::Preferences,
     invitation,
     key_bundle::SealedKeyBundle,
+    message_v1::Session,
     wallet::WalletKey,
+    x3dh::{Role, shared_secret},
 };
+use hkdf::Hkdf;
+use sha2::Sha256;
 
 use crate::people::{ALICE, BOB, NOW, conversation, entropy, invitation, key, native_user, user};
 
@@ -36,11 +41,24 @@ fn debug_output_of_whatever_holds_keys_shows_none() {
     assert!(!shows(&invitation(""), conversation().key_material()));
     assert!(!shows(&opened, conversation().key_material()));
     assert!(!shows(&conversation(), conversation().key_material()));
+    let session = Session::outgoing(&ALICE, BOB.public()).unwrap();
+    let shared = shared_secret(ALICE.identity_key(), ALICE.pre_key(), BOB.public(), Role::Sender);
+    assert!(!shows(&session, shared.as_slice()));
+    let preferences = Preferences::of(ALICE.identity_key());
+    assert!(!shows(&preferences, preferences_secret().as_slice()));
     // The check itself sees what a derived Debug would print.
     assert!(shows(
         &conversation().key_material(),
         conversation().key_material()
     ));
+}
+
+fn preferences_secret() -> [u8; 32] {
+    let (salt, mut secret) = (b"XMTP_PRIVATE_PREFERENCES_ENCRYPTION", [0; 32]);
+    let key = ALICE.identity_key().to_bytes();
+    let derived = Hkdf::<Sha256>::new(Some(salt), key.as_slice());
+    derived.expand(&[], &mut secret).unwrap();
+    secret
 }
 
 #[test]
@@ -72,7 +90,11 @@ fn an_identity_signed_by_another_wallet_is_not_made() {
     let identity = UnsignedIdentity::legacy(key(1, 1), NOW);
     let signature = other.sign_text(&identity.text());
     let made = identity.signed(wallet.address(), &signature, key(1, 2), NOW);
-    assert_eq!(made.unwrap_err(), Error::from(Reason::OtherWallet));
+    let other_wallet = Reason::OtherWallet {
+        found: other.address(),
+        wanted: wallet.address(),
+    };
+    assert_eq!(made.unwrap_err(), Error::from(other_wallet));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use herald_protocol::{
     address::Address,
     bundle::{PublicKeyBundle, SignedPublicKeyBundle},
-    contact::{self, ContactBundle},
+    contact::{self, ContactBundle, Selection},
     topic::Topic,
 };
 
@@ -49,7 +49,11 @@ fn encodes(case: &Case<'_>) -> Checked {
     expected.is_text("topic", Topic::contact(wallet))?;
     expected.is_text("wallet_address", told(built.wallet_address())?)?;
     same("verified wallet", &told(built.verify())?.address(), &wallet)?;
-    same("selected", &contact::select(wallet, [&*wanted]), &Some(read))
+    let selected = Selection {
+        contact: Some(read),
+        skipped: Vec::new(),
+    };
+    same("selected", &contact::select(wallet, [&*wanted]), &selected)
 }
 
 /// Which generation a new conversation is of, with anybody's contact of the given version.

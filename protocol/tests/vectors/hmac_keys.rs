@@ -2,9 +2,13 @@
 
 use herald_protocol::{
     address::Address,
+    hmac_keys,
     message_v2::{Conversation, hmac_period, verify_sender_hmac},
+    proto::keystore::GetConversationHmacKeysResponse,
+    time::TimestampNs,
     topic::Topic,
 };
+use prost::Message as _;
 use serde_json::Value;
 
 use crate::{
@@ -41,6 +45,28 @@ pub(crate) fn check(case: &Case<'_>, _: &People) -> Checked {
             &Some(const_hex::encode(key.as_slice()).as_str()),
             &wanted,
         )?;
+    }
+    check_export(&conversation, now, account)
+}
+
+/// What other SDKs are handed says the same.
+fn check_export(conversation: &Conversation, now: TimestampNs, account: Address) -> Checked {
+    let exported = hmac_keys::export([conversation, conversation], now, account);
+    let read = told(GetConversationHmacKeysResponse::decode(exported.as_slice()))?;
+    same("number of conversations", &read.hmac_keys.len(), &2)?;
+    for entry in read.hmac_keys {
+        same("topic", &entry.key.as_str(), &conversation.topic().as_str())?;
+        let values = entry.value.unwrap_or_default().values;
+        let exported: Vec<_> = values
+            .into_iter()
+            .map(|value| (value.thirty_day_periods_since_epoch, value.hmac_key))
+            .collect();
+        let keys = conversation.hmac_keys(now, account);
+        let wanted: Result<Vec<_>, _> = keys
+            .iter()
+            .map(|(period, key)| i32::try_from(*period).map(|period| (period, key.to_vec())))
+            .collect();
+        same("exported", &exported, &told(wanted)?)?;
     }
     Ok(())
 }

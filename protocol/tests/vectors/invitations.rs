@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use herald_protocol::{
     address::Address,
     bundle::PrivateKeyBundle,
+    consent::ConsentProof,
     invitation::{self, Invitation, InvitationContext, OpenedInvitation},
     message_v2::Conversation,
-    proto::contents::{ConsentProofPayload, SealedInvitation, sealed_invitation::Version},
+    proto::contents::{SealedInvitation, sealed_invitation::Version},
     time::TimestampNs,
     topic::Topic,
     x3dh::{Role, shared_secret},
@@ -197,15 +198,15 @@ fn context(value: &Value, wanted: &Invitation) -> Result<InvitationContext, Stri
     })
 }
 
-fn consent_proof(value: &Value) -> Result<ConsentProofPayload, String> {
+fn consent_proof(value: &Value) -> Result<ConsentProof, String> {
     let version = nested_number(value, "payload_version").ok_or("a consent proof without version")?;
-    Ok(ConsentProofPayload {
+    Ok(ConsentProof {
         signature: value
             .get("signature")
             .and_then(Value::as_str)
             .ok_or("no consent signature")?
             .to_owned(),
-        timestamp: value
+        timestamp_ms: value
             .get("timestamp_ms")
             .and_then(number)
             .ok_or("a consent proof without time")?,

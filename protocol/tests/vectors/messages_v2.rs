@@ -2,7 +2,7 @@
 
 use herald_protocol::{
     address::Address,
-    bundle::PrivateKeyBundle,
+    bundle::{PrivateKeyBundle, VerifiedBundle},
     ciphertext::Ciphertext,
     content::{self, ContentTypeId},
     message_v2::{
@@ -95,9 +95,9 @@ fn seals(case: &Case<'_>, people: &People) -> Checked {
         &true,
     )?;
     let unknown = told(conversation.open(topic, &bytes, &[]))?;
-    same("sender bundle", &unknown.new_sender_bundle(), &Some(own.public()))?;
+    same("sender bundle", &unknown.new_keys(), &Some(own.public()))?;
     let opened = told(conversation.open(topic, &bytes, &[own.public()]))?;
-    same("sender bundle", &opened.new_sender_bundle(), &None)?;
+    same("sender bundle", &opened.new_keys(), &None)?;
     for opened in [opened, unknown] {
         same("sent", &opened.sent(), &created)?;
         expected.is_text("sender_address", opened.sender())?;
@@ -159,7 +159,11 @@ fn opens(case: &Case<'_>, people: &People) -> Checked {
 }
 
 /// `codecs` are the reader's; nothing means that it has one for the content.
-fn check_content(case: &Case<'_>, opened: &OpenedMessage, codecs: Option<&[&str]>) -> Checked {
+fn check_content(
+    case: &Case<'_>,
+    opened: &OpenedMessage<VerifiedBundle>,
+    codecs: Option<&[&str]>,
+) -> Checked {
     let (expected, content) = (&case.expected, opened.content());
     expected.is_text("content_type", &content.content_type)?;
     let fallback = expected.optional("content_fallback").and_then(Value::as_str);

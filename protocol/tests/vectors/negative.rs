@@ -11,17 +11,14 @@ use serde_json::Value;
 
 use crate::{
     case::{Case, Checked, hex, same, told},
+    messages_v1,
     messages_v2::conversation,
     people::People,
+    private_preferences,
 };
 
-/// Operations of chapters this crate does not have yet.
-pub(crate) const LATER: [&str; 4] = [
-    "decode_v1_message",
-    "decrypt_private_preferences",
-    "open_remote_attachment",
-    "encode_remote_attachment",
-];
+/// Operations of content types, which are not this crate's: the client's own vectors test has them.
+pub(crate) const OF_CONTENT_TYPES: [&str; 2] = ["open_remote_attachment", "encode_remote_attachment"];
 
 /// What the reference client says where its limit (1000 bytes decompressed) is lower than ours: either verdict is fine.
 const LOWER_LIMIT: &str = "maximum output size exceeded";
@@ -29,6 +26,8 @@ const LOWER_LIMIT: &str = "maximum output size exceeded";
 pub(crate) fn check(case: &Case<'_>, people: &People) -> Checked {
     match case.operation() {
         Some("decode_v2_message") => judge(case, &message(case, people)),
+        Some("decode_v1_message") => judge_v1(case),
+        Some("decrypt_private_preferences") => judge(case, &private_preferences::decrypt(case)),
         Some("open_sealed_invitation") => judge(case, &open_invitation(case)),
         Some("lookup_contact") => lookup(case),
         Some("decrypt_private_key_bundle") => judge(case, &key_bundle(case)),
@@ -53,6 +52,16 @@ fn judge(case: &Case<'_>, outcome: &Result<Checked, String>) -> Checked {
         }
         Err(problem) => Err(format!("was refused: {problem}")),
     }
+}
+
+/// The reference client has no older pre-keys; to open what was sealed to one is better.
+fn judge_v1(case: &Case<'_>) -> Checked {
+    let outcome = messages_v1::decode(case);
+    if outcome.is_ok() && case.expected.flag("rejected")? && messages_v1::is_to_older_pre_key(case)? {
+        case.expected.skip("xmtp_js_error");
+        return Ok(());
+    }
+    judge(case, &outcome)
 }
 
 /// Outer: the verdict. Inner: whether what was accepted is what was expected.
@@ -108,7 +117,8 @@ fn lookup(case: &Case<'_>) -> Checked {
         .rev()
         .map(|value| hex(value.as_str().unwrap_or_default()));
     let newest_first = bytes.collect::<Result<Vec<_>, _>>()?;
-    let found = contact::select(wallet, newest_first.iter().map(Vec::as_slice));
+    let selected = contact::select(wallet, newest_first.iter().map(Vec::as_slice));
+    let found = selected.contact;
     let rejected = expected.flag("rejected")?;
     let wanted = match expected.optional("batch_lookup").and_then(Value::as_str) {
         Some("found") => true,

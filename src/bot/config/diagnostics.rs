@@ -197,6 +197,9 @@ pub enum Code {
     /// Not the path of a webhook.
     #[serde(rename = "E211")]
     WebhookPath,
+    /// Not the derivation path of a key.
+    #[serde(rename = "E212")]
+    DerivationPath,
     /// A secret is missing on this machine.
     #[serde(rename = "W301")]
     SecretMissing,

@@ -38,7 +38,7 @@ pub(crate) struct BotFile {
 
 /// `identity`.
 #[derive(Debug, Deserialize)]
-#[serde(expecting = "a reference like `env:NAME`, or `{ keystore, passphrase }`")]
+#[serde(expecting = "a reference like `env:NAME`, `{ keystore, passphrase }` or `{ mnemonic, path }`")]
 pub(crate) enum IdentityFile {
     /// A reference to a key. Literal.
     #[serde(rename = "$text")]
@@ -46,6 +46,9 @@ pub(crate) enum IdentityFile {
     /// A keystore and where its passphrase is.
     #[serde(rename = "keystore")]
     Keystore(KeystoreFile),
+    /// A mnemonic and which of its keys.
+    #[serde(rename = "mnemonic")]
+    Mnemonic(MnemonicFile),
 }
 
 /// `identity: { keystore, passphrase }`.
@@ -56,6 +59,16 @@ pub(crate) struct KeystoreFile {
     pub(crate) keystore: Text,
     /// A reference to a secret. Literal.
     pub(crate) passphrase: Text,
+}
+
+/// `identity: { mnemonic, path }`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mnemonic: a map of keys")]
+pub(crate) struct MnemonicFile {
+    /// A reference to the words. Literal.
+    pub(crate) mnemonic: Text,
+    /// A derivation path. Literal.
+    pub(crate) path: Option<Text>,
 }
 
 /// `defaults`.

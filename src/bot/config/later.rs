@@ -1,12 +1,11 @@
 //! What the language defines and this release does not have yet. A bot that uses it is told so, at its place.
 
 /// Keys by the shape that holds them: the names of the types in [`file`](super::file).
-const KEYS: [(&str, &[&str]); 19] = [
+const KEYS: [(&str, &[&str]); 18] = [
     (
         "BotFile",
         &["profile", "sources", "tables", "flows", "fallback", "tests"],
     ),
-    ("IdentityFile", &["mnemonic"]),
     ("ListFile", &["confirm", "import"]),
     ("FieldDetails", &["choices"]),
     (

@@ -12,6 +12,7 @@ use super::tree::{Content, NodeId, Tree};
 use super::{Bot, Identity, List, NodeAddress, Rule};
 use crate::bot::dialog::command::Command;
 use crate::bot::expression::{Type, Value};
+use crate::client::mnemonic::{self, DerivationPath};
 
 use report::Report;
 use rule::Defaults;
@@ -145,6 +146,20 @@ fn identity(report: &mut Report<'_>, file: &Spanned<IdentityFile>, folder: &Path
             let passphrase = report.secret(&keystore.passphrase)?;
             note_missing(report, &keystore.passphrase, &passphrase, folder);
             Identity::Keystore { path, passphrase }
+        }
+        IdentityFile::Mnemonic(mnemonic) => {
+            let words = report.secret(&mnemonic.mnemonic);
+            let path = mnemonic.path.as_ref().map(|text| {
+                let path = text.value.parse();
+                let wrong = |error: mnemonic::Error| {
+                    report.wrong(text, Code::DerivationPath, error.to_string(), None);
+                };
+                path.map_err(wrong).ok()
+            });
+            let path = path.unwrap_or_else(|| Some(DerivationPath::default()));
+            let words = words?;
+            note_missing(report, &mnemonic.mnemonic, &words, folder);
+            Identity::Mnemonic { words, path: path? }
         }
     };
     Some(identity)

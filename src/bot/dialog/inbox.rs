@@ -14,7 +14,7 @@ use crate::{
         running::Running,
         store::{self, Listening},
     },
-    client::{Client, Message, jittered},
+    client::{Client, Message, STREAM_OVERLAP, jittered},
     content::Content,
 };
 
@@ -49,7 +49,8 @@ pub(crate) async fn listen(
         tracing::warn!(%error, "messages of the last days are opened again");
         Vec::new()
     });
-    let mut stream = client.stream_all_messages(listening.read).without(known);
+    let since = listening.read.saturating_sub(STREAM_OVERLAP);
+    let mut stream = client.stream_all_messages(since).without(known);
     loop {
         let message = tokio::select! {
             () = shutdown.cancelled() => return,
@@ -57,7 +58,7 @@ pub(crate) async fn listen(
         };
         match message {
             Ok(message) => {
-                if let Some(incoming) = incoming(&client, &listening, message) {
+                if let Some(incoming) = incoming(&listening, message) {
                     until_handled(&running, incoming, &shutdown).await;
                 }
             }
@@ -75,8 +76,8 @@ pub(crate) async fn listen(
 }
 
 /// A message that is the bot's to answer: text, not its own, not history.
-fn incoming(client: &Client, listening: &Listening, message: Message) -> Option<Incoming> {
-    if message.sender == client.address() || message.sent < listening.from {
+fn incoming(listening: &Listening, message: Message) -> Option<Incoming> {
+    if message.is_own() || message.sent < listening.from {
         return None;
     }
     let content_type = message.content.content_type().to_string();
@@ -84,7 +85,7 @@ fn incoming(client: &Client, listening: &Listening, message: Message) -> Option<
         return None;
     };
     Some(Incoming {
-        id: message.id,
+        id: *message.id.as_bytes(),
         text,
         content_type,
         from: message.sender,

@@ -15,7 +15,7 @@ use crate::{
         running::{Running, to_utc},
         store::{self, Delivery, Sealed, State, Wait},
     },
-    client::{self, Client, Peer},
+    client::{self, Client, Conversation, Disposition},
     content::Content,
 };
 
@@ -161,38 +161,41 @@ impl Worker {
         Ok(ready)
     }
 
-    /// Finds how each wallet is reached; one that is not on the network waits for its contact.
-    async fn reach(&self, ready: Vec<Ready>, now: DateTime<Utc>) -> Result<Vec<(Ready, Peer)>, Error> {
+    /// Finds how each wallet is reached; one without a contact that can be used waits for it.
+    async fn reach(
+        &self,
+        ready: Vec<Ready>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<(Ready, Conversation)>, Error> {
         if ready.is_empty() {
             return Ok(Vec::new());
         }
         // An answer goes where it was asked for, everything else to the conversation without an id.
         let (mut reached, mut others) = (Vec::new(), Vec::new());
+        let (mut held, mut settled) = (Vec::new(), Vec::new());
         for ready in ready {
             let topic = ready.row.conversation.as_deref();
-            match topic.and_then(|topic| self.client.conversation(topic)) {
-                Some(conversation) => reached.push((ready, Peer::Known(conversation))),
-                None => others.push(ready),
+            let Some(conversation) = topic.and_then(|topic| self.client.conversation(topic)) else {
+                others.push(ready);
+                continue;
+            };
+            match conversation.make_ready().await {
+                Ok(()) => reached.push((ready, conversation)),
+                Err(error) if error.disposition() == Disposition::Reject => {
+                    settled.push((ready.row, State::Rejected, Some(error.to_string())));
+                }
+                Err(error) => return Err(error.into()),
             }
         }
         let wallets: Vec<_> = others.iter().map(|ready| ready.row.wallet).collect();
         let peers = self.client.reach(&wallets).await?;
-        let (mut held, mut settled) = (Vec::new(), Vec::new());
         for (ready, peer) in others.into_iter().zip(peers) {
             match peer {
                 Ok(peer) => reached.push((ready, peer)),
-                Err(client::Error::NotOnNetwork { .. }) => {
-                    let waited = (now - ready.row.created).to_std().unwrap_or_default();
-                    let expires = ready.row.expires;
-                    held.push(Hold {
-                        row: ready.row,
-                        reason: "the wallet is not on the network".to_owned(),
-                        due: (now + retry::look_again(waited)).min(expires),
-                        until: expires,
-                        expires,
-                    });
-                }
-                Err(error) => settled.push((ready.row, State::Rejected, Some(error.to_string()))),
+                Err(error) => match awaited(&error) {
+                    Some(reason) => held.push(until_contact(ready.row, reason, now)),
+                    None => settled.push((ready.row, State::Rejected, Some(error.to_string()))),
+                },
             }
         }
         self.hold(held).await?;
@@ -201,7 +204,7 @@ impl Worker {
     }
 
     /// Seals rows and stores their bytes before any of them leaves.
-    async fn seal(&self, reached: Vec<(Ready, Peer)>) -> Result<Vec<Delivery>, Error> {
+    async fn seal(&self, reached: Vec<(Ready, Conversation)>) -> Result<Vec<Delivery>, Error> {
         if reached.is_empty() {
             return Ok(Vec::new());
         }
@@ -219,7 +222,7 @@ impl Worker {
         Ok(rows)
     }
 
-    async fn seal_part(&self, reached: Vec<(Ready, Peer)>) -> Result<Vec<Delivery>, Error> {
+    async fn seal_part(&self, reached: Vec<(Ready, Conversation)>) -> Result<Vec<Delivery>, Error> {
         let client = self.client.clone();
         let work = move || -> Result<Vec<Delivery>, client::Error> {
             let mut rows = Vec::with_capacity(reached.len());
@@ -228,7 +231,7 @@ impl Worker {
                 row.sealed = Some(Sealed {
                     request: sealed.request(),
                     envelope: sealed.envelope_id(),
-                    message: sealed.message_id(),
+                    message: *sealed.message_id().as_bytes(),
                     sealed: to_utc(sealed.sent()),
                 });
                 rows.push(row);
@@ -322,7 +325,36 @@ impl Worker {
         let chunks = publish::chunks(rows);
         let results =
             futures::future::join_all(chunks.into_iter().map(|chunk| self.publish_chunk(chunk))).await;
-        results.into_iter().collect()
+        let reached: Vec<Vec<_>> = results.into_iter().collect::<Result<_, _>>()?;
+        if let Err(error) = self.client.allow_unknown(reached.into_iter().flatten()).await {
+            // The messages are out; the next ones allow their wallets.
+            tracing::warn!(%error, "wallets could not be allowed");
+        }
+        Ok(())
+    }
+}
+
+/// Why a wallet cannot be written to before it publishes a contact; nothing for errors that no contact would end.
+fn awaited(error: &client::Error) -> Option<String> {
+    match error {
+        client::Error::NotOnNetwork { .. } => Some("the wallet is not on the network".to_owned()),
+        client::Error::Contact { source, .. } => Some(format!(
+            "the wallet has published no contact that can be used: {source}"
+        )),
+        _ => None,
+    }
+}
+
+/// A row that waits for its wallet's contact as long as it is worth anything.
+fn until_contact(row: Delivery, reason: String, now: DateTime<Utc>) -> Hold {
+    let waited = (now - row.created).to_std().unwrap_or_default();
+    let expires = row.expires;
+    Hold {
+        row,
+        reason,
+        due: (now + retry::look_again(waited)).min(expires),
+        until: expires,
+        expires,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Fuzzes one decoder, the one named in `HERALD_DECODER`; `tests/fuzz/run` does it for each.
 #![no_main]
 
+mod content;
 mod decoders;
 
 use std::sync::LazyLock;
@@ -10,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 
 static DECODER: LazyLock<Decoder> = LazyLock::new(|| {
     let name = std::env::var("HERALD_DECODER").unwrap_or_default();
-    let named = DECODERS.iter().find(|(one, _)| *one == name);
+    let named = DECODERS.iter().chain(&content::DECODERS).find(|(one, _)| *one == name);
     named
         .unwrap_or_else(|| panic!("HERALD_DECODER names no decoder: `{name}`"))
         .1

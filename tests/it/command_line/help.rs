@@ -6,7 +6,7 @@ use super::run;
 use crate::harness::program::herald;
 
 /// The flags of each command beside those of all. Each is tried by a test of this folder or of its neighbours.
-const COMMANDS: [(&str, &str); 11] = [
+const COMMANDS: [(&str, &str); 14] = [
     ("dev", "--http --grpc --metrics --api"),
     ("run", "--http --grpc --metrics --api"),
     ("check", ""),
@@ -16,7 +16,10 @@ const COMMANDS: [(&str, &str); 11] = [
     ("keys", ""),
     ("keys new", "--hex --passphrase"),
     ("keys show", "--key --passphrase --reveal"),
-    ("keys import", "--key --hex --passphrase"),
+    ("keys import", "--key --derivation --hex --passphrase"),
+    ("keys sign", "--key --passphrase"),
+    ("keys export", "--key --passphrase --node"),
+    ("keys rotate", "--key --passphrase --node"),
     ("deliveries", "--bot --rule --wallet --state --since --limit"),
 ];
 

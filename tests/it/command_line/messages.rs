@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use herald::content::Content;
+use herald::content::Custom;
 use herald_protocol::content::{self, ContentTypeId};
 use serde_json::{Value, json};
 
@@ -62,7 +62,7 @@ async fn what_send_publishes_is_what_inbox_shows_in_the_documented_shapes() {
     odd.fallback = Some("a poll".to_owned());
     alice
         .client()
-        .send(address("bob"), &Content::Unknown(Box::new(odd)))
+        .send(address("bob"), Custom::from(odd))
         .await
         .unwrap();
 

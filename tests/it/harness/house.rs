@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use super::{
     people::{LOOK, key, wallet},
     program::{DEADLINE, Ended, Program, finish, herald},
+    web::http,
 };
 
 /// A bot's folder.
@@ -190,10 +191,7 @@ impl Herald {
     pub(crate) async fn fire(&self, rule: &str, body: &Value) -> String {
         let bot = self.ready["bot"].as_str().unwrap();
         let url = format!("{}/v1/bots/{bot}/rules/{rule}", self.api());
-        let request = reqwest::Client::new()
-            .post(url)
-            .bearer_auth(self.token())
-            .json(body);
+        let request = http().post(url).bearer_auth(self.token()).json(body);
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), 202, "{:?}", answer.text().await);
         let answer: Value = answer.json().await.unwrap();
@@ -209,7 +207,7 @@ impl Herald {
     /// The value of a counter on the metrics page, all its labels together.
     pub(crate) async fn counter(&self, name: &str) -> f64 {
         let url = format!("http://{}/metrics", self.ready["metrics"].as_str().unwrap());
-        let page = reqwest::get(url).await.unwrap().text().await.unwrap();
+        let page = http().get(url).send().await.unwrap().text().await.unwrap();
         let counted = page.lines().filter(|line| {
             line.strip_prefix(name)
                 .is_some_and(|rest| rest.starts_with(['{', ' ']))

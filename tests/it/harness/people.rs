@@ -1,13 +1,13 @@
 //! People: wallets from fixed seeds, and the real client of each at a node.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use herald::{
-    client::{Client, Conversation, Message, NodeAddress},
-    content::Content,
+use herald::client::{Client, Conversation, Message, NodeAddress};
+use herald_protocol::{
+    address::Address, bundle::PrivateKeyBundle, ciphertext::Entropy, contact::ContactBundle,
+    proto::api::Envelope, time::TimestampNs, topic::Topic, wallet::WalletKey,
 };
-use herald_protocol::{address::Address, time::TimestampNs, wallet::WalletKey};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -43,6 +43,11 @@ pub(crate) async fn person(name: &str, node: NodeAddress) -> Person {
 }
 
 impl Person {
+    /// Somebody with this client.
+    pub(crate) fn of(client: Client) -> Self {
+        Self { client }
+    }
+
     pub(crate) fn address(&self) -> Address {
         self.client.address()
     }
@@ -51,17 +56,46 @@ impl Person {
         &self.client
     }
 
+    /// The XMTP keys, private.
+    pub(crate) fn keys(&self) -> PrivateKeyBundle {
+        PrivateKeyBundle::decode(&self.client.export_keys().unwrap()).unwrap()
+    }
+
+    /// Publishes bytes of the test's own making.
+    pub(crate) async fn put(&self, topic: Topic, sent: TimestampNs, message: impl Into<bytes::Bytes>) {
+        let envelope = Envelope {
+            content_topic: topic.into(),
+            timestamp_ns: sent.as_ns(),
+            message: message.into(),
+        };
+        self.client.publish(vec![envelope]).await.unwrap();
+    }
+
+    /// Makes the wallet look like one whose client reads V1 only.
+    pub(crate) async fn reads_v1_only(&self) {
+        let contact = ContactBundle::V1(self.keys().public_v1().unwrap());
+        self.put(Topic::contact(self.address()), now(), contact.encode())
+            .await;
+    }
+
+    /// Makes the wallet look like one that has a client of today again.
+    pub(crate) async fn reads_v2(&self) {
+        let contact = ContactBundle::V2(self.keys().public().bundle().clone());
+        self.put(Topic::contact(self.address()), now(), contact.encode())
+            .await;
+    }
+
     /// Sends a text and gives its message id.
     pub(crate) async fn say(&self, to: Address, text: &str) -> [u8; 32] {
-        let sent = self.client.send(to, &Content::Text(text.to_owned())).await;
-        sent.unwrap().message_id()
+        let sent = self.client.send(to, text).await;
+        *sent.unwrap().message_id().as_bytes()
     }
 
     /// The conversations with somebody.
-    pub(crate) async fn conversations_with(&self, peer: Address) -> Vec<Arc<Conversation>> {
+    pub(crate) async fn conversations_with(&self, peer: Address) -> Vec<Conversation> {
         self.client.sync_conversations().await.unwrap();
         let mut known = self.client.conversations();
-        known.retain(|conversation| conversation.peer == peer);
+        known.retain(|conversation| conversation.peer() == peer);
         known
     }
 
@@ -69,7 +103,7 @@ impl Person {
     pub(crate) async fn messages_of(&self, peer: Address) -> Vec<Message> {
         let mut messages = Vec::new();
         for conversation in self.conversations_with(peer).await {
-            messages.extend(self.client.messages(&conversation, None).await.unwrap());
+            messages.extend(conversation.messages(None).await.unwrap());
         }
         messages.retain(|message| message.sender == peer);
         messages
@@ -158,6 +192,13 @@ pub(crate) async fn residents(node: &NodeAddress) -> Vec<Person> {
         .try_collect()
         .await
         .unwrap()
+}
+
+/// Randomness for what a test seals itself.
+pub(crate) fn entropy() -> Entropy {
+    let mut bytes = [0; 44];
+    getrandom::fill(&mut bytes).unwrap();
+    Entropy::from_bytes(bytes)
 }
 
 /// The current time.

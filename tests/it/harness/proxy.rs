@@ -1,6 +1,9 @@
 //! A TCP proxy that loses answers: the node has done what it was asked, and whoever asked does not learn it.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -14,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Proxy {
     address: String,
     fault: Arc<Fault>,
+    answered: Arc<AtomicUsize>,
     _tasks: JoinSet<()>,
 }
 
@@ -34,25 +38,37 @@ impl Proxy {
             forwarded: watch::Sender::new(false),
             cut: watch::Sender::new(CancellationToken::new()),
         });
-        let (node, shared) = (node.to_owned(), Arc::clone(&fault));
+        let answered = Arc::new(AtomicUsize::new(0));
+        let (node, shared, counted) = (node.to_owned(), Arc::clone(&fault), Arc::clone(&answered));
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             loop {
                 let (asking, _) = listener.accept().await.unwrap();
                 let answering = TcpStream::connect(&node).await.unwrap();
-                connections.spawn(connection(asking, answering, Arc::clone(&shared)));
+                connections.spawn(connection(
+                    asking,
+                    answering,
+                    Arc::clone(&shared),
+                    Arc::clone(&counted),
+                ));
             }
         });
         Self {
             address,
             fault,
+            answered,
             _tasks: tasks,
         }
     }
 
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The bytes of all answers so far.
+    pub(crate) fn answered(&self) -> usize {
+        self.answered.load(Ordering::Relaxed)
     }
 
     /// From the first request on that holds `needle`, answers are held back. The request itself is forwarded.
@@ -74,7 +90,7 @@ impl Proxy {
     }
 }
 
-async fn connection(asking: TcpStream, answering: TcpStream, fault: Arc<Fault>) {
+async fn connection(asking: TcpStream, answering: TcpStream, fault: Arc<Fault>, answered: Arc<AtomicUsize>) {
     let cut = fault.cut.borrow().clone();
     let (mut from_asking, mut to_asking) = asking.into_split();
     let (mut from_node, mut to_node) = answering.into_split();
@@ -98,6 +114,7 @@ async fn connection(asking: TcpStream, answering: TcpStream, fault: Arc<Fault>) 
         let mut bytes = vec![0; 65_536];
         let mut forwarded = fault.forwarded.subscribe();
         while let Ok(read @ 1..) = from_node.read(&mut bytes).await {
+            answered.fetch_add(read, Ordering::Relaxed);
             if forwarded.wait_for(|forwarded| !forwarded).await.is_err()
                 || to_asking.write_all(&bytes[..read]).await.is_err()
             {

@@ -5,7 +5,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::Response;
 use sha2::Sha256;
 
-use super::{house::Herald, people::now};
+use super::{house::Herald, people::now, web::http};
 
 /// Who knows the secret of a webhook.
 pub(crate) struct Shop {
@@ -57,7 +57,7 @@ impl Shop {
     }
 
     pub(crate) async fn post(&self, request: Signed) -> Response {
-        let post = reqwest::Client::new()
+        let post = http()
             .post(&self.url)
             .header("webhook-id", request.id)
             .header("webhook-timestamp", request.timestamp.to_string())

@@ -72,6 +72,29 @@ commands:
 ";
 
 #[test]
+fn a_mnemonic_names_its_key_by_a_path_and_the_first_account_without_one() {
+    let bot = |rest: &str| {
+        valid(&format!(
+            "herald: 1\nbot: ab\nidentity: {{ mnemonic: file:key{rest} }}\n"
+        ))
+    };
+    for (rest, path) in [
+        (", path: m/44'/60'/0'/0/3", "m/44'/60'/0'/0/3"),
+        (", path: \"m/44'/60'/2'/0/0\"", "m/44'/60'/2'/0/0"),
+        ("", "m/44'/60'/0'/0/0"),
+    ] {
+        let identity = bot(rest).identity;
+        let Identity::Mnemonic { words, path: found } = &identity else {
+            panic!("{identity:?}")
+        };
+        assert_eq!(
+            (words.to_string(), found.to_string()),
+            ("file:key".to_owned(), path.to_owned())
+        );
+    }
+}
+
+#[test]
 fn every_key_of_a_file_arrives_in_the_bot() {
     let bot = valid(EVERY_KEY);
     assert_eq!(bot.name, "every-key");
