@@ -36,20 +36,20 @@ function keyFile(t, wallet) {
 
 /** One run of a binary: what it prints on standard output, line by line, as JSON where it is JSON. */
 class Program {
-  constructor(t, binary, args, environment = {}) {
+  constructor(t, binary, args, environment = {}, stdin = 'ignore') {
     this.name = `${path.basename(binary)} ${args[0] ?? ''}`.trim();
     this.lines = [];
     this.talk = '';
     this.stopped = false;
     // Nothing of the developer's own environment or folder may decide a test.
     const env = { PATH: process.env.PATH, HOME: folder(t), RUST_BACKTRACE: '1', ...environment };
-    this.child = spawn(binary, args, { cwd: env.HOME, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child = spawn(binary, args, { cwd: env.HOME, env, stdio: [stdin, 'pipe', 'pipe'] });
     running.add(this);
     let rest = '';
     this.child.stdout.setEncoding('utf8').on('data', (text) => {
       const lines = (rest + text).split('\n');
       rest = lines.pop();
-      this.lines.push(...lines.filter(Boolean).map(read));
+      lines.filter(Boolean).forEach((line) => this.heard(read(line)));
     });
     this.child.stderr.setEncoding('utf8').on('data', (text) => (this.talk = (this.talk + text).slice(-20_000)));
     this.ended = new Promise((resolve) => {
@@ -62,6 +62,16 @@ class Program {
     atEnd(t, () => this.stop());
   }
 
+  /** Takes a line. */
+  heard(line) {
+    this.lines.push(line);
+  }
+
+  /** Asks the program to end, as an operator would. */
+  end() {
+    this.child.kill('SIGTERM');
+  }
+
   /** Waits for a line that fits. */
   line(what, fits, seconds = 30) {
     const look = () => {
@@ -72,11 +82,11 @@ class Program {
     return until(`${what} from ${this.name}`, look, { seconds, show: () => `${this}` });
   }
 
-  /** Ends the program as an operator would, and wants it to end well. */
+  /** Ends the program, and wants it to end well. */
   async stop() {
     if (this.stopped) return;
     this.stopped = true;
-    if (this.exit === undefined) this.child.kill('SIGTERM');
+    if (this.exit === undefined) this.end();
     const deadline = setTimeout(() => this.child.kill('SIGKILL'), 20_000);
     const how = await this.ended;
     clearTimeout(deadline);
@@ -161,4 +171,4 @@ function heraldClient(t, wallet, node) {
   };
 }
 
-module.exports = { folder, heraldClient, root, runBot, startNode };
+module.exports = { Program, folder, heraldClient, root, runBot, startNode };

@@ -6,7 +6,7 @@ const { test } = require('node:test');
 const { Client } = require('@xmtp/xmtp-js');
 const { Wallet } = require('ethers');
 const { startNode } = require('./herald.cjs');
-const { Peer, heardExactly, holdsExactly, identityOf, textOf } = require('./peer.cjs');
+const { Peer, heardExactly, holdsExactly, identityOf, stored, textOf } = require('./peer.cjs');
 const { until } = require('./wait.cjs');
 
 const timeout = 90_000;
@@ -103,6 +103,18 @@ test('nobody publishes to a topic of another wallet', { timeout }, async (t) => 
   const contentTopic = `/xmtp/0/contact-${bob.address}/proto`;
   await assert.rejects(alice.client.apiClient.publish([{ contentTopic, message: new Uint8Array([1]) }]), { code: 7 });
   assert.deepEqual(await identityOf(node.apiUrl, bob.address), before);
+});
+
+test('an invitation published again at another time is refused', { timeout }, async (t) => {
+  const node = await startNode(t);
+  const [alice, bob] = await two(t, node);
+  await bob.write(alice.address, 'hello');
+  const contentTopic = `/xmtp/0/invite-${alice.address}/proto`;
+  const before = await stored(node.apiUrl, contentTopic);
+  const message = new Uint8Array(Buffer.from(before[0], 'base64'));
+  const timestamp = new Date(Date.now() - 60_000);
+  await assert.rejects(bob.client.publishEnvelopes([{ contentTopic, message, timestamp }]), { code: 3 });
+  assert.deepEqual(await stored(node.apiUrl, contentTopic), before);
 });
 
 test('a stream that was silent for over 30 s still delivers', { timeout }, async (t) => {

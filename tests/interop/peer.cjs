@@ -2,11 +2,13 @@
 // A person with the published XMTP JavaScript client.
 
 const assert = require('node:assert/strict');
-// Only CommonJS: the ESM build of this client does not load in Node.
-const { Client } = require('@xmtp/xmtp-js');
 const { Wallet } = require('ethers');
+const { codecs, toJs, toPlain } = require('./contents.cjs');
 const { atEnd } = require('./ending.cjs');
 const { until } = require('./wait.cjs');
+
+// Releases by their major version. Only CommonJS: the ESM build of the client does not load in Node.
+const releases = { 7: 'xmtp-js-7', 9: 'xmtp-js-9', 11: 'xmtp-js-11', 13: '@xmtp/xmtp-js' };
 
 // The client gives no sign when a stream is live, or when it has read what was there before. So the node's answers are
 // noted here: who asked (each peer has an app version of its own), for which topics, and whether it was called off since.
@@ -25,15 +27,27 @@ globalThis.fetch = async (url, init) => {
 let peers = 0;
 
 class Peer {
-  /** Signs a wallet in at the node. */
-  static async signIn(t, apiUrl, wallet = Wallet.createRandom()) {
+  /** Signs a wallet in at the node, with a release of the client and further options of its own. */
+  static async signIn(t, apiUrl, wallet = Wallet.createRandom(), { release = 13, ...options } = {}) {
     const peer = new Peer();
     peer.wallet = wallet;
+    peer.apiUrl = apiUrl;
     peer.name = `herald-interop/${++peers}`;
-    peer.client = await Client.create(wallet, { env: 'local', apiUrl, appVersion: peer.name });
+    peer.sdk = require(releases[release]);
+    if (release === 13) options = { codecs: codecs(), ...options };
+    peer.client = await peer.sdk.Client.create(wallet, { env: 'local', apiUrl, appVersion: peer.name, ...options });
     peer.streams = [];
     atEnd(t, () => Promise.all(peer.streams.map((stream) => stream.return())));
+    // Release 7 does not wait for its second contact.
+    const contacts = options.publishLegacyContact ? 1 : 2;
+    const enough = async () => (await identityOf(apiUrl, peer.address)).contacts.length >= contacts;
+    await until(`${contacts} contacts of ${peer.address}`, enough);
     return peer;
+  }
+
+  /** The same wallet with a client that remembers nothing. */
+  again(t, options) {
+    return Peer.signIn(t, this.apiUrl, this.wallet, options);
   }
 
   get address() {
@@ -63,6 +77,34 @@ class Peer {
     return conversation;
   }
 
+  /** Opens or continues a V1 conversation, whatever contact the other has. */
+  v1(address) {
+    return new this.sdk.ConversationV1(this.client, address, new Date());
+  }
+
+  /** What this wallet has decided about another, read from the network. */
+  async consent(address) {
+    await this.client.contacts.refreshConsentList();
+    return this.client.contacts.consentState(address);
+  }
+
+  /** Publishes actions of consent, oldest first. Each gets a millisecond of its own: the client keeps one a millisecond. */
+  async decide(actions) {
+    const start = Date.now() - actions.length;
+    const envelopes = [];
+    for (const [index, action] of actions.entries()) {
+      const [envelope] = await this.client.keystore.createPrivatePreference(action);
+      envelopes.push({ ...envelope, timestamp: new Date(start + index) });
+    }
+    await this.client.publishEnvelopes(envelopes);
+  }
+
+  /** Actions of consent of this wallet, from now on. */
+  async listenToConsent() {
+    const topic = await this.client.keystore.getPrivatePreferencesTopic();
+    return this.listen(() => this.client.contacts.streamConsentList(), topic);
+  }
+
   /** Opens a stream and collects what it yields, from the moment the node has confirmed the subscription. */
   async listen(open, topic) {
     const earlier = this.subscriptions().length;
@@ -88,7 +130,7 @@ class Peer {
 
   /** Waits until the node confirmed a subscription to the topic, one that was made after `earlier` ones. */
   subscribed(topic, earlier = 0) {
-    const live = ({ topics, signal }) => topics.includes(topic) && !signal.aborted;
+    const live = ({ topics, signal }) => topics.includes(topic) && !signal?.aborted;
     return until(`a live subscription to ${topic}`, () => this.subscriptions().slice(earlier).some(live));
   }
 
@@ -128,6 +170,15 @@ async function holdsExactly(conversation, ...texts) {
   assert.deepEqual(seen, texts);
 }
 
+/** Writes a content in its plain form. */
+function say(conversation, plain, options) {
+  const { content, contentType } = toJs(plain);
+  return conversation.send(content, { contentType, ...options });
+}
+
+/** What messages say, in the plain form. */
+const plainly = (messages) => messages.map(({ content, contentType }) => toPlain(content, contentType));
+
 /** What a message says. Templates that stand in a YAML block may end with line ends, which no reader sees. */
 const textOf = (message) => (message instanceof Error ? `${message.stack}` : message.content);
 
@@ -149,4 +200,4 @@ async function identityOf(apiUrl, address) {
   };
 }
 
-module.exports = { Peer, answerTo, heardExactly, holdsExactly, identityOf, textOf };
+module.exports = { Peer, answerTo, heardExactly, holdsExactly, identityOf, plainly, say, stored, textOf };
