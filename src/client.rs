@@ -17,6 +17,7 @@ pub mod mnemonic;
 mod outgoing;
 pub(crate) mod private_file;
 mod reach;
+mod seen;
 mod signer;
 mod stream;
 

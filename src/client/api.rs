@@ -13,8 +13,8 @@ pub use address::NodeAddress;
 use herald_protocol::{
     limits,
     proto::api::{
-        BatchQueryRequest, Cursor, Envelope, PagingInfo, PublishRequest, QueryRequest, SortDirection,
-        SubscribeRequest, message_api_client::MessageApiClient,
+        BatchQueryRequest, Cursor, Envelope, PagingInfo, PublishRequest, QueryRequest, QueryResponse,
+        SortDirection, SubscribeRequest, message_api_client::MessageApiClient,
     },
     time::TimestampNs,
     topic::Topic,
@@ -99,7 +99,7 @@ impl Error {
                 None if !message.contains(RATE_LIMIT) => Self::Refused { message },
                 after => Self::Limited {
                     message,
-                    after: after.map(|wait| wait.min(LIMITED_WAIT_MAX)),
+                    after: after.map(|wait| wait.clamp(LIMITED_WAIT_MIN, LIMITED_WAIT_MAX)),
                 },
             },
             Code::Unauthenticated => Self::Unauthenticated { message },
@@ -221,7 +221,7 @@ impl Api {
                 .map_err(wrong)?;
         }
         let grpc = MessageApiClient::new(endpoint.connect_lazy())
-            .max_decoding_message_size(limits::REQUEST_BYTES)
+            .max_decoding_message_size(ANSWER_BYTES)
             .max_encoding_message_size(limits::REQUEST_BYTES);
         Ok(Self {
             node,
@@ -302,9 +302,27 @@ impl Api {
                     reason: message,
                 });
             }
-            answers.extend(answer.responses.into_iter().map(|response| response.envelopes));
+            for (range, response) in part.iter().zip(answer.responses) {
+                answers.push(self.whole_page(range, response).await?);
+            }
         }
         Ok(answers)
+    }
+
+    /// A page of a batch, which nodes cut when the answer as a whole gets too large: the rest is asked for.
+    async fn whole_page(&self, range: &Range, first: QueryResponse) -> Result<Vec<Envelope>, Error> {
+        let wanted = usize::try_from(range.page).unwrap_or(usize::MAX);
+        let (mut envelopes, mut next) = (
+            first.envelopes,
+            first.paging_info.and_then(|paging| paging.cursor),
+        );
+        while envelopes.len() < wanted && !envelopes.is_empty() && next.is_some() {
+            let page = self.query(range, next.take()).await?;
+            envelopes.extend(page.envelopes);
+            next = page.next;
+        }
+        envelopes.truncate(wanted);
+        Ok(envelopes)
     }
 
     /// A live stream of what arrives on the topics from now on: when this returns, the node has registered it.
@@ -390,6 +408,8 @@ pub fn jittered(wait: Duration) -> Duration {
 
 /// A unary call's deadline; the outbox waits longer than this before it seals again.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest answer: to a batch nodes give at least one envelope for each query, whatever the bytes.
+const ANSWER_BYTES: usize = limits::PAGE_BYTES + limits::BATCH_QUERIES * (limits::MESSAGE_BYTES + 1024);
 /// Bytes that a node sends ahead on one stream before they are read: what an unread stream holds in memory.
 const STREAM_WINDOW: u32 = 128 << 10;
 /// The most that HTTP/2 has: streams that nobody reads never use up what the other calls of the connection need.
@@ -402,6 +422,8 @@ const RATE_LIMIT: &str = "rate limit";
 /// The least wait after a refusal for the rate that names none.
 const LIMITED_WAIT: Duration = Duration::from_mins(1);
 const LIMITED_WAIT_MAX: Duration = Duration::from_hours(1);
+/// A wait of nothing would be a loop.
+const LIMITED_WAIT_MIN: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {

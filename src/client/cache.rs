@@ -136,6 +136,22 @@ impl Cache {
         )
     }
 
+    /// Notes the account's newest pre-key, by its digest. When it is another one than before, the lists are read from the
+    /// beginning: what did not open then may open now.
+    pub(crate) fn note_pre_key(&self, account: &Account, pre_key: [u8; 32]) -> Result<(), Error> {
+        self.with(|connection| {
+            let [network, wallet] = account.key();
+            connection.execute(
+                "INSERT INTO account (network, wallet, pre_key) VALUES (?1, ?2, ?3)
+                 ON CONFLICT DO UPDATE SET
+                 lists_read_ns = CASE WHEN pre_key IS excluded.pre_key THEN lists_read_ns ELSE 0 END,
+                 pre_key = excluded.pre_key",
+                params![network, wallet, pre_key],
+            )?;
+            Ok(())
+        })
+    }
+
     /// How far the account's consent log was read; zero at first.
     pub(crate) fn preferences_read(&self, account: &Account) -> Result<TimestampNs, Error> {
         self.time(

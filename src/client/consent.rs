@@ -29,8 +29,17 @@ const RECENT: Duration = Duration::from_secs(1);
 /// Wallets in one action: some 45 KiB.
 const WALLETS: usize = 1_000;
 
-/// What an envelope of the log says, and its time.
-type Entry = (TimestampNs, Vec<PreferencesAction>);
+/// An envelope of the log, and what it says.
+pub(super) struct Entry {
+    envelope: Envelope,
+    actions: Vec<PreferencesAction>,
+}
+
+impl Entry {
+    fn at(&self) -> TimestampNs {
+        TimestampNs::from_ns(self.envelope.timestamp_ns)
+    }
+}
 
 /// A decision that became known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,7 +176,7 @@ impl Client {
         let entries = cache.cache.preferences(&cache.account)?;
         self.apply_entries(entries).await?;
         self.sync_consent().await?;
-        self.take_proofs(0).await
+        self.take_proofs().await
     }
 
     /// Reads new entries of the log from the network.
@@ -198,55 +207,56 @@ impl Client {
         let Some(read) = envelopes.iter().map(|envelope| envelope.timestamp_ns).max() else {
             return Ok(Vec::new());
         };
-        let entries = self.apply_entries(envelopes.clone()).await?;
+        let entries = self.apply_entries(envelopes).await?;
         let read = TimestampNs::from_ns(read).min((self.inner.clock)());
         let cache = &self.inner.conversations;
-        cache
-            .cache
-            .add_preferences(&cache.account, &envelopes, Some(read))?;
+        // Anybody can write to the topic who has seen it: only what opens is kept.
+        let opened: Vec<Envelope> = entries.iter().map(|entry| entry.envelope.clone()).collect();
+        cache.cache.add_preferences(&cache.account, &opened, Some(read))?;
         Ok(entries)
     }
 
     async fn apply_entries(&self, envelopes: Vec<Envelope>) -> Result<Vec<Entry>, Error> {
         let client = self.clone();
         let opened = compute_each(envelopes, move |envelope| {
-            let opened = client.inner.consent.preferences.open(&envelope.message);
-            (
-                TimestampNs::from_ns(envelope.timestamp_ns),
-                opened.map_err(|error| (MessageId::of(&envelope.message), error)),
-            )
+            let actions = client.inner.consent.preferences.open(&envelope.message);
+            (envelope, actions)
         });
         let mut entries = Vec::new();
-        for (at, opened) in opened.await? {
+        for (envelope, opened) in opened.await? {
             match opened {
                 Ok(actions) => {
-                    self.inner.consent.apply(at, &actions);
-                    entries.push((at, actions));
+                    let entry = Entry { envelope, actions };
+                    self.inner.consent.apply(entry.at(), &entry.actions);
+                    entries.push(entry);
                 }
-                Err((id, error)) => {
-                    self.drop_bad(
-                        DroppedKind::Preference,
-                        &self.inner.consent.topic(),
-                        Some(id),
-                        &error,
-                    );
+                Err(error) => {
+                    let (topic, id) = (self.inner.consent.topic(), MessageId::of(&envelope.message));
+                    self.drop_bad(DroppedKind::Preference, &topic, Some(id), &error);
                 }
             }
         }
         Ok(entries)
     }
 
-    /// Allows the peers whose invitations, from the `known`th conversation on, brought a valid proof of this wallet's consent.
-    pub(super) async fn take_proofs(&self, known: usize) -> Result<(), Error> {
-        let proven = self.inner.conversations.after(known);
-        let with_proof = proven
-            .into_iter()
-            .filter(|state| state.v2().is_some_and(|v2| v2.consent_proof.is_some()));
+    /// Allows the peers of whom nothing was decided and whose invitations brought a valid proof of this wallet's consent. Each
+    /// conversation is looked at once.
+    pub(super) async fn take_proofs(&self) -> Result<(), Error> {
+        let conversations = &self.inner.conversations;
+        let looked_at = conversations.proved();
+        let new = conversations.after(looked_at);
+        let count = looked_at + new.len();
+        let with_proof = new.into_iter().filter(|state| {
+            state.v2().is_some_and(|v2| v2.consent_proof.is_some())
+                && self.consent_of(state.peer) == ConsentState::Unknown
+        });
         let client = self.clone();
         let proven = compute_each(with_proof.collect(), move |state: Arc<State>| {
             client.proves_consent(&state).then_some(state.peer)
         });
-        self.allow_unknown(proven.await?.into_iter().flatten()).await
+        self.allow_unknown(proven.await?.into_iter().flatten()).await?;
+        conversations.note_proved(count);
+        Ok(())
     }
 
     fn proves_consent(&self, state: &State) -> bool {
@@ -329,11 +339,10 @@ impl ConsentStream {
             let client = self.feed.client.clone();
             let entries = client.learn_preferences(self.arrived.clone()).await?;
             self.arrived.clear();
-            for (at, action) in entries
-                .iter()
-                .flat_map(|(at, actions)| actions.iter().map(|action| (*at, action)))
-            {
-                self.tell(at, action);
+            for entry in &entries {
+                for action in &entry.actions {
+                    self.tell(entry.at(), action);
+                }
             }
         }
     }

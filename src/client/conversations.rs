@@ -12,6 +12,7 @@ use herald_protocol::{
     time::TimestampNs,
     topic::Topic,
 };
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::{
@@ -84,6 +85,11 @@ impl Client {
 
     /// Reads the cache, then what came since.
     pub(super) async fn load_conversations(&self) -> Result<(), Error> {
+        let pre_key = Sha256::digest(self.keys().pre_key().public_key().as_bytes()).into();
+        let conversations = &self.inner.conversations;
+        conversations
+            .cache
+            .note_pre_key(&conversations.account, pre_key)?;
         self.load_cached().await?;
         self.read_lists(OVERLAP).await
     }
@@ -106,6 +112,7 @@ impl Client {
             }
             page = next;
         }
+        self.inner.conversations.sort();
         Ok(())
     }
 
@@ -116,9 +123,8 @@ impl Client {
 
     /// Reads new invitations and intros from the network, and takes up the proofs of consent that came with them.
     pub async fn sync_conversations(&self) -> Result<(), Error> {
-        let known = self.conversation_count();
         self.read_lists(OVERLAP).await?;
-        self.prove(known).await;
+        self.prove().await;
         Ok(())
     }
 
@@ -142,41 +148,49 @@ impl Client {
         self.learn(page.envelopes).await
     }
 
-    /// Opens envelopes of the own invite and intro topics and keeps what is new.
+    /// Takes up envelopes of the own invite and intro topics, which are read up to the newest of them.
     pub(super) async fn learn(&self, envelopes: Vec<Envelope>) -> Result<(), Error> {
-        let Some(read) = envelopes.iter().map(|envelope| envelope.timestamp_ns).max() else {
+        let read = envelopes.iter().map(|envelope| envelope.timestamp_ns).max();
+        let read = read.map(|read| TimestampNs::from_ns(read).min((self.inner.clock)()));
+        self.take_up(envelopes, read).await
+    }
+
+    /// Opens envelopes of the own lists and keeps what is new: first in the cache, so that what a crash takes from memory is
+    /// read again.
+    async fn take_up(&self, envelopes: Vec<Envelope>, read: Option<TimestampNs>) -> Result<(), Error> {
+        if envelopes.is_empty() {
             return Ok(());
-        };
-        let read = TimestampNs::from_ns(read).min((self.inner.clock)());
+        }
         let client = self.clone();
         let found = compute_each(envelopes, move |envelope| client.read_list_entry(&envelope)).await?;
         let client = self.clone();
         compute(move || {
             let conversations = &client.inner.conversations;
+            let found: Vec<Found> = found.into_iter().flatten().collect();
             let mut rows = Vec::new();
-            for found in found.into_iter().flatten() {
+            for found in &found {
                 if conversations.of_topic(found.state.topic()).is_none() {
                     rows.push(conversations.seal(&found.state, found.invitation.as_ref(), found.id)?);
                 }
+            }
+            conversations.cache.add(&conversations.account, &rows, read)?;
+            for found in found {
                 conversations.insert(found.state, found.id);
             }
-            Ok(conversations
-                .cache
-                .add(&conversations.account, &rows, Some(read))?)
+            Ok(())
         })
         .await?
     }
 
     /// [`Client::learn`], then takes up the proofs of consent that came with it. When that fails the next start does it.
     pub(super) async fn learn_and_prove(&self, envelopes: Vec<Envelope>) -> Result<(), Error> {
-        let known = self.conversation_count();
         self.learn(envelopes).await?;
-        self.prove(known).await;
+        self.prove().await;
         Ok(())
     }
 
-    async fn prove(&self, known: usize) {
-        if let Err(error) = self.take_proofs(known).await {
+    async fn prove(&self) {
+        if let Err(error) = self.take_proofs().await {
             tracing::warn!(%error, "a proof of consent could not be taken up");
         }
     }
@@ -206,7 +220,7 @@ impl Client {
             Err(error) => {
                 let message = Some(MessageId::of(&envelope.message));
                 self.drop_bad(DroppedKind::Invitation, &envelope.content_topic, message, &error);
-                self.inner.conversations.note_read(id);
+                self.inner.conversations.note_junk(id);
                 None
             }
         }
@@ -250,8 +264,8 @@ impl Client {
             .and_then(|envelope| envelope.content_topic.parse().ok());
         let expected = topic.and_then(|topic: Topic| self.inner.conversations.expected(&topic));
         let Some((state, invitation)) = expected else {
-            // Sealed before a restart.
-            return self.learn(vec![entry.clone()]).await;
+            // Sealed before a restart, or known already. It says nothing of how far the lists were read.
+            return self.take_up(vec![entry.clone()], None).await;
         };
         let own = self.inner.address;
         let created = TimestampNs::from_ns(entry.timestamp_ns);

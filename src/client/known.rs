@@ -21,6 +21,7 @@ use super::{
     cache::{Account, EnvelopeId, Row},
     conversation::{Kind, State},
     random,
+    seen::Seen,
 };
 
 /// V2 conversations with this peer and this id are one.
@@ -29,10 +30,14 @@ type Place = (Address, Option<String>);
 #[derive(Default)]
 struct Known {
     by_topic: HashMap<Topic, Arc<State>>,
-    /// Envelopes of the own invite and intro topics that were read.
+    /// The envelopes of the own invite and intro topics that made them known.
     read: HashSet<EnvelopeId>,
-    /// All of them in the order in which they became known.
+    /// Envelopes that open no conversation. Anybody can write these, so only the last ones are remembered.
+    junk: Seen,
+    /// All of them: those of the cache oldest first, then others in the order in which they became known.
     in_order: Vec<Arc<State>>,
+    /// How many of these were looked at for proofs of consent.
+    proved: usize,
     /// The oldest V2 conversation of each place.
     by_place: HashMap<Place, Arc<State>>,
     /// Sealed, but their invitation is not acknowledged yet.
@@ -50,11 +55,16 @@ impl Known {
         self.in_order.push(Arc::clone(&state));
         if matches!(state.kind, Kind::V2(_)) {
             let place = (state.peer, state.conversation_id().map(ToOwned::to_owned));
-            self.by_place.entry(place).or_insert(state);
+            let oldest = self.by_place.entry(place).or_insert_with(|| Arc::clone(&state));
+            if state.created < oldest.created {
+                *oldest = state;
+            }
         }
     }
 }
 
+/// Conversations whose first message is on its way. Of one that is forgotten the invitation is opened once it is acknowledged.
+const PENDING: usize = 50_000;
 /// Rows of the cache in a page: some 300 KiB, and enough to keep all cores busy.
 const CACHED_PAGE: u32 = 1_000;
 
@@ -146,14 +156,30 @@ impl Conversations {
     }
 
     /// Notes that an envelope needs no second look, though it made no conversation known.
-    pub(super) fn note_read(&self, id: EnvelopeId) {
+    pub(super) fn note_junk(&self, id: EnvelopeId) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.read.insert(id);
+        known.junk.insert(id);
+    }
+
+    /// Puts the conversations in the order of their age. Only before streams count them.
+    pub(super) fn sort(&self) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.in_order.sort_by_key(|state| state.created);
+    }
+
+    /// How many conversations were looked at for proofs of consent.
+    pub(super) fn proved(&self) -> usize {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).proved
+    }
+
+    pub(super) fn note_proved(&self, count: usize) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.proved = known.proved.max(count);
     }
 
     pub(super) fn has_read(&self, id: &EnvelopeId) -> bool {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.read.contains(id)
+        known.read.contains(id) || known.junk.contains(id)
     }
 
     pub(super) fn of_topic(&self, topic: &Topic) -> Option<Arc<State>> {
@@ -171,6 +197,9 @@ impl Conversations {
     /// Notes a conversation whose first message is on its way.
     pub(super) fn expect(&self, state: Arc<State>, invitation: Option<Invitation>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.pending.len() >= PENDING {
+            known.pending.clear();
+        }
         known.pending.insert(state.topic().clone(), (state, invitation));
     }
 

@@ -296,7 +296,13 @@ impl Client {
             Err(api::Error::Unauthenticated { .. }) => {
                 Ok(api.publish(envelopes, &self.authorization(true)?).await?)
             }
-            outcome => Ok(outcome?),
+            Err(error) => {
+                if let Disposition::Retry(Some(wait)) = error.disposition() {
+                    api.hold_publishes(wait);
+                }
+                Err(error.into())
+            }
+            Ok(()) => Ok(()),
         }
     }
 
@@ -312,7 +318,8 @@ impl Client {
                 return Err(error);
             }
             match error.disposition() {
-                Disposition::Retry(Some(asked)) => self.inner.api.hold_publishes(asked),
+                // The next try waits.
+                Disposition::Retry(Some(_)) => {}
                 Disposition::Retry(None) if tries < SEND_TRIES => {
                     tracing::debug!(%error, "publishing again");
                     tokio::time::sleep(api::jittered(wait)).await;

@@ -5,7 +5,6 @@
 //! last 100,000 at least), so that overlapping reads tell nothing twice.
 
 mod feed;
-mod seen;
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -21,9 +20,8 @@ use herald_protocol::{
     time::TimestampNs,
     topic::{self, Topic},
 };
-use seen::Seen;
 
-use super::{Client, Conversation, Error, Message, conversation::State};
+use super::{Client, Conversation, Error, Message, conversation::State, seen::Seen};
 
 /// After a gap the store is read from this long before the newest message seen: clocks of senders differ by up to an hour each
 /// way (nodes accept no more of a token), and an outbox may have waited. Whoever goes on after a restart should ask for as much,

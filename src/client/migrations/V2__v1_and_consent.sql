@@ -8,6 +8,8 @@ CREATE TABLE account (
     wallet  TEXT NOT NULL,
     lists_read_ns INTEGER NOT NULL DEFAULT 0,
     preferences_read_ns INTEGER NOT NULL DEFAULT 0,
+    -- The digest of the newest pre-key the lists were read with.
+    pre_key BLOB,
     PRIMARY KEY (network, wallet)
 ) STRICT, WITHOUT ROWID;
 

@@ -68,8 +68,10 @@ pub(in super::super) struct Feed {
     groups: Vec<Group>,
     /// What is older and in the store when a topic is first read is history.
     since: TimestampNs,
-    /// Filling starts an overlap before the newest message seen.
+    /// Filling after a gap starts an overlap before this: the newest message seen when everything was read last.
     seen_to: TimestampNs,
+    /// The newest message seen.
+    newest: TimestampNs,
     overlap: Duration,
     live: Option<SelectAll<Streaming<Envelope>>>,
     /// When the subscriptions were opened.
@@ -89,6 +91,7 @@ impl Feed {
             groups: Vec::new(),
             since,
             seen_to: since,
+            newest: since,
             overlap,
             live: None,
             began: None,
@@ -131,7 +134,7 @@ impl Feed {
 
     /// Notes a message that was told, so that filling after a gap starts later.
     pub(super) fn saw(&mut self, sent: TimestampNs) {
-        self.seen_to = self.seen_to.max(sent);
+        self.newest = self.newest.max(sent);
     }
 
     /// Whether the subscriptions stand and everything the store had is told.
@@ -202,6 +205,7 @@ impl Feed {
                 .await?;
             return Ok(self.filled(page));
         }
+        self.seen_to = self.newest;
         let live = self.live.as_mut().ok_or(Error::Closed)?;
         match live.next().await {
             Some(Ok(envelope)) => Ok(vec![envelope]),
@@ -302,11 +306,12 @@ impl Feed {
     }
 
     fn fill(&self, group: usize) -> Result<Option<Fill>, Error> {
-        let Some(Group { topics, from, .. }) = self.groups.get(group) else {
+        let Some(Group { topics, from, filled }) = self.groups.get(group) else {
             return Ok(None);
         };
         let start = match from {
-            From::Seen => self.seen_to.saturating_sub(self.overlap),
+            From::Seen if *filled => self.seen_to.saturating_sub(self.overlap),
+            From::Seen => self.since.saturating_sub(self.overlap),
             From::Lists => self.client.lists_start()?,
             From::Preferences => self.client.preferences_start()?,
             From::Now => return Ok(None),
