@@ -85,12 +85,12 @@ impl Client {
 
     /// Reads the cache, then what came since.
     pub(super) async fn load_conversations(&self) -> Result<(), Error> {
+        self.load_cached().await?;
         let pre_key = Sha256::digest(self.keys().pre_key().public_key().as_bytes()).into();
         let conversations = &self.inner.conversations;
         conversations
             .cache
             .note_pre_key(&conversations.account, pre_key)?;
-        self.load_cached().await?;
         self.read_lists(OVERLAP).await
     }
 

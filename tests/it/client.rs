@@ -3,6 +3,7 @@
 mod bad_input;
 mod cache;
 mod history;
+mod lists;
 mod pacing;
 mod preferences;
 mod reactions;
