@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt as _, stream::SelectAll};
+use futures::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 use herald_protocol::{
     limits,
     message::MessageId,
@@ -13,7 +16,8 @@ use herald_protocol::{
     time::TimestampNs,
 };
 use tokio::time::Instant;
-use tonic::Streaming;
+use tokio_stream::StreamMap;
+use tonic::Status;
 
 use super::super::{
     Client, Disposition, Error, api,
@@ -21,7 +25,8 @@ use super::super::{
     messages::PAGE,
 };
 
-/// More subscriptions than this are replaced by one for each 10,000 topics.
+/// When there are more subscriptions than this, the smallest half becomes one: a topic moves a few times at the most, however
+/// many are added, and only what moves is filled again.
 const SUBSCRIPTIONS: usize = 64;
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -41,18 +46,22 @@ pub(in super::super) enum From {
     Now,
 }
 
-/// Topics that are followed alike.
+/// Topics of one subscription.
 struct Group {
+    id: u64,
     topics: Vec<String>,
     from: From,
     /// Whether the store was read to its end since they are followed.
     filled: bool,
 }
 
+/// A subscription: envelopes, then nothing once to say that it has ended.
+type Live = BoxStream<'static, Option<Result<Envelope, Status>>>;
+
 /// A range of the store that waits to be read.
 struct Fill {
     /// Whose topics these are.
-    group: usize,
+    group: u64,
     range: Range,
     /// How far it is read.
     cursor: Option<Cursor>,
@@ -66,6 +75,8 @@ struct Fill {
 pub(in super::super) struct Feed {
     pub(in super::super) client: Client,
     groups: Vec<Group>,
+    /// The id of the next group.
+    next: u64,
     /// What is older and in the store when a topic is first read is history.
     since: TimestampNs,
     /// Filling after a gap starts an overlap before this: the newest message seen when everything was read last.
@@ -73,11 +84,10 @@ pub(in super::super) struct Feed {
     /// The newest message seen.
     newest: TimestampNs,
     overlap: Duration,
-    live: Option<SelectAll<Streaming<Envelope>>>,
+    /// The subscriptions of groups, by their ids.
+    live: Option<StreamMap<u64, Live>>,
     /// When the subscriptions were opened.
     began: Option<Instant>,
-    /// Groups, from this one on, that wait to be subscribed and filled.
-    added: usize,
     to_fill: VecDeque<Fill>,
     /// Messages that were in the store from before `since`.
     history: Vec<MessageId>,
@@ -89,13 +99,13 @@ impl Feed {
         Self {
             client,
             groups: Vec::new(),
+            next: 0,
             since,
             seen_to: since,
             newest: since,
             overlap,
             live: None,
             began: None,
-            added: 0,
             to_fill: VecDeque::new(),
             history: Vec::new(),
             failures: 0,
@@ -118,7 +128,9 @@ impl Feed {
     fn group(&mut self, topics: Vec<String>, from: From, filled: bool) {
         let mut topics = topics.into_iter().peekable();
         while topics.peek().is_some() {
+            self.next += 1;
             self.groups.push(Group {
+                id: self.next,
                 topics: topics.by_ref().take(limits::SUBSCRIBE_TOPICS).collect(),
                 from,
                 filled,
@@ -139,7 +151,7 @@ impl Feed {
 
     /// Whether the subscriptions stand and everything the store had is told.
     pub(super) fn is_live(&self) -> bool {
-        self.live.is_some() && self.to_fill.is_empty() && self.added == self.groups.len()
+        self.to_fill.is_empty() && self.live.is_some() && self.waiting().is_none()
     }
 
     /// Waits until the node has confirmed the subscriptions to everything followed. Fails only when the node refuses for good,
@@ -208,9 +220,9 @@ impl Feed {
         self.seen_to = self.newest;
         let live = self.live.as_mut().ok_or(Error::Closed)?;
         match live.next().await {
-            Some(Ok(envelope)) => Ok(vec![envelope]),
-            Some(Err(status)) => Err(self.client.inner.api.failure(&status).into()),
-            None => Err(self.client.inner.api.cut().into()),
+            Some((_, Some(Ok(envelope)))) => Ok(vec![envelope]),
+            Some((_, Some(Err(status)))) => Err(self.client.inner.api.failure(&status).into()),
+            Some((_, None)) | None => Err(self.client.inner.api.cut().into()),
         }
     }
 
@@ -219,7 +231,7 @@ impl Feed {
         let Some(fill) = self.to_fill.front_mut() else {
             return page.envelopes;
         };
-        let group = self.groups.get_mut(fill.group);
+        let group = self.groups.iter_mut().find(|group| group.id == fill.group);
         let is_first = group
             .as_ref()
             .is_some_and(|group| group.from == From::Seen && !group.filled);
@@ -242,35 +254,45 @@ impl Feed {
         new
     }
 
+    /// A group that is not subscribed yet.
+    fn waiting(&self) -> Option<&Group> {
+        let live = self.live.as_ref()?;
+        self.groups.iter().find(|group| !live.contains_key(&group.id))
+    }
+
     /// Subscribes to what is followed and not subscribed yet.
     async fn subscribe(&mut self) -> Result<(), Error> {
         if self.live.is_none() {
             self.connect().await?;
         }
-        if self.added < self.groups.len() {
-            self.add().await?;
+        while self.waiting().is_some() {
+            if self.groups.len() > SUBSCRIPTIONS {
+                self.merge_smallest().await?;
+            } else {
+                self.add().await?;
+            }
         }
         Ok(())
     }
 
     /// Subscribes to everything followed, then has the store read.
     async fn connect(&mut self) -> Result<(), Error> {
-        self.merge_groups();
-        let mut live = SelectAll::new();
+        self.merge_all();
+        let mut live = StreamMap::new();
         for group in &self.groups {
-            live.push(self.client.inner.api.subscribe(group.topics.clone()).await?);
+            live.insert(group.id, open(&self.client, group.topics.clone()).await?);
         }
-        let mut to_fill = VecDeque::new();
-        for at in 0..self.groups.len() {
-            to_fill.extend(self.fill(at)?);
+        self.to_fill.clear();
+        for group in &self.groups {
+            self.to_fill.extend(self.fill(group)?);
         }
-        (self.live, self.to_fill, self.added) = (Some(live), to_fill, self.groups.len());
+        self.live = Some(live);
         self.began = Some(Instant::now());
         Ok(())
     }
 
-    /// Puts the topics that are filled alike together, as many as one subscription takes.
-    fn merge_groups(&mut self) {
+    /// Puts the topics that are filled alike together, as many as one subscription takes. Only while nothing is subscribed.
+    fn merge_all(&mut self) {
         let groups = std::mem::take(&mut self.groups);
         let mut alike: BTreeMap<(From, bool), Vec<String>> = BTreeMap::new();
         for group in groups {
@@ -282,50 +304,89 @@ impl Feed {
         }
     }
 
-    /// Subscribes to what was added beside the others, then has its history read.
+    /// Subscribes to a group beside the others, then has its history read.
     async fn add(&mut self) -> Result<(), Error> {
-        let new = self.groups.len() - self.added;
-        if self
-            .live
-            .as_ref()
-            .is_some_and(|live| live.len() + new > SUBSCRIPTIONS)
-        {
-            // A call that is dropped meanwhile starts over.
-            self.live = None;
-            return self.connect().await;
-        }
-        while let Some(group) = self.groups.get(self.added) {
-            let added = self.client.inner.api.subscribe(group.topics.clone()).await?;
-            self.to_fill.extend(self.fill(self.added)?);
-            if let Some(live) = &mut self.live {
-                live.push(added);
-            }
-            self.added += 1;
+        let Some(group) = self.waiting() else {
+            return Ok(());
+        };
+        let (id, topics) = (group.id, group.topics.clone());
+        let live = open(&self.client, topics).await?;
+        let fill = self.groups.iter().find(|group| group.id == id);
+        let fill = fill.map(|group| self.fill(group)).transpose()?.flatten();
+        self.to_fill.extend(fill);
+        if let Some(lives) = &mut self.live {
+            lives.insert(id, live);
         }
         Ok(())
     }
 
-    fn fill(&self, group: usize) -> Result<Option<Fill>, Error> {
-        let Some(Group { topics, from, filled }) = self.groups.get(group) else {
-            return Ok(None);
+    /// Replaces the smaller half of the groups of messages by one. What their subscriptions held unread is filled.
+    async fn merge_smallest(&mut self) -> Result<(), Error> {
+        let mut sizes: Vec<(usize, u64)> = self
+            .groups
+            .iter()
+            .filter(|group| group.from == From::Seen)
+            .map(|group| (group.topics.len(), group.id))
+            .collect();
+        sizes.sort_unstable();
+        let (mut topics, mut merged, mut filled) = (Vec::new(), Vec::new(), true);
+        for (size, id) in sizes.into_iter().take(SUBSCRIPTIONS / 2) {
+            if topics.len() + size > limits::SUBSCRIBE_TOPICS {
+                break;
+            }
+            if let Some(group) = self.groups.iter().find(|group| group.id == id) {
+                topics.extend(group.topics.iter().cloned());
+                merged.push(id);
+                filled &= group.filled;
+            }
+        }
+        let live = open(&self.client, topics.clone()).await?;
+        self.next += 1;
+        let group = Group {
+            id: self.next,
+            topics,
+            from: From::Seen,
+            filled,
         };
-        let start = match from {
-            From::Seen if *filled => self.seen_to.saturating_sub(self.overlap),
+        let fill = self.fill(&group)?;
+        self.groups.retain(|group| !merged.contains(&group.id));
+        self.to_fill.retain(|fill| !merged.contains(&fill.group));
+        self.to_fill.extend(fill);
+        if let Some(lives) = &mut self.live {
+            for id in &merged {
+                lives.remove(id);
+            }
+            lives.insert(group.id, live);
+        }
+        self.groups.push(group);
+        Ok(())
+    }
+
+    fn fill(&self, group: &Group) -> Result<Option<Fill>, Error> {
+        let start = match group.from {
+            From::Seen if group.filled => self.seen_to.saturating_sub(self.overlap),
             From::Seen => self.since.saturating_sub(self.overlap),
             From::Lists => self.client.lists_start()?,
             From::Preferences => self.client.preferences_start()?,
             From::Now => return Ok(None),
         };
         let range = Range {
-            topics: topics.clone(),
+            topics: group.topics.clone(),
             start: Some(start),
             page: PAGE,
             ..Range::default()
         };
         Ok(Some(Fill {
-            group,
+            group: group.id,
             range,
             cursor: None,
         }))
     }
+}
+
+/// Opens a subscription.
+async fn open(client: &Client, topics: Vec<String>) -> Result<Live, Error> {
+    let envelopes = client.inner.api.subscribe(topics).await?;
+    let ended = stream::once(std::future::ready(None));
+    Ok(envelopes.map(Some).chain(ended).boxed())
 }

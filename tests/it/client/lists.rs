@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use herald::client::{Cache, Client, TimestampNs};
+use herald::client::{Cache, Client, InvitationContext, TimestampNs};
 use herald_protocol::address::Address;
 
 use crate::harness::{
@@ -99,4 +99,44 @@ async fn an_invitation_to_a_pre_key_that_was_rotated_elsewhere_is_listed_after_t
         let restarted = start().await;
         assert!(lists(&restarted, carol.address()) && lists(&restarted, dave.address()));
     }
+}
+
+#[tokio::test]
+async fn however_many_conversations_are_opened_while_streaming_each_message_is_told_once() {
+    let node = Node::start().await;
+    let (alice, bob) = (
+        person("alice", node.address()).await,
+        person("bob", node.address()).await,
+    );
+    let mut stream = alice.client().stream_all_messages(now());
+    stream.connect().await.unwrap();
+    let mut wanted = Vec::new();
+    let writing = async {
+        for round in 0..2 {
+            // More than the subscriptions a stream holds, twice over.
+            for number in 0..150 {
+                let context = InvitationContext::new(format!("{number}"));
+                let conversation = bob
+                    .client()
+                    .conversation_about(alice.address(), context)
+                    .await
+                    .unwrap();
+                wanted.push(format!("{round} in {number}"));
+                conversation.send(format!("{round} in {number}")).await.unwrap();
+            }
+        }
+    };
+    let mut told = Vec::new();
+    let reading = async {
+        while told.len() < 300 {
+            let message = tokio::time::timeout(DEADLINE, stream.next()).await;
+            told.push(text(&message.expect("a message in time").unwrap()));
+        }
+    };
+    tokio::join!(writing, reading);
+    let more = tokio::time::timeout(Duration::from_millis(500), stream.next()).await;
+    assert!(more.is_err(), "nothing is told twice");
+    told.sort();
+    wanted.sort();
+    assert_eq!(told, wanted);
 }
