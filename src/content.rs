@@ -120,12 +120,11 @@ pub enum Content {
 
 impl Content {
     /// Reads a content, decompressing it first if it still is compressed, up to [`limits::CONTENT_BYTES`]. Errors: content of a
-    /// standard type that breaks its rules; contents nested deeper than 16, compressed ones among them or more than 1,000 parts.
+    /// standard type that breaks its rules; contents nested deeper than 16, compressed ones among them or more than 1,000 parts of composites
+    /// in all.
     pub fn decode(content: EncodedContent) -> Result<Self, Error> {
-        Self::decode_at(
-            content.decompress(limits::CONTENT_BYTES)?,
-            nested::Depth::OUTERMOST,
-        )
+        let content = content.decompress(limits::CONTENT_BYTES)?;
+        nested::Room::whole(|room| Self::decode_in(room, content))
     }
 
     /// Content of an application's type, for sending.
@@ -215,24 +214,24 @@ impl Content {
         }
     }
 
-    fn decode_at(content: EncodedContent, depth: nested::Depth) -> Result<Self, Error> {
+    fn decode_in(room: &mut nested::Room<'_>, content: EncodedContent) -> Result<Self, Error> {
         let understood = |standard: ContentTypeId| standard.understands(&content.content_type);
         Ok(if understood(String::content_type()) {
             Self::Text(String::decode(&content)?)
         } else if understood(Reaction::content_type()) {
             Self::Reaction(Reaction::decode(&content)?)
         } else if understood(Reply::content_type()) {
-            Self::Reply(Reply::decode_at(content, depth)?)
+            Self::Reply(Reply::decode_in(room, content)?)
         } else if understood(ReadReceipt::content_type()) {
             Self::ReadReceipt
         } else if understood(Attachment::content_type()) {
-            Self::Attachment(Attachment::decode(&content)?)
+            Self::Attachment(Attachment::decode_owned(content)?)
         } else if understood(RemoteAttachment::content_type()) {
             Self::RemoteAttachment(RemoteAttachment::decode(&content)?)
         } else if understood(TransactionReference::content_type()) {
             Self::TransactionReference(TransactionReference::decode(&content)?)
         } else if understood(Composite::content_type()) {
-            Self::Composite(Composite::decode_at(content, depth)?)
+            Self::Composite(Composite::decode_in(room, content)?)
         } else {
             Self::Custom(Box::new(Custom::from(content)))
         })

@@ -2,6 +2,7 @@
 
 use std::{fmt, io::Read};
 
+use bytes::Bytes;
 use prost::Message as _;
 
 mod composite;
@@ -71,8 +72,8 @@ pub enum Compression {
     Gzip,
 }
 
-/// A content as it is signed and sealed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A content as it is signed and sealed. Debug hides what it says: values of parameters may be keys.
+#[derive(Clone, PartialEq, Eq)]
 pub struct EncodedContent {
     /// What it is.
     pub content_type: ContentTypeId,
@@ -110,8 +111,23 @@ impl EncodedContent {
     /// Decodes `xmtp.message_contents.EncodedContent`; a type is required, a compression must be known, parameters are
     /// at most [`limits::PARAMETERS`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        Fields::of("content", bytes).bound(PARAMETERS, "parameters", limits::PARAMETERS)?;
-        let proto: contents::EncodedContent = error::decode("content", bytes)?;
+        Self::bounded(bytes)?;
+        Self::from_proto(error::decode("content", bytes)?)
+    }
+
+    /// The same for bytes that may be many: `content` is copied out of them once, where [`Self::decode`] needs a second copy for
+    /// a moment.
+    pub fn decode_owned(bytes: Vec<u8>) -> Result<Self, Error> {
+        Self::bounded(&bytes)?;
+        let proto = contents::EncodedContent::decode(Bytes::from(bytes));
+        Self::from_proto(proto.map_err(|error| Error::malformed("content", error.to_string()))?)
+    }
+
+    fn bounded(bytes: &[u8]) -> Result<(), Error> {
+        Fields::of("content", bytes).bound(PARAMETERS, "parameters", limits::PARAMETERS)
+    }
+
+    fn from_proto(proto: contents::EncodedContent) -> Result<Self, Error> {
         let id = proto.r#type.ok_or(Reason::NoContentType)?;
         let compression = match proto
             .compression
@@ -216,6 +232,20 @@ impl EncodedContent {
         self.content = content?;
         self.compression = None;
         Ok(self)
+    }
+}
+
+impl fmt::Debug for EncodedContent {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.parameters.iter().map(|(name, _)| name).collect();
+        formatter
+            .debug_struct("EncodedContent")
+            .field("content_type", &self.content_type)
+            .field("parameters", &names)
+            .field("has_fallback", &self.fallback.is_some())
+            .field("compression", &self.compression)
+            .field("bytes", &self.content.len())
+            .finish()
     }
 }
 
@@ -358,6 +388,38 @@ mod tests {
         );
     }
 
+    #[test]
+    fn parameters_are_counted_over_all_places_where_they_are_written() {
+        // Messages one behind the other are one: type and content again after the first parameters.
+        let half = EncodedContent {
+            parameters: vec![(String::new(), String::new()); limits::PARAMETERS / 2],
+            ..text("x")
+        };
+        let twice = half.encode().repeat(2);
+        let read = EncodedContent::decode(&twice).unwrap();
+        assert_eq!(read.parameters.len(), limits::PARAMETERS);
+        let thrice = [twice, half.encode()].concat();
+        assert!(EncodedContent::decode(&thrice).is_err() && EncodedContent::decode_owned(thrice).is_err());
+    }
+
+    #[test]
+    fn debug_names_parameters_and_sizes_and_says_nothing_of_the_content() {
+        let content = EncodedContent {
+            parameters: vec![("secret".to_owned(), "hunter2".to_owned())],
+            fallback: Some("hunter2".to_owned()),
+            ..text("hunter2")
+        };
+        let shown = format!("{content:?} {:?}", Part::Content(content.clone()));
+        assert!(
+            !shown.contains("hunter2") && !shown.contains("104, 117"),
+            "{shown}"
+        );
+        assert!(
+            shown.contains(r#"["secret"], has_fallback: true, compression: None, bytes: 7"#),
+            "{shown}"
+        );
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
@@ -367,6 +429,7 @@ mod tests {
             let packed = content.clone().compress(compression);
             let read = EncodedContent::decode(&packed.encode()).unwrap();
             prop_assert_eq!(&read, &packed);
+            prop_assert_eq!(EncodedContent::decode_owned(packed.encode()), Ok(packed));
             let read = read.decompress(limits::CONTENT_BYTES).unwrap();
             prop_assert_eq!(decode_text(&read), Ok(words));
             prop_assert_eq!(read, content);

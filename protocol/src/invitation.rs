@@ -136,14 +136,10 @@ impl Invitation {
         .encode_to_vec()
     }
 
-    /// Decodes `xmtp.message_contents.InvitationV1`; the topic must be a conversation's, key material present.
+    /// Decodes `xmtp.message_contents.InvitationV1`; the topic must be a conversation's, key material present, metadata are at most
+    /// [`limits::PARAMETERS`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let mut fields = Fields::of("invitation", bytes);
-        while let Some((tag, field)) = fields.next()? {
-            if tag == CONTEXT {
-                Fields::of("invitation context", field).bound(METADATA, "metadata", limits::PARAMETERS)?;
-            }
-        }
+        bound_metadata(bytes)?;
         let proto: contents::InvitationV1 = error::decode("invitation", bytes)?;
         let topic = Topic::new(proto.topic)?;
         if !topic.is_conversation() {
@@ -181,6 +177,34 @@ impl fmt::Debug for Invitation {
             .field("context", &self.context)
             .finish_non_exhaustive()
     }
+}
+
+/// Refuses more metadata than [`limits::PARAMETERS`], counted over all contexts: of a context that is written several times the
+/// generated decoder makes one, with the metadata of all.
+fn bound_metadata(invitation: &[u8]) -> Result<(), Error> {
+    let mut left = limits::PARAMETERS;
+    let mut fields = Fields::of("invitation", invitation);
+    while let Some((tag, field)) = fields.next()? {
+        if tag == CONTEXT {
+            left = left_after(field, left)?;
+        }
+    }
+    Ok(())
+}
+
+/// How many metadata may still come after those of this context.
+fn left_after(context: &[u8], mut left: usize) -> Result<usize, Error> {
+    let what = "invitation context";
+    let mut fields = Fields::of(what, context);
+    while let Some((tag, _)) = fields.next()? {
+        if tag == METADATA {
+            left = left.checked_sub(1).ok_or_else(|| {
+                let most = limits::PARAMETERS;
+                Error::malformed(what, format!("found more than {most} of `metadata`"))
+            })?;
+        }
+    }
+    Ok(left)
 }
 
 /// An invitation that was sealed by one of the two wallets to the other, one of them ours. Of several with the same
@@ -266,4 +290,44 @@ pub fn open(
         we_invited,
         created,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An invitation whose context is written several times, with so many metadata each: messages one behind the other are one.
+    fn with_contexts(metadata: &[usize]) -> Vec<u8> {
+        let mut invitation = Invitation {
+            topic: Topic::derived_conversation([7; 32]),
+            key_material: Zeroizing::new(vec![7; 32]),
+            context: None,
+            consent_proof: None,
+        };
+        let mut bytes = Vec::new();
+        for count in metadata {
+            invitation.context = Some(InvitationContext {
+                conversation_id: "id".to_owned(),
+                metadata: vec![(String::new(), String::new()); *count],
+            });
+            bytes.extend(invitation.encode());
+        }
+        bytes
+    }
+
+    #[test]
+    fn metadata_are_counted_over_all_contexts_before_they_are_built() {
+        let most = limits::PARAMETERS;
+        for fits in [&[most][..], &[most / 2, most / 2], &[1, 0, most - 1]] {
+            let read = Invitation::decode(&with_contexts(fits)).unwrap();
+            assert_eq!(read.context.unwrap().metadata.len(), most, "{fits:?}");
+        }
+        for over in [&[most + 1][..], &[most, 1], &[most / 2, 0, most / 2 + 1]] {
+            let error = Invitation::decode(&with_contexts(over)).unwrap_err().to_string();
+            assert!(
+                error.contains("more than 1000 of `metadata`"),
+                "{over:?}: {error}"
+            );
+        }
+    }
 }

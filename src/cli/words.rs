@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::print;
 use crate::content::{
-    Content, JsonNumber, Reaction, ReactionAction, RemoteAttachment, TransactionMetadata,
+    Content, ContentCodec as _, JsonNumber, Reaction, ReactionAction, RemoteAttachment, TransactionMetadata,
     TransactionReference,
 };
 
@@ -138,7 +138,8 @@ fn name(word: &str) -> String {
     }
 }
 
-/// The content as its type has it, in the type's own names: text is text, bytes are base64. The key of a remote attachment is left out.
+/// The content as its type has it, in the type's own names: text is text, bytes are base64. The key of a remote attachment of any
+/// version is left out.
 pub(super) fn json(content: &Content) -> Value {
     match content {
         Content::Text(text) => json!(text),
@@ -173,9 +174,12 @@ pub(super) fn json(content: &Content) -> Value {
         }),
         content => {
             let encoded = content.to_encoded();
+            // One of a version to come, whose key nobody here reads.
+            let is_remote = encoded.content_type.type_id == RemoteAttachment::content_type().type_id;
             let parameters: serde_json::Map<String, Value> = encoded
                 .parameters
                 .into_iter()
+                .filter(|(name, _)| !(is_remote && KEY.contains(&name.as_str())))
                 .map(|(name, value)| (name, Value::from(value)))
                 .collect();
             json!({ "parameters": parameters, "data": STANDARD.encode(encoded.content) })
@@ -210,6 +214,9 @@ const ID_CHARACTERS: usize = 12;
 
 /// Longer names are no names.
 const NAME_CHARACTERS: usize = 100;
+
+/// The parameters that are the key of a remote attachment.
+const KEY: [&str; 3] = ["secret", "salt", "nonce"];
 
 /// Contents of a composite that one line tells.
 const MAX_PARTS: usize = 8;
@@ -373,7 +380,12 @@ mod tests {
 
     #[test]
     fn the_key_of_a_remote_attachment_is_in_neither() {
-        let shown = format!("{} {}", line(&remote()), json(&remote()));
-        assert!(!shown.contains("0505"), "{shown}");
+        let mut later = remote().to_encoded();
+        later.content_type.version_major = 2;
+        let later: Content = Custom::from(later).into();
+        for content in [remote(), later.clone(), Reply::new(ID, later).into()] {
+            let shown = format!("{} {}", line(&content), json(&content));
+            assert!(!shown.contains("0505"), "{shown}");
+        }
     }
 }

@@ -29,7 +29,8 @@ pub use target::UploadTarget;
 /// Most bytes of a sealed file that [`download`] should take by default: what a content may have, [`limits::CONTENT_BYTES`].
 pub const DOWNLOAD_BYTES: usize = limits::CONTENT_BYTES;
 
-/// Most bytes of a sealed file, whatever the caller allows. Ours: it is held in memory, twice while it is opened.
+/// Most bytes of a sealed file, whatever the caller allows. Ours: it is held in memory, twice while an attachment is opened from it, and
+/// three times besides the caller's own while one is sealed.
 pub const MAX_BYTES: usize = 100 * 1024 * 1024;
 
 /// Why a file was not uploaded or downloaded.
@@ -190,7 +191,7 @@ async fn put(
     let sealed = compute(move || seal(key)).await??;
     bounded(sealed.blob().len())?;
     let name = const_hex::encode(random::<NAME_BYTES>()?);
-    let blob = Bytes::copy_from_slice(sealed.blob());
+    let blob: Bytes = sealed.shared_blob();
     let url = target.put(fetch, &name, blob).await?;
     let remote = sealed.at(&url)?;
     metrics::counter!("herald_attachments_uploaded_total").increment(1);
@@ -227,7 +228,7 @@ async fn read(fetch: &Fetch, remote: &RemoteAttachment, max_bytes: usize) -> Res
         .within(WITHIN);
     let answer = fetch.send(request).await?.success()?;
     let remote = remote.clone();
-    Ok(compute(move || remote.open(&answer.body)).await??)
+    Ok(compute(move || remote.open_in_place(answer.body.into())).await??)
 }
 
 fn bounded(found: usize) -> Result<(), Error> {

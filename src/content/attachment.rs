@@ -28,6 +28,15 @@ impl Attachment {
         }
     }
 
+    /// Reads without copying the file's bytes.
+    pub(super) fn decode_owned(content: EncodedContent) -> Result<Self, Error> {
+        Ok(Self {
+            filename: required("attachment", &content, "filename")?.to_owned(),
+            mime_type: required("attachment", &content, "mimeType")?.to_owned(),
+            data: content.content,
+        })
+    }
+
     /// A name for the file in a folder of ours; see [`safe_filename`].
     pub fn safe_filename(&self) -> String {
         safe_filename(&self.filename)
@@ -51,11 +60,7 @@ impl ContentCodec for Attachment {
     }
 
     fn decode(content: &EncodedContent) -> Result<Self, Error> {
-        Ok(Self {
-            filename: required("attachment", content, "filename")?.to_owned(),
-            mime_type: required("attachment", content, "mimeType")?.to_owned(),
-            data: content.content.clone(),
-        })
+        Self::decode_owned(content.clone())
     }
 
     fn fallback(&self) -> Option<String> {
@@ -83,6 +88,7 @@ impl std::fmt::Debug for Attachment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::content::Content;
 
     #[test]
     fn an_attachment_without_name_or_type_is_refused() {
@@ -96,6 +102,16 @@ mod tests {
                 Err(Error::Malformed { .. })
             ));
         }
+    }
+
+    #[test]
+    fn the_bytes_of_a_file_that_is_read_stay_where_they_are() {
+        let encoded = Attachment::new("note.txt", "text/plain", vec![7; 100]).encode();
+        let place = encoded.content.as_ptr();
+        let Ok(Content::Attachment(read)) = Content::decode(encoded) else {
+            panic!("an attachment is read as one");
+        };
+        assert_eq!(read.data.as_ptr(), place);
     }
 
     #[test]

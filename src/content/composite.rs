@@ -11,22 +11,24 @@ use super::{Content, ContentCodec, nested, standard};
 /// Several contents; one of them may be a composite itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Composite {
-    /// The contents in their order. Read are at most 1,000, 16 composites inside of each other.
+    /// The contents in their order. Read are at most 1,000 in a message, 16 composites inside of each other.
     pub parts: Vec<Content>,
 }
 
 impl Composite {
-    pub(super) fn decode_at(content: EncodedContent, depth: nested::Depth) -> Result<Self, Error> {
-        let parts = content::Composite::decode(&content.content)?;
+    pub(super) fn decode_in(room: &mut nested::Room<'_>, content: EncodedContent) -> Result<Self, Error> {
+        let composite = content::Composite::decode(&content.content)?;
         drop(content);
-        Self::read(parts, depth)
+        // All of them at once: they are in memory while the contents inside of the first are read.
+        room.take(count(&composite))?;
+        Self::read(room, composite)
     }
 
-    fn read(composite: content::Composite, depth: nested::Depth) -> Result<Self, Error> {
-        let inside = depth.inside()?;
+    fn read(room: &mut nested::Room<'_>, composite: content::Composite) -> Result<Self, Error> {
+        let mut inside = room.inside()?;
         let read = |part| match part {
-            Part::Content(content) => Content::decode_at(nested::plain(content)?, inside),
-            Part::Composite(composite) => Self::read(composite, inside).map(Content::Composite),
+            Part::Content(content) => Content::decode_in(&mut inside, nested::plain(content)?),
+            Part::Composite(composite) => Self::read(&mut inside, composite).map(Content::Composite),
         };
         let parts = composite.parts.into_iter().map(read).collect::<Result<_, _>>()?;
         Ok(Self { parts })
@@ -43,6 +45,15 @@ impl Composite {
     }
 }
 
+/// The parts on all levels that were read together.
+fn count(composite: &content::Composite) -> usize {
+    let below = |part: &Part| match part {
+        Part::Content(_) => 0,
+        Part::Composite(composite) => count(composite),
+    };
+    composite.parts.len() + composite.parts.iter().map(below).sum::<usize>()
+}
+
 impl ContentCodec for Composite {
     fn content_type() -> ContentTypeId {
         standard("composite")
@@ -53,13 +64,13 @@ impl ContentCodec for Composite {
     }
 
     fn decode(content: &EncodedContent) -> Result<Self, Error> {
-        Self::decode_at(content.clone(), nested::Depth::OUTERMOST)
+        nested::Room::whole(|room| Self::decode_in(room, content.clone()))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use herald_protocol::limits;
+    use herald_protocol::{Reason, limits};
 
     use super::*;
     use crate::content::{Attachment, Reply};
@@ -100,6 +111,41 @@ mod tests {
         assert!(Content::decode(wide(limits::COMPOSITE_PARTS).to_encoded()).is_ok());
         assert!(Content::decode(wide(limits::COMPOSITE_PARTS + 1).to_encoded()).is_err());
         assert!(Content::decode(composite(vec![wide(600), wide(600)]).to_encoded()).is_err());
+    }
+
+    #[test]
+    fn the_bound_of_parts_does_not_restart_inside_of_a_part() {
+        // Part::Content with a composite in it, which `to_parts` does not write.
+        let part = |parts| Part::Content(composite(vec!["x".into(); parts]).to_encoded());
+        let read = |parts: Vec<Part>| {
+            let bytes = content::Composite { parts }.encode();
+            Composite::decode(&EncodedContent::new(Composite::content_type(), bytes))
+        };
+        let reply = |parts| {
+            let reply = Reply::new("id", composite(vec!["x".into(); parts]));
+            Part::Content(nested::bare(reply.encode()))
+        };
+        let half = limits::COMPOSITE_PARTS / 2;
+        assert!(read(vec![part(half - 1), part(half - 1)]).is_ok());
+        assert!(read(vec![part(half - 1), reply(half - 1)]).is_ok());
+        let too_large = Err(Reason::CompositeTooLarge.into());
+        assert_eq!(read(vec![part(half - 1), part(half)]), too_large);
+        assert_eq!(read(vec![reply(half - 1), part(half)]), too_large);
+        assert_eq!(read(vec![part(limits::COMPOSITE_PARTS)]), too_large);
+    }
+
+    #[test]
+    fn parts_that_wait_to_be_read_count_before_those_inside_of_the_first() {
+        let first = Part::Content(composite(vec!["x".into(); limits::COMPOSITE_PARTS - 3]).to_encoded());
+        // It would be told if the count came too late.
+        let broken = EncodedContent::new(Attachment::content_type(), Vec::new());
+        let last = content::Composite {
+            parts: vec![Part::Content("x".to_owned().encode())],
+        };
+        let parts = vec![first, Part::Content(broken), Part::Composite(last)];
+        let bytes = content::Composite { parts }.encode();
+        let read = Composite::decode(&EncodedContent::new(Composite::content_type(), bytes));
+        assert_eq!(read, Err(Reason::CompositeTooLarge.into()));
     }
 
     #[test]

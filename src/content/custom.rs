@@ -5,7 +5,7 @@ use herald_protocol::content::EncodedContent;
 use super::ContentCodec;
 
 /// Content of a type outside of the standard: its bytes, which only a codec of that type understands
-/// ([`Content::read`](super::Content::read)), and a fallback for everybody else.
+/// ([`Content::read`](super::Content::read)), and a fallback for everybody else. Debug shows neither, as of all encoded contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Custom {
     encoded: EncodedContent,
@@ -113,6 +113,14 @@ mod tests {
         assert_eq!(empty.read::<Poll>(), Some(Err(Error::Crypto)));
         assert_eq!(Content::from("gm").read::<Poll>(), None);
         assert_eq!(Content::from("gm").read::<String>(), Some(Ok("gm".to_owned())));
+    }
+
+    #[test]
+    fn debug_hides_parameters_which_may_be_a_key() {
+        let mut content = Poll("lunch?").encode();
+        content.parameters = vec![("secret".to_owned(), "hunter2".to_owned())];
+        let shown = format!("{:?}", Content::from(Custom::from(content)));
+        assert!(!shown.contains("hunter2") && shown.contains("secret"), "{shown}");
     }
 
     #[test]

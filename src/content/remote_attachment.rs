@@ -56,6 +56,11 @@ impl RemoteAttachment {
     /// nothing or something else was found there; it does not decrypt; its content breaks the rules of its type; it is a remote
     /// attachment itself, which the standard forbids.
     pub fn open(&self, blob: &[u8]) -> Result<Content, AttachmentError> {
+        self.open_in_place(blob.to_vec())
+    }
+
+    /// The same for a file that may be large: it is decrypted where it lies, and held twice only while its content is read from it.
+    pub fn open_in_place(&self, blob: Vec<u8>) -> Result<Content, AttachmentError> {
         sealed_attachment::open(blob, &self.digest, &self.key)
     }
 }

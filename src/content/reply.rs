@@ -31,7 +31,7 @@ impl Reply {
         }
     }
 
-    pub(super) fn decode_at(content: EncodedContent, depth: nested::Depth) -> Result<Self, Error> {
+    pub(super) fn decode_in(room: &mut nested::Room<'_>, content: EncodedContent) -> Result<Self, Error> {
         Ok(Self {
             reference: required("reply", &content, "reference")?.to_owned(),
             reference_inbox_id: content
@@ -39,7 +39,7 @@ impl Reply {
                 .filter(|id| !id.is_empty())
                 .map(ToOwned::to_owned),
             // The type is the inner content's own; the parameter `contentType` only repeats it.
-            content: Box::new(nested::decode(content.content, depth)?),
+            content: Box::new(nested::decode(content.content, room)?),
         })
     }
 }
@@ -66,7 +66,7 @@ impl ContentCodec for Reply {
     }
 
     fn decode(content: &EncodedContent) -> Result<Self, Error> {
-        Self::decode_at(content.clone(), nested::Depth::OUTERMOST)
+        nested::Room::whole(|room| Self::decode_in(room, content.clone()))
     }
 
     fn fallback(&self) -> Option<String> {

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use herald_protocol::{
     Error,
     ciphertext::{Ciphertext, Entropy},
@@ -69,7 +70,7 @@ impl fmt::Debug for AttachmentKey {
 /// An encrypted file that lies nowhere yet: upload [`Self::blob`], then say [`Self::at`] which address.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealedAttachment {
-    blob: Vec<u8>,
+    blob: Bytes,
     digest: [u8; 32],
     key: AttachmentKey,
     filename: Option<String>,
@@ -79,6 +80,11 @@ impl SealedAttachment {
     /// What to upload: AES-256-GCM ciphertext and tag, nothing else.
     pub fn blob(&self) -> &[u8] {
         &self.blob
+    }
+
+    /// The same, not copied.
+    pub(crate) fn shared_blob(&self) -> Bytes {
+        self.blob.clone()
     }
 
     /// SHA-256 of the blob.
@@ -118,7 +124,7 @@ impl RemoteAttachment {
     /// Encrypts a file.
     pub fn seal(attachment: &Attachment, key: AttachmentKey) -> SealedAttachment {
         let filename = Some(attachment.filename.clone());
-        seal(&nested::bare(attachment.encode()), filename, key)
+        seal(nested::bare(attachment.encode()), filename, key)
     }
 
     /// Encrypts a content of another type. Errors: it is a remote attachment itself, which the standard forbids.
@@ -129,17 +135,20 @@ impl RemoteAttachment {
     ) -> Result<SealedAttachment, AttachmentError> {
         match content {
             Content::RemoteAttachment(_) => Err(AttachmentError::Nested),
-            content => Ok(seal(&nested::encode(content), filename, key)),
+            content => Ok(seal(nested::encode(content), filename, key)),
         }
     }
 }
 
-fn seal(inner: &EncodedContent, filename: Option<String>, key: AttachmentKey) -> SealedAttachment {
+fn seal(inner: EncodedContent, filename: Option<String>, key: AttachmentKey) -> SealedAttachment {
     let entropy = Entropy {
         salt: key.salt,
         nonce: key.nonce,
     };
-    let sealed = Ciphertext::seal(&inner.encode(), &*key.secret, &[], entropy).into_proto();
+    let plain = inner.encode();
+    drop(inner);
+    let sealed = Ciphertext::seal(&plain, &*key.secret, &[], entropy).into_proto();
+    drop(plain);
     let blob = match sealed.union {
         Some(Union::Aes256GcmHkdfSha256(parts)) => parts.payload,
         // The only kind there is; an empty blob opens nowhere.
@@ -147,17 +156,21 @@ fn seal(inner: &EncodedContent, filename: Option<String>, key: AttachmentKey) ->
     };
     SealedAttachment {
         digest: Sha256::digest(&blob).into(),
-        blob,
+        blob: blob.into(),
         key,
         filename,
     }
 }
 
-pub(super) fn open(blob: &[u8], digest: &[u8; 32], key: &AttachmentKey) -> Result<Content, AttachmentError> {
+pub(super) fn open(
+    blob: Vec<u8>,
+    digest: &[u8; 32],
+    key: &AttachmentKey,
+) -> Result<Content, AttachmentError> {
     if blob.is_empty() {
         return Err(AttachmentError::Empty);
     }
-    let (found, wanted) = (Sha256::digest(blob).into(), *digest);
+    let (found, wanted) = (Sha256::digest(&blob).into(), *digest);
     if found != wanted {
         return Err(AttachmentError::Digest { found, wanted });
     }
@@ -166,11 +179,12 @@ pub(super) fn open(blob: &[u8], digest: &[u8; 32], key: &AttachmentKey) -> Resul
             contents::ciphertext::Aes256gcmHkdfsha256 {
                 hkdf_salt: key.salt.to_vec(),
                 gcm_nonce: key.nonce.to_vec(),
-                payload: blob.to_vec(),
+                payload: blob,
             },
         )),
     })?;
-    let inner = nested::plain(EncodedContent::decode(&sealed.open(&*key.secret, &[])?)?)?;
+    let plain = sealed.into_opened(&*key.secret, &[])?;
+    let inner = nested::plain(EncodedContent::decode_owned(plain)?)?;
     match Content::decode(inner)? {
         Content::RemoteAttachment(_) => Err(AttachmentError::Nested),
         content => Ok(content),
@@ -280,7 +294,7 @@ mod tests {
         let content = Content::from(remote.clone());
         let refused = RemoteAttachment::seal_content(&content, None, key());
         assert_eq!(refused.unwrap_err(), AttachmentError::Nested);
-        let forced = seal(&remote.encode(), None, key());
+        let forced = seal(remote.encode(), None, key());
         assert_eq!(
             forced.at(URL).unwrap().open(forced.blob()),
             Err(AttachmentError::Nested)
@@ -293,7 +307,7 @@ mod tests {
         let sealed = RemoteAttachment::seal_content(&reply, None, key()).unwrap();
         assert_eq!(sealed.at(URL).unwrap().open(sealed.blob()), Ok(reply));
         let nameless = EncodedContent::new(Attachment::content_type(), vec![1]);
-        let broken = seal(&nameless, None, key());
+        let broken = seal(nameless, None, key());
         let opened = broken.at(URL).unwrap().open(broken.blob());
         assert!(matches!(
             opened,
