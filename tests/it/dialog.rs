@@ -1,8 +1,10 @@
 //! Messages to a bot: each handled once, in order, whether herald was running or not.
 
+use herald_protocol::{bundle::UnsignedIdentity, contact::ContactBundle, key::PrivateKey, topic::Topic};
+
 use crate::harness::{
     house::{House, Node},
-    people::person,
+    people::{Person, address, now, person, wallet},
 };
 
 fn bot(node: &str) -> String {
@@ -15,6 +17,12 @@ commands:
   /say <what:text>: {{ reply: \"you said {{{{ args.what }}}}\" }}
 lists:
   readers: {{ join: /subscribe }}
+rules:
+  note:
+    when: {{ manual: true }}
+    to: {{ wallet: body.wallet }}
+    consent: transactional
+    send: \"{{{{ body.text }}}}\"
 "
     )
 }
@@ -109,4 +117,39 @@ rules:
     alice.asks(bot, "two", &["two"]).await;
     alice.reads(bot, &["one", "by hand", "two"]).await;
     assert_eq!(herald.events("occurrence").len(), 2);
+}
+
+/// Publishes a contact of new keys that only V2 knows.
+async fn has_native_keys(person: &Person) {
+    let key = |byte| PrivateKey::from_bytes(&[byte; 32]).unwrap();
+    let identity = UnsignedIdentity::native(key(1), now());
+    let signature = wallet("carol").sign_text(&identity.text());
+    let keys = identity
+        .signed(person.address(), &signature, key(2), now())
+        .unwrap();
+    let contact = ContactBundle::V2(keys.public().bundle().clone()).encode();
+    person.put(Topic::contact(person.address()), now(), contact).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_can_never_be_sealed_is_rejected_and_keeps_back_no_other() {
+    let node = Node::start().await;
+    let house = House::of(&bot(&format!("grpc://{}", node.grpc())));
+    let alice = person("alice", node.address()).await;
+    let carol = person("carol", node.address()).await;
+    carol.reads_v1_only().await;
+    let mut herald = house.start().await;
+    herald.fire_for("note", carol.address(), "in V1").await;
+    carol.reads(address("bot"), &["in V1"]).await;
+    herald.stop().await;
+    has_native_keys(&carol).await;
+    let in_v1 = carol.conversations_with(address("bot")).await.remove(0);
+    in_v1.send("/say one").await.unwrap();
+    let herald = house.start().await;
+    alice.asks(herald.address(), "/say two", &["you said two"]).await;
+    let rejected = herald.event("rejected", |_| true).await;
+    let reason = rejected["reason"].as_str().unwrap();
+    assert!(reason.contains("no V1 form"), "{rejected}");
+    assert_eq!(rejected["wallet"], carol.address().to_string());
+    assert!(herald.events("error").is_empty(), "{}", *herald);
 }

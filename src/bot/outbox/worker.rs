@@ -222,26 +222,35 @@ impl Worker {
         Ok(rows)
     }
 
+    /// Seals rows. One that can never be sealed ends here and keeps back no other.
     async fn seal_part(&self, reached: Vec<(Ready, Conversation)>) -> Result<Vec<Delivery>, Error> {
         let client = self.client.clone();
-        let work = move || -> Result<Vec<Delivery>, client::Error> {
-            let mut rows = Vec::with_capacity(reached.len());
+        let work = move || -> Result<_, client::Error> {
+            let (mut rows, mut settled) = (Vec::with_capacity(reached.len()), Vec::new());
             for (Ready { mut row, text }, peer) in reached {
-                let sealed = client.seal(&peer, &Content::Text(text))?;
-                row.sealed = Some(Sealed {
-                    request: sealed.request(),
-                    envelope: sealed.envelope_id(),
-                    message: *sealed.message_id().as_bytes(),
-                    sealed: to_utc(sealed.sent()),
-                });
-                rows.push(row);
+                match client.seal(&peer, &Content::Text(text)) {
+                    Ok(sealed) => {
+                        row.sealed = Some(Sealed {
+                            request: sealed.request(),
+                            envelope: sealed.envelope_id(),
+                            message: *sealed.message_id().as_bytes(),
+                            sealed: to_utc(sealed.sent()),
+                        });
+                        rows.push(row);
+                    }
+                    Err(error) if error.disposition() == Disposition::Reject => {
+                        settled.push((row, State::Rejected, Some(error.to_string())));
+                    }
+                    Err(error) => return Err(error),
+                }
             }
-            Ok(rows)
+            Ok((rows, settled))
         };
-        let rows = tokio::task::spawn_blocking(work)
+        let (rows, settled) = tokio::task::spawn_blocking(work)
             .await
-            .map_err(|_| client::Error::Closed)?;
-        Ok(rows?)
+            .map_err(|_| client::Error::Closed)??;
+        self.settle(settled).await?;
+        Ok(rows)
     }
 
     /// Seals rows anew whose bytes never arrived and are too old for running clients to notice: they look back 10 s only.
