@@ -31,8 +31,9 @@ pub(crate) async fn listen(
     listening: Listening,
     shutdown: CancellationToken,
 ) {
-    let old = listening
-        .read
+    // The clock may have been ahead when the mark was moved.
+    let read = listening.read.min((running.clock)());
+    let old = read
         .as_ns()
         .saturating_sub(u64::try_from(REMEMBERED.as_nanos()).unwrap_or(u64::MAX));
     if let Err(error) = running
@@ -49,7 +50,7 @@ pub(crate) async fn listen(
         tracing::warn!(%error, "messages of the last days are opened again");
         Vec::new()
     });
-    let since = listening.read.saturating_sub(STREAM_OVERLAP);
+    let since = read.saturating_sub(STREAM_OVERLAP);
     let mut stream = client.stream_all_messages(since).without(known);
     loop {
         let message = tokio::select! {
@@ -110,8 +111,9 @@ async fn until_handled(running: &Arc<Running>, incoming: Incoming, shutdown: &Ca
 
 async fn handle(running: &Arc<Running>, incoming: Incoming) -> Result<(), store::Error> {
     let shared = Arc::clone(running);
+    let now = (running.clock)();
     let effects = running.store.write(move |transaction| {
-        if store::handle(transaction, &shared.bot.name, &incoming.id, incoming.sent)? {
+        if store::handle(transaction, &shared.bot.name, &incoming.id, incoming.sent, now)? {
             answer::answer(transaction, &shared, &incoming)
         } else {
             Ok(Vec::new())

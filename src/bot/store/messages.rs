@@ -10,27 +10,30 @@ use super::Store;
 pub struct Listening {
     /// Messages sent before this are history and not answered.
     pub from: TimestampNs,
-    /// The newest message handled.
+    /// The newest message handled. Never later than it was handled, whatever its sender's clock says.
     pub read: TimestampNs,
 }
 
-/// Notes inside a transaction that a message is handled. Says whether it is new: if not, nothing else may follow.
+/// Notes inside a transaction that a message is handled at `now`. Says whether it is new: if not, nothing else may follow.
+///
+/// A sender dates its messages as it likes. One of the future must not move the read mark past others; one of the past must
+/// not be forgotten while streams may bring it again, so `handled.sent_ns` is `sent` or `now`, whichever is later.
 pub(crate) fn handle(
     transaction: &Transaction<'_>,
     bot: &str,
     message: &[u8; 32],
     sent: TimestampNs,
+    now: TimestampNs,
 ) -> Result<bool, rusqlite::Error> {
-    let sent = to_sql(sent);
     let added = transaction
         .prepare_cached(
             "INSERT INTO handled (bot, message, sent_ns) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
         )?
-        .execute(params![bot, message, sent])?;
+        .execute(params![bot, message, to_sql(sent.max(now))])?;
     if added == 1 {
         transaction
             .prepare_cached("UPDATE bot SET read_ns = max(read_ns, ?2) WHERE bot = ?1")?
-            .execute(params![bot, sent])?;
+            .execute(params![bot, to_sql(sent.min(now))])?;
     }
     Ok(added == 1)
 }
@@ -81,7 +84,8 @@ impl Store {
         .await
     }
 
-    /// The newest messages that the bot has dealt with or written itself since `since`, at most `limit`.
+    /// The newest messages that the bot has dealt with or written itself since `since`, at most `limit`. Counted from when they
+    /// were handled, or sent where their sender says that this was later.
     pub async fn known_messages(
         &self,
         bot: &str,
@@ -105,7 +109,7 @@ impl Store {
         .await
     }
 
-    /// Forgets handled messages that were sent before `before`: so old ones are not read from the network again.
+    /// Forgets messages that were handled before `before`, and sent before it: so old ones are not read from the network again.
     pub async fn forget_handled(&self, bot: &str, before: TimestampNs) -> Result<(), super::Error> {
         let bot = bot.to_owned();
         self.write(move |transaction| {
