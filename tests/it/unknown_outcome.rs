@@ -1,10 +1,11 @@
 //! A publish whose answer is lost: the node has the message, the bot does not know it.
 
+use herald::client::ConsentState;
 use herald_protocol::topic::Topic;
 
 use crate::harness::{
     house::{House, Node},
-    people::{address, person},
+    people::{LOOK, address, person},
     program::DEADLINE,
     proxy::Proxy,
 };
@@ -28,7 +29,7 @@ rules:
 async fn until(proxy: &Proxy) {
     let forwarded = async {
         while !proxy.holds() {
-            tokio::time::sleep(crate::harness::people::LOOK).await;
+            tokio::time::sleep(LOOK).await;
         }
     };
     tokio::time::timeout(DEADLINE, forwarded)
@@ -56,6 +57,16 @@ async fn a_message_whose_acknowledgement_is_lost_is_not_sent_again() {
     proxy.cut();
     let told = herald.event("delivered", |_| true).await;
     assert_eq!(told["message"], first.to_string());
+    // Whom it has written to may write back, for all clients of its wallet.
+    let owner = person("bot", node.address()).await;
+    let allowed = async {
+        while owner.client().consent_of(alice.address()) != ConsentState::Allowed {
+            tokio::time::sleep(LOOK).await;
+            owner.client().sync_consent().await.unwrap();
+        }
+    };
+    let allowed = tokio::time::timeout(DEADLINE / 4, allowed).await;
+    assert!(allowed.is_ok(), "the wallet is allowed in time\n{}", *herald);
 
     let topic = alice.conversations_with(bot).await[0].topic().to_string();
     proxy.hold_answers_after(&topic);

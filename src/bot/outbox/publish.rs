@@ -1,10 +1,9 @@
 //! Publishes sealed rows, and finds out what became of those whose outcome is not known.
 
+use std::sync::PoisonError;
+
 use chrono::{DateTime, TimeDelta, Utc};
-use herald_protocol::{
-    address::Address,
-    proto::api::{Envelope, PublishRequest},
-};
+use herald_protocol::proto::api::{Envelope, PublishRequest};
 use prost::Message as _;
 
 use super::{
@@ -58,9 +57,8 @@ fn envelopes(sealed: &Sealed) -> Vec<Envelope> {
 }
 
 impl Worker {
-    /// Publishes a chunk and settles its rows. A refusal of several is narrowed down to the row that earned it. Gives the wallets
-    /// whose messages are out.
-    pub(super) async fn publish_chunk(&self, chunk: Chunk) -> Result<Vec<Address>, Error> {
+    /// Publishes a chunk and settles its rows. A refusal of several is narrowed down to the row that earned it.
+    pub(super) async fn publish_chunk(&self, chunk: Chunk) -> Result<(), Error> {
         let all: Vec<Envelope> = chunk
             .rows
             .iter()
@@ -69,39 +67,37 @@ impl Worker {
         match self.client.publish(all).await {
             Ok(()) => self.delivered(chunk.rows).await,
             Err(error) if error.disposition() == Disposition::Reject && chunk.rows.len() > 1 => {
-                let mut reached = Vec::new();
                 for row in chunk.rows {
-                    reached.extend(Box::pin(self.publish_chunk(Chunk { rows: vec![row] })).await?);
+                    Box::pin(self.publish_chunk(Chunk { rows: vec![row] })).await?;
                 }
-                Ok(reached)
+                Ok(())
             }
-            Err(error) => {
-                match error.disposition() {
-                    Disposition::Reject => {
-                        let reason = Some(error.to_string());
-                        let rows = chunk
-                            .rows
-                            .into_iter()
-                            .map(|(row, _)| (row, State::Rejected, reason.clone()));
-                        self.settle(rows.collect()).await?;
-                    }
-                    Disposition::Retry(after) => {
-                        self.not_known(chunk.rows, after, &error.to_string()).await?;
-                    }
+            Err(error) => match error.disposition() {
+                Disposition::Reject => {
+                    let reason = Some(error.to_string());
+                    let rows = chunk
+                        .rows
+                        .into_iter()
+                        .map(|(row, _)| (row, State::Rejected, reason.clone()));
+                    self.settle(rows.collect()).await
                 }
-                Ok(Vec::new())
-            }
+                Disposition::Retry(after) => self.not_known(chunk.rows, after, &error.to_string()).await,
+            },
         }
     }
 
-    async fn delivered(&self, rows: Vec<(Delivery, Vec<Envelope>)>) -> Result<Vec<Address>, Error> {
+    /// Settles rows whose messages are out; the round allows their wallets.
+    async fn delivered(&self, rows: Vec<(Delivery, Vec<Envelope>)>) -> Result<(), Error> {
+        let wallets = rows.iter().map(|(row, _)| row.wallet);
+        self.reached
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(wallets);
         for (_, envelopes) in &rows {
             self.client.acknowledged(envelopes).await?;
         }
-        let wallets = rows.iter().map(|(row, _)| row.wallet).collect();
         let settled = rows.into_iter().map(|(row, _)| (row, State::Delivered, None));
-        self.settle(settled.collect()).await?;
-        Ok(wallets)
+        self.settle(settled.collect()).await
     }
 
     async fn not_known(

@@ -1,8 +1,12 @@
 //! Delivers the rows of one bot as they are due: judge, reach, seal, publish, settle, a batch at a time.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
+use herald_protocol::address::Address;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -33,7 +37,11 @@ pub(super) enum Error {
 
 /// Delivers until shutdown. A round that has begun is finished first.
 pub(crate) async fn deliver(running: Arc<Running>, client: Client, shutdown: CancellationToken) {
-    let worker = Worker { running, client };
+    let worker = Worker {
+        running,
+        client,
+        reached: Mutex::default(),
+    };
     let mut failures = 0;
     while !shutdown.is_cancelled() {
         let wait = match worker.round().await {
@@ -69,6 +77,8 @@ const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 pub(super) struct Worker {
     pub(super) running: Arc<Running>,
     pub(super) client: Client,
+    /// Wallets whose messages are out and who are to be allowed at the end of the round, however it ends.
+    pub(super) reached: Mutex<Vec<Address>>,
 }
 
 /// A row that waits.
@@ -104,8 +114,18 @@ impl Worker {
         self.running.tell(event).await;
     }
 
-    /// Takes one batch as far as it goes. Gives the number of rows it looked at.
+    /// Takes one batch as far as it goes, and allows the wallets it has reached. Gives the number of rows it looked at.
     async fn round(&self) -> Result<usize, Error> {
+        let outcome = self.take_batch().await;
+        let reached = std::mem::take(&mut *self.reached.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Err(error) = self.client.allow_unknown(reached).await {
+            // The messages are out; the next ones allow their wallets.
+            tracing::warn!(%error, "wallets could not be allowed");
+        }
+        outcome
+    }
+
+    async fn take_batch(&self) -> Result<usize, Error> {
         let now = self.running.now();
         let rows = self.running.store.due(&self.running.bot.name, now, BATCH).await?;
         let count = rows.len();
@@ -334,12 +354,7 @@ impl Worker {
         let chunks = publish::chunks(rows);
         let results =
             futures::future::join_all(chunks.into_iter().map(|chunk| self.publish_chunk(chunk))).await;
-        let reached: Vec<Vec<_>> = results.into_iter().collect::<Result<_, _>>()?;
-        if let Err(error) = self.client.allow_unknown(reached.into_iter().flatten()).await {
-            // The messages are out; the next ones allow their wallets.
-            tracing::warn!(%error, "wallets could not be allowed");
-        }
-        Ok(())
+        results.into_iter().collect()
     }
 }
 
