@@ -1,10 +1,16 @@
-//! A node that is away delays; it loses nothing.
+//! A node that is away or asks for time delays; it loses nothing.
 
+use std::time::Duration;
+
+use herald_protocol::topic::{self, TopicKind};
 use serde_json::json;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::harness::{
     house::{House, Node},
-    people::{now, person, text},
+    people::{Person, now, person, text},
+    scripted::{Answer, Call, Scripted},
     shop::{self, Shop},
 };
 
@@ -87,4 +93,46 @@ async fn a_bot_that_starts_before_its_node_records_triggers_and_delivers_later()
     late.count("delivered", 1).await;
     let alice = person("alice", node.address()).await;
     alice.reads(herald.address(), &["patience"]).await;
+}
+
+#[tokio::test]
+async fn no_row_follows_another_into_a_refusal_that_names_a_wait() {
+    let node = Scripted::start().await;
+    let url = node.address().to_string();
+    let house = House::of(&bot(url.strip_prefix("grpc://").unwrap())).set("SECRET", &shop::secret());
+    let alice = person("alice", node.address()).await;
+    let bob = person("bob", node.address()).await;
+    let herald = house.start().await;
+    let shop = Shop::of(&herald, "post/order");
+    let wait = Duration::from_secs(2);
+    let mut refused = None;
+    node.answers(move |call| {
+        let Call::Publish { envelopes, .. } = call else {
+            return None;
+        };
+        let opens = |topic: &str| topic::kind(topic) == TopicKind::Invite;
+        if !envelopes.iter().any(|envelope| opens(&envelope.content_topic)) {
+            return None;
+        }
+        let refused = *refused.get_or_insert_with(std::time::Instant::now);
+        let details = ErrorDetails::with_retry_info(Some(wait));
+        let refusal = Status::with_error_details(Code::ResourceExhausted, "exceeds rate limit", details);
+        (refused.elapsed() < wait).then(|| Answer::Refusal(refusal))
+    });
+    let body = |to: &Person| json!({ "wallet": to.address().to_string(), "text": "hello" });
+    shop.posts("one", &body(&alice)).await;
+    let told = herald.event("error", |_| true).await;
+    assert!(
+        told["reason"].as_str().unwrap().contains("over its limit"),
+        "{told}"
+    );
+    shop.posts("two", &body(&bob)).await;
+    herald.count("delivered", 2).await;
+    for row in house.deliveries(&[]).await {
+        assert_eq!(row["tries"], 1, "{row}");
+    }
+    for reader in [&alice, &bob] {
+        reader.reads(herald.address(), &["hello"]).await;
+    }
+    assert_eq!(herald.events("error").len(), 1);
 }

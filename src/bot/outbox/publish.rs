@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use chrono::{DateTime, TimeDelta, Utc};
 use herald_protocol::proto::api::{Envelope, PublishRequest};
 use prost::Message as _;
+use tokio::time::Instant;
 
 use super::{
     retry,
@@ -81,7 +82,12 @@ impl Worker {
                         .map(|(row, _)| (row, State::Rejected, reason.clone()));
                     self.settle(rows.collect()).await
                 }
-                Disposition::Retry(after) => self.not_known(chunk.rows, after, &error.to_string()).await,
+                // These rows did not go out. They stay as they are, and no others follow them into the same refusal.
+                Disposition::Retry(Some(wait)) => Err(Error::Limited {
+                    refusal: error,
+                    until: Instant::now() + wait,
+                }),
+                Disposition::Retry(None) => self.not_known(chunk.rows, &error.to_string()).await,
             },
         }
     }
@@ -100,17 +106,9 @@ impl Worker {
         self.settle(settled.collect()).await
     }
 
-    async fn not_known(
-        &self,
-        rows: Vec<(Delivery, Vec<Envelope>)>,
-        after: Option<std::time::Duration>,
-        reason: &str,
-    ) -> Result<(), Error> {
+    async fn not_known(&self, rows: Vec<(Delivery, Vec<Envelope>)>, reason: &str) -> Result<(), Error> {
         let now = self.running.now();
-        let due = |row: &Delivery| {
-            let wait = retry::wait(row.tries + 1).max(after.unwrap_or_default());
-            (row.id, now + wait)
-        };
+        let due = |row: &Delivery| (row.id, now + retry::wait(row.tries + 1));
         let rows = rows.iter().map(|(row, _)| due(row)).collect();
         tracing::warn!(
             reason,

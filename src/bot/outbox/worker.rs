@@ -7,6 +7,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use herald_protocol::address::Address;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -33,6 +34,13 @@ pub(super) enum Error {
     Store(#[from] store::Error),
     #[error(transparent)]
     Client(#[from] client::Error),
+    /// The node took nothing of a publish and asks for time.
+    #[error("{refusal}")]
+    Limited {
+        refusal: client::Error,
+        /// Before this nothing is published again.
+        until: Instant,
+    },
 }
 
 /// Delivers until shutdown. A round that has begun is finished first.
@@ -51,8 +59,12 @@ pub(crate) async fn deliver(running: Arc<Running>, client: Client, shutdown: Can
             }
             Ok(_) => continue,
             Err(error) => {
-                failures += 1;
-                let wait = retry::wait(failures).min(LONGEST_PAUSE);
+                let wait = if let Error::Limited { until, .. } = &error {
+                    until.saturating_duration_since(Instant::now())
+                } else {
+                    failures += 1;
+                    retry::wait(failures).min(LONGEST_PAUSE)
+                };
                 worker.tell_failure(&error, wait).await;
                 tokio::select! {
                     () = shutdown.cancelled() => {}
@@ -354,7 +366,13 @@ impl Worker {
         let chunks = publish::chunks(rows);
         let results =
             futures::future::join_all(chunks.into_iter().map(|chunk| self.publish_chunk(chunk))).await;
-        results.into_iter().collect()
+        let errors = results.into_iter().filter_map(Result::err);
+        // Of several the longest wait that the node has named.
+        let worst = errors.max_by_key(|error| match error {
+            Error::Limited { until, .. } => Some(*until),
+            Error::Store(_) | Error::Client(_) => None,
+        });
+        worst.map_or(Ok(()), Err)
     }
 }
 
