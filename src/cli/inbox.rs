@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Options, print, signals, wallet::Key, words};
 use crate::{
     bot,
-    client::{Builder, Cache, Client, Conversation, Message, NodeAddress},
+    client::{Builder, Cache, Client, Conversation, Message, NodeAddress, STREAM_OVERLAP},
 };
 
 /// Prints the messages of a wallet, oldest first.
@@ -56,6 +56,7 @@ impl Inbox {
 
     pub(super) async fn execute(self, options: &Options) -> anyhow::Result<()> {
         let client = self.node.client(self.key.wallet()?, options).await?;
+        let begun = crate::clock::now();
         let shown = |peer: Address| self.wallet.is_none_or(|wallet| wallet == peer);
         let mut messages = Vec::new();
         for conversation in client.conversations().iter().filter(|known| shown(known.peer())) {
@@ -70,12 +71,14 @@ impl Inbox {
             return Ok(());
         }
         let signalled = signals::cancel_on_signal(CancellationToken::new())?;
-        let mut known: std::collections::HashSet<_> = messages.iter().map(|message| message.id).collect();
-        let mut stream = client.stream_all_messages(crate::clock::now());
+        // What came since a history was read is in the store, dated by the clocks of its senders.
+        let mut stream = client
+            .stream_all_messages(begun.saturating_sub(STREAM_OVERLAP))
+            .without(messages.iter().map(|message| *message.id.as_bytes()));
         let follow = async {
             loop {
                 let message = stream.next().await?;
-                if shown(message.conversation.peer()) && known.insert(message.id) {
+                if shown(message.conversation.peer()) {
                     tell(&message, options, &mut last);
                 }
             }

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use herald::content::Custom;
-use herald_protocol::content::{self, ContentTypeId};
+use herald_protocol::{
+    content::{self, ContentTypeId},
+    proto::api::QueryResponse,
+};
 use serde_json::{Value, json};
 
 use super::run;
@@ -11,6 +14,7 @@ use crate::harness::{
     house::Node,
     people::{address, key, person, text},
     program::{Program, herald},
+    scripted::{Answer, Call, Scripted},
 };
 
 fn keys(object: &Value) -> BTreeSet<&str> {
@@ -154,6 +158,48 @@ async fn inbox_follow_shows_messages_as_they_come_until_it_is_told_to_end() {
             .collect::<Vec<_>>(),
         ["before", "after"]
     );
+}
+
+#[tokio::test]
+async fn inbox_follow_shows_what_came_after_its_history_was_read_and_nothing_twice() {
+    let node = Scripted::start().await;
+    let url = node.address().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let alice = person("alice", node.address()).await;
+    let bob = person("bob", node.address()).await;
+    let carol = person("carol", node.address()).await;
+    bob.say(alice.address(), "meanwhile").await;
+    carol.say(alice.address(), "before").await;
+    let topic = alice.conversations_with(bob.address()).await[0]
+        .topic()
+        .to_string();
+    // As if Bob's message were not there yet when his conversation is read for the first time.
+    let mut is_read = false;
+    node.answers(move |call| match call {
+        Call::Query(query) if !is_read && query.content_topics == [topic.as_str()] => {
+            is_read = true;
+            Some(Answer::Page(QueryResponse::default()))
+        }
+        _ => None,
+    });
+    let arguments = [
+        "inbox",
+        "--follow",
+        "--json",
+        "--key",
+        "env:ALICE",
+        "--node",
+        &url,
+    ];
+    let environment = [("ALICE".to_owned(), key("alice"))];
+    let mut inbox = Program::start("herald inbox", herald(folder.path(), arguments, &environment));
+    let shows = |text: &'static str| move |lines: &[Value]| lines.iter().any(|line| line["text"] == text);
+    inbox.until("the message meanwhile", shows("meanwhile")).await;
+    carol.say(alice.address(), "after").await;
+    inbox.until("the message after", shows("after")).await;
+    inbox.stop().await;
+    let texts: Vec<_> = inbox.lines().iter().map(|line| line["text"].clone()).collect();
+    assert_eq!(texts, ["before", "meanwhile", "after"]);
 }
 
 #[tokio::test]
