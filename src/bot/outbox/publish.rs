@@ -58,6 +58,19 @@ fn envelopes(sealed: &Sealed) -> Vec<Envelope> {
 }
 
 impl Worker {
+    /// Publishes rows, a few requests at once.
+    pub(super) async fn publish(&self, rows: Vec<Delivery>) -> Result<(), Error> {
+        let results =
+            futures::future::join_all(chunks(rows).into_iter().map(|chunk| self.publish_chunk(chunk))).await;
+        let errors = results.into_iter().filter_map(Result::err);
+        // Of several the longest wait that the node has named.
+        let worst = errors.max_by_key(|error| match error {
+            Error::Limited { until, .. } => Some(*until),
+            Error::Store(_) | Error::Client(_) => None,
+        });
+        worst.map_or(Ok(()), Err)
+    }
+
     /// Publishes a chunk and settles its rows. A refusal of several is narrowed down to the row that earned it.
     pub(super) async fn publish_chunk(&self, chunk: Chunk) -> Result<(), Error> {
         let all: Vec<Envelope> = chunk

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     judge::{self, Facts, Verdict},
-    publish, retry,
+    retry,
 };
 use crate::{
     bot::{
@@ -360,19 +360,6 @@ impl Worker {
                 .map(|sealed| const_hex::encode(sealed.message));
         }
         event
-    }
-
-    async fn publish(&self, rows: Vec<Delivery>) -> Result<(), Error> {
-        let chunks = publish::chunks(rows);
-        let results =
-            futures::future::join_all(chunks.into_iter().map(|chunk| self.publish_chunk(chunk))).await;
-        let errors = results.into_iter().filter_map(Result::err);
-        // Of several the longest wait that the node has named.
-        let worst = errors.max_by_key(|error| match error {
-            Error::Limited { until, .. } => Some(*until),
-            Error::Store(_) | Error::Client(_) => None,
-        });
-        worst.map_or(Ok(()), Err)
     }
 }
 
