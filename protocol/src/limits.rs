@@ -39,7 +39,8 @@ pub const TOKEN_AGE_SECONDS: u64 = 3_600;
 /// How far ahead a token may be dated, seconds. Ours: the classic node takes any, so such a token never expires.
 pub const TOKEN_FUTURE_SECONDS: u64 = 3_600;
 
-/// Envelopes of a contact topic looked at for a contact. As xmtp-js does.
+/// Envelopes of a contact topic looked at for a contact. Ours: xmtp-js pages on, five at a time, for as long as none fits.
+/// Nodes let nobody but the wallet publish there, so behind five that do not fit none is expected, and the work is bounded.
 pub const CONTACTS: usize = 5;
 
 /// Longest encoded bundle in the header of a V1 message, bytes. Ours: real ones have about 300.

@@ -124,6 +124,14 @@ impl PrivateKeyBundle {
         Self::assemble(self.identity_key.clone(), pre_keys).ok()
     }
 
+    /// Whether this is a copy of the same identity that opens all that the other one opens.
+    pub fn has_all_of(&self, other: &Self) -> bool {
+        self.identity_key.public == other.identity_key.public
+            && other
+                .pre_keys()
+                .all(|pre_key| self.pre_key_of(&pre_key.public).is_some())
+    }
+
     fn pre_keys(&self) -> impl Iterator<Item = &SignedPrivateKey> {
         std::iter::once(&self.pre_key).chain(&self.older_pre_keys)
     }

@@ -14,6 +14,7 @@ use crate::{
     key::PublicKey,
     proto::contents,
     signature::{Signature, Signer},
+    time::TimestampNs,
     wallet,
 };
 
@@ -91,6 +92,15 @@ impl SignedPublicKey {
     /// Whether the key was converted from a legacy one.
     pub const fn is_from_legacy(&self) -> bool {
         self.created < FIRST_NATIVE_NS
+    }
+
+    /// When the key was made, as its signed bytes say; to the millisecond for one that was converted from a legacy key.
+    pub fn created(&self) -> TimestampNs {
+        if self.is_from_legacy() {
+            TimestampNs::from_ms(self.created).unwrap_or(TimestampNs::from_ns(u64::MAX))
+        } else {
+            TimestampNs::from_ns(self.created)
+        }
     }
 
     /// The wallet that signed this key as its identity; refuses a signature that is not in the wallet's member.

@@ -40,6 +40,14 @@ fn a_bundle_that_has_no_legacy_form_gets_none_by_a_rotation() {
     assert!(read.pre_key_of(native.public().bundle().pre_key()).is_some());
 }
 
+#[test]
+fn a_pre_key_says_when_it_was_made_whatever_its_generation() {
+    for bundle in [user(1), native_user(1)] {
+        let rotated = bundle.rotated(key(1, 3), after(7)).unwrap();
+        assert_eq!(rotated.public().bundle().pre_key().created(), after(7));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(6))]
     #[test]
@@ -72,11 +80,15 @@ fn two_copies_that_rotated_apart_are_joined_to_one_that_opens_what_either_does()
         for bundle in [&*BOB, one, other] {
             assert!(joined.pre_key_of(bundle.public().bundle().pre_key()).is_some());
         }
+        assert!(joined.has_all_of(one) && joined.has_all_of(other) && other.has_all_of(&BOB));
+        assert!(!one.has_all_of(other) && !BOB.has_all_of(one));
         // Each pre-key is there once.
         assert_eq!(joined.joined(other).unwrap().encode_v1(), joined.encode_v1());
     }
     assert_eq!(BOB.joined(&BOB).unwrap().encode_v1(), BOB.encode_v1());
     assert!(BOB.joined(&ALICE).is_none());
+    assert!(!BOB.has_all_of(&ALICE));
     // The same wallet and secret, signed as a key of the other generation.
     assert!(user(1).joined(&native_user(1)).is_none());
+    assert!(!user(1).has_all_of(&native_user(1)));
 }
