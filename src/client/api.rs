@@ -245,15 +245,14 @@ impl Api {
             message: "the token is not ASCII".to_owned(),
         })?;
         request.metadata_mut().insert("authorization", value);
-        let answer = self.grpc.clone().publish(request).await;
-        answer
-            .map(drop)
-            .map_err(|status| Error::from_status(&self.node, &status))
-    }
-
-    /// Keeps publishes from starting for this long, as the node asked.
-    pub(super) fn hold_publishes(&self, wait: Duration) {
-        self.publishes.hold(wait);
+        let Err(status) = self.grpc.clone().publish(request).await else {
+            return Ok(());
+        };
+        let error = Error::from_status(&self.node, &status);
+        if let Disposition::Retry(Some(wait)) = error.disposition() {
+            self.publishes.hold(wait);
+        }
+        Err(error)
     }
 
     /// One page of `range`, from `cursor` on.

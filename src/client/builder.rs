@@ -43,8 +43,8 @@ impl Client {
         Builder::new(Identity::of_signer(Arc::new(signer)), node)
     }
 
-    /// A client of exported keys (see [`Client::export_keys`]) whose wallet is not at hand: it reads and writes everything,
-    /// and cannot do what the wallet has to sign, such as a rotation.
+    /// A client of exported keys (see [`Client::export_keys`]) whose wallet is not at hand: it reads and writes everything that
+    /// the keys open (see [`Builder::keys`]), and cannot do what the wallet has to sign, such as a rotation.
     pub fn builder_from_keys(keys: PrivateKeyBundle, node: NodeAddress) -> Builder {
         Builder::new(Identity::of_keys(&keys), node).keys(keys)
     }
@@ -73,6 +73,9 @@ impl Builder {
 
     /// Starts with exported keys: none are looked for or stored, and the wallet signs nothing. Keys of another wallet are
     /// refused when the client connects.
+    ///
+    /// Keys that were exported before a rotation stay without the pre-keys that came later. A client of such keys leaves the
+    /// wallet's newer contact as it is, and cannot read conversations that others open to it.
     #[must_use]
     pub fn keys(mut self, keys: PrivateKeyBundle) -> Self {
         self.keys = Some(keys);
@@ -124,7 +127,9 @@ impl Builder {
 
     /// Loads the wallet's keys or makes and keeps them, publishes its contact, and reads its conversations.
     ///
-    /// A wallet with keys signs one text, a new one two (three when its signer may not be deterministic).
+    /// A wallet with keys signs one text, or two when its keys are stored in an older form or are taken over into a file; a new
+    /// one signs two (three when its signer may not be deterministic). When another client stores keys while the wallet is
+    /// asked, it is asked for these as well.
     pub async fn connect(mut self) -> Result<Client, Error> {
         let network = self.network.unwrap_or_else(|| self.node.to_string());
         let api = Api::new(self.node)?;

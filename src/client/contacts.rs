@@ -8,7 +8,7 @@ use std::{
 
 use herald_protocol::{
     address::Address,
-    bundle::VerifiedBundle,
+    bundle::{SignedPublicKeyBundle, VerifiedBundle},
     contact::{self, ContactBundle, Selection},
     proto::api::Envelope,
     time::TimestampNs,
@@ -102,7 +102,8 @@ impl Client {
         Ok(found)
     }
 
-    /// Publishes the own contact, V1 and then V2 because readers take the newest, unless it is there already.
+    /// Publishes the own contact, V1 and then V2 because readers take the newest, unless it is there already. Keys that were
+    /// given and are older than the contact that is there leave it: the wallet's other clients have the newer pre-key.
     pub(super) async fn publish_contact(&self) -> Result<(), Error> {
         let topic = Topic::contact(self.inner.address);
         let newest = self
@@ -110,23 +111,28 @@ impl Client {
             .api
             .newest_of_each(std::slice::from_ref(&topic), NEWEST)
             .await?;
+        let newest = newest.into_iter().next().unwrap_or_default();
         let keys = self.keys();
         let own = keys.public().bundle();
-        if let [newest] = newest.as_slice() {
-            let newest = contact::select(
-                self.inner.address,
-                newest.iter().map(|envelope| envelope.message.as_ref()),
-            );
-            if newest.contact == Some(ContactBundle::V2(own.clone())) {
+        let messages = newest.iter().map(|envelope| envelope.message.as_ref());
+        if let Some(found) = contact::select(self.inner.address, messages).contact {
+            if found == ContactBundle::V2(own.clone()) {
+                return Ok(());
+            }
+            if !self.inner.identity.has_kept_keys() && is_newer(&found, own) {
+                tracing::info!(wallet = %self.inner.address, "the keys that were given are older than the wallet's contact");
                 return Ok(());
             }
         }
+        // The clock of whoever published the last one may be ahead of this one.
+        let mut latest = newest.first().map_or(0, |envelope| envelope.timestamp_ns);
         // Imported keys may have no V1 form.
         let v1 = keys.public_v1().ok().map(ContactBundle::V1);
         for contact in v1.into_iter().chain([ContactBundle::V2(own.clone())]) {
+            latest = (self.inner.clock)().as_ns().max(latest.saturating_add(1));
             let envelope = Envelope {
                 content_topic: topic.to_string(),
-                timestamp_ns: (self.inner.clock)().as_ns(),
+                timestamp_ns: latest,
                 message: contact.encode().into(),
             };
             self.publish_until_taken(&[envelope]).await?;
@@ -159,4 +165,12 @@ impl Client {
             (None, None) => Err(Error::NotOnNetwork { wallet }),
         }
     }
+}
+
+/// Whether a contact is of the same identity and its pre-key was made later.
+fn is_newer(contact: &ContactBundle, own: &SignedPublicKeyBundle) -> bool {
+    contact.verify().is_ok_and(|found| {
+        let found = found.bundle();
+        found.identity_key() == own.identity_key() && found.pre_key().created() > own.pre_key().created()
+    })
 }

@@ -4,8 +4,15 @@
 //! sealed keys, and only then publish contacts. Whoever can write to the wallet writes to keys that are safe already.
 
 mod rotation;
+mod storage;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use herald_protocol::{
     address::Address,
@@ -13,20 +20,16 @@ use herald_protocol::{
     ciphertext::Entropy,
     key::PrivateKey,
     key_bundle::SealedKeyBundle,
-    proto::api::Envelope,
     time::TimestampNs,
-    token,
-    topic::Topic,
     wallet,
 };
 use zeroize::Zeroizing;
 
 use super::{
-    Api, Disposition,
-    api::Range,
-    compute, private_file, random,
+    Api, Disposition, private_file, random,
     signer::{self, Signer},
 };
+use storage::Seen;
 
 /// Where a wallet's keys are kept, always sealed with a signature that only the wallet can make.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -103,13 +106,9 @@ pub(super) struct Identity {
     storage: KeyStorage,
     /// Held while keys are read, changed and stored.
     rotating: tokio::sync::Mutex<()>,
-}
-
-/// Keys as they were found.
-struct Stored {
-    keys: PrivateKeyBundle,
-    /// Whether they are to be stored again: their form is old, or they belong into a file that is not there yet.
-    misplaced: bool,
+    /// Whether the client's keys are what was found where they are kept, or stored there by it. Keys that were given may be
+    /// older than those.
+    kept: AtomicBool,
 }
 
 /// Whether the wallet has just signed a text a second time with the same result.
@@ -126,6 +125,7 @@ impl Identity {
             signer: Some(signer),
             storage: KeyStorage::Network,
             rotating: tokio::sync::Mutex::default(),
+            kept: AtomicBool::new(false),
         }
     }
 
@@ -135,6 +135,7 @@ impl Identity {
             signer: None,
             storage: KeyStorage::Network,
             rotating: tokio::sync::Mutex::default(),
+            kept: AtomicBool::new(false),
         }
     }
 
@@ -181,47 +182,40 @@ impl Identity {
         api: &Api,
         clock: fn() -> TimestampNs,
     ) -> Result<(PrivateKeyBundle, bool), super::Error> {
-        if let Some(stored) = self.find(api).await? {
-            if stored.misplaced {
-                self.store(api, &stored.keys, clock(), Signing::Proven).await?;
+        let loaded = match self.find(api).await? {
+            Some(stored) if stored.misplaced => {
+                let store = self.store(api, clock, stored.keys, stored.seen, Signing::Proven);
+                (store.await?, false)
             }
-            Ok((stored.keys, false))
-        } else {
-            let keys = self.create(clock()).await?;
-            self.store(api, &keys, clock(), Signing::Unproven).await?;
-            Ok((keys, true))
-        }
+            Some(stored) => (stored.keys, false),
+            None => self.create_and_store(api, clock).await?,
+        };
+        self.kept.store(true, Ordering::Relaxed);
+        Ok(loaded)
     }
 
-    async fn find(&self, api: &Api) -> Result<Option<Stored>, super::Error> {
-        if let KeyStorage::File(path) = &self.storage {
-            let path = path.clone();
-            let read = compute(move || private_file::read(&path, LARGEST_FILE)).await?;
-            if let Some(bytes) = read.map_err(Error::File)? {
-                return Ok(Some(self.open(&bytes, self.place()).await?));
-            }
-        }
-        let Some(envelope) = newest(api, self.address).await? else {
-            return Ok(None);
-        };
-        let mut stored = self.open(&envelope.message, ON_NETWORK.to_owned()).await?;
-        stored.misplaced |= self.storage != KeyStorage::Network;
-        Ok(Some(stored))
+    /// Whether the client's keys were found where they are kept, or stored there by it.
+    pub(super) fn has_kept_keys(&self) -> bool {
+        self.kept.load(Ordering::Relaxed)
     }
 
-    async fn open(&self, bytes: &[u8], place: String) -> Result<Stored, Error> {
-        let unreadable = |source| Error::Unreadable {
-            wallet: self.address,
-            place: place.clone(),
-            source,
-        };
-        let sealed = SealedKeyBundle::decode(bytes).map_err(unreadable)?;
-        let signature = signer::sign(self.signer()?, &sealed.text()).await?;
-        let opened = sealed.open(&signature).map_err(unreadable)?;
-        Ok(Stored {
-            keys: self.own(opened.bundle)?,
-            misplaced: opened.older_form,
-        })
+    /// New keys, unless another client of the wallet made some while this one's wallet was asked.
+    async fn create_and_store(
+        &self,
+        api: &Api,
+        clock: fn() -> TimestampNs,
+    ) -> Result<(PrivateKeyBundle, bool), super::Error> {
+        let made = self.create(clock()).await?;
+        let identity_key = made.public().bundle().identity_key().clone();
+        let store = self.store(api, clock, made, Seen::default(), Signing::Unproven);
+        match store.await {
+            Err(super::Error::Identity(replaced @ Error::Replaced { .. })) => {
+                let found = self.find(api).await?.ok_or(replaced)?.keys;
+                let is_made = *found.public().bundle().identity_key() == identity_key;
+                Ok((found, is_made))
+            }
+            stored => Ok((stored?, true)),
+        }
     }
 
     /// Makes keys that clients of both generations understand, signed by the wallet.
@@ -231,33 +225,6 @@ impl Identity {
             .await
             .map_err(Error::Signer)?;
         Ok(unsigned.signed(self.address, &signature, random_key()?, now)?)
-    }
-
-    /// Seals the keys to the wallet and keeps them.
-    async fn store(
-        &self,
-        api: &Api,
-        keys: &PrivateKeyBundle,
-        now: TimestampNs,
-        signing: Signing,
-    ) -> Result<(), super::Error> {
-        let sealed = self.seal(keys, signing).await?.encode();
-        match &self.storage {
-            KeyStorage::Network => {
-                let envelope = Envelope {
-                    content_topic: Topic::private_store(self.address).to_string(),
-                    timestamp_ns: now.as_ns(),
-                    message: sealed.into(),
-                };
-                api.publish(vec![envelope], &token::bearer(keys, now)?).await?;
-            }
-            KeyStorage::File(path) => {
-                let path = path.clone();
-                let written = compute(move || private_file::replace(&path, &sealed)).await?;
-                written.map_err(Error::File)?;
-            }
-        }
-        Ok(())
     }
 
     async fn seal(&self, keys: &PrivateKeyBundle, signing: Signing) -> Result<SealedKeyBundle, super::Error> {
@@ -277,29 +244,6 @@ impl Identity {
         }
         Ok(sealed)
     }
-
-    /// Where the keys are, as a message says it.
-    fn place(&self) -> String {
-        match &self.storage {
-            KeyStorage::Network => ON_NETWORK.to_owned(),
-            KeyStorage::File(path) => format!("in {}", path.display()),
-        }
-    }
-}
-
-const ON_NETWORK: &str = "on the network";
-/// As much as a node takes in one envelope.
-const LARGEST_FILE: u64 = 1 << 20;
-
-async fn newest(api: &Api, wallet: Address) -> Result<Option<Envelope>, super::Error> {
-    let topics = vec![Topic::private_store(wallet).to_string()];
-    let range = Range {
-        topics,
-        descending: true,
-        page: 1,
-        ..Range::default()
-    };
-    Ok(api.query(&range, None).await?.envelopes.into_iter().next())
 }
 
 fn random_key() -> Result<PrivateKey, super::Error> {

@@ -16,7 +16,7 @@ use herald_protocol::{
 use prost::Message as _;
 
 use super::{
-    Client, Conversation, Disposition, Error, api,
+    Api, Client, Conversation, Disposition, Error, api,
     api::Range,
     compute,
     conversation::{Kind, Opening, State, V1},
@@ -291,44 +291,13 @@ impl Client {
     /// Publishes envelopes in one request. When this returns they are durable on the node; publishing the same ones again
     /// changes nothing. A token that is not accepted is renewed once.
     pub async fn publish(&self, envelopes: Vec<Envelope>) -> Result<(), Error> {
-        let api = &self.inner.api;
-        match api.publish(envelopes.clone(), &self.authorization(false)?).await {
-            Err(api::Error::Unauthenticated { .. }) => {
-                Ok(api.publish(envelopes, &self.authorization(true)?).await?)
-            }
-            Err(error) => {
-                if let Disposition::Retry(Some(wait)) = error.disposition() {
-                    api.hold_publishes(wait);
-                }
-                Err(error.into())
-            }
-            Ok(()) => Ok(()),
-        }
+        publish(&self.inner.api, envelopes, |renew| self.authorization(renew)).await
     }
 
     /// [`Client::publish`], again while the node is away for a few seconds, and as late as the node asks for. A renewed token
     /// that is not accepted is final.
     pub(super) async fn publish_until_taken(&self, envelopes: &[Envelope]) -> Result<(), Error> {
-        let (mut wait, mut tries) = (Duration::from_millis(100), 1);
-        loop {
-            let Err(error) = self.publish(envelopes.to_vec()).await else {
-                return Ok(());
-            };
-            if matches!(error, Error::Api(api::Error::Unauthenticated { .. })) {
-                return Err(error);
-            }
-            match error.disposition() {
-                // The next try waits.
-                Disposition::Retry(Some(_)) => {}
-                Disposition::Retry(None) if tries < SEND_TRIES => {
-                    tracing::debug!(%error, "publishing again");
-                    tokio::time::sleep(api::jittered(wait)).await;
-                    wait *= 2;
-                    tries += 1;
-                }
-                _ => return Err(error),
-            }
-        }
+        publish_until_taken(&self.inner.api, envelopes, |renew| self.authorization(renew)).await
     }
 
     /// Sends one message to a wallet: finds or opens the conversation, seals, publishes.
@@ -353,5 +322,45 @@ impl Client {
             answer.iter().any(|stored| stored.message == envelope.message)
         };
         Ok(envelopes.iter().zip(answers).map(has).collect())
+    }
+}
+
+/// [`Client::publish`] before there is a client: `authorization` gives the header value, a new one when it is to renew it.
+async fn publish(
+    api: &Api,
+    envelopes: Vec<Envelope>,
+    authorization: impl Fn(bool) -> Result<String, Error>,
+) -> Result<(), Error> {
+    match api.publish(envelopes.clone(), &authorization(false)?).await {
+        Err(api::Error::Unauthenticated { .. }) => Ok(api.publish(envelopes, &authorization(true)?).await?),
+        outcome => Ok(outcome?),
+    }
+}
+
+/// [`Client::publish_until_taken`] before there is a client.
+pub(super) async fn publish_until_taken(
+    api: &Api,
+    envelopes: &[Envelope],
+    authorization: impl Fn(bool) -> Result<String, Error>,
+) -> Result<(), Error> {
+    let (mut wait, mut tries) = (Duration::from_millis(100), 1);
+    loop {
+        let Err(error) = publish(api, envelopes.to_vec(), &authorization).await else {
+            return Ok(());
+        };
+        if matches!(error, Error::Api(api::Error::Unauthenticated { .. })) {
+            return Err(error);
+        }
+        match error.disposition() {
+            // The next try waits.
+            Disposition::Retry(Some(_)) => {}
+            Disposition::Retry(None) if tries < SEND_TRIES => {
+                tracing::debug!(%error, "publishing again");
+                tokio::time::sleep(api::jittered(wait)).await;
+                wait *= 2;
+                tries += 1;
+            }
+            _ => return Err(error),
+        }
     }
 }

@@ -1,10 +1,13 @@
 //! A new pre-key: stored before anybody is told of it.
 
-use std::sync::{Arc, PoisonError};
+use std::{
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::Duration,
+};
 
 use herald_protocol::{bundle::PrivateKeyBundle, time::TimestampNs};
 
-use super::{Error, Identity, Signing, random_key};
+use super::{Identity, Signing, random_key, storage::Seen};
 use crate::client::{self, Api, Client};
 
 impl Client {
@@ -16,6 +19,7 @@ impl Client {
     /// new pre-key at their next start; until then they cannot read conversations that are opened to it.
     ///
     /// The wallet signs two texts: one opens the stored keys, so that no other client's pre-key is lost, one seals the new.
+    /// When another client stores keys while the wallet is asked, these are opened as well, and all are sealed anew.
     ///
     /// # Errors
     /// Whatever the wallet, the place of the keys or the node refuse; a client of exported keys has no signer; the stored keys
@@ -23,8 +27,9 @@ impl Client {
     pub async fn rotate_pre_key(&self) -> Result<(), client::Error> {
         let identity = &self.inner.identity;
         let _one_at_a_time = identity.rotating.lock().await;
-        let now = (self.inner.clock)();
-        let rotated = identity.rotate(&self.inner.api, &self.keys(), now).await?;
+        let current = self.keys();
+        let rotating = identity.rotate(&self.inner.api, self.inner.clock, &current);
+        let rotated = Box::pin(rotating).await?;
         *self.inner.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rotated);
         self.publish_contact().await
     }
@@ -35,21 +40,22 @@ impl Identity {
     async fn rotate(
         &self,
         api: &Api,
+        clock: fn() -> TimestampNs,
         current: &PrivateKeyBundle,
-        now: TimestampNs,
     ) -> Result<PrivateKeyBundle, client::Error> {
-        let (keys, signing) = match self.find(api).await? {
-            Some(stored) => {
-                let replaced = || Error::Replaced {
-                    wallet: self.address,
-                    place: self.place(),
-                };
-                (stored.keys.joined(current).ok_or_else(replaced)?, Signing::Proven)
-            }
-            None => (current.clone(), Signing::Unproven),
+        let (keys, seen, signing) = match self.find(api).await? {
+            Some(stored) => (self.join(&stored.keys, current)?, stored.seen, Signing::Proven),
+            None => (current.clone(), Seen::default(), Signing::Unproven),
         };
+        // Newer than every other one, whatever the clock of the client that made those.
+        let newest = keys.public().bundle().pre_key().created();
+        let now = clock().max(newest.checked_add(MILLISECOND).unwrap_or(newest));
         let rotated = keys.rotated(random_key()?, now)?;
-        self.store(api, &rotated, now, signing).await?;
-        Ok(rotated)
+        let stored = self.store(api, clock, rotated, seen, signing).await?;
+        self.kept.store(true, Ordering::Relaxed);
+        Ok(stored)
     }
 }
+
+/// What two legacy keys differ in at least.
+const MILLISECOND: Duration = Duration::from_millis(1);
