@@ -101,18 +101,23 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 /// Puts a file in the place of the one that is there, if any: after a crash there is the old one or the new one, whole.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     make_folder(path)?;
-    let mut draft = OsString::from(".");
-    draft.push(path.file_name().unwrap_or_default());
-    draft.push(format!(".{}.new", std::process::id()));
-    let draft = path.with_file_name(draft);
-    // What a crash left behind under this name is of a process that is gone.
-    let _ = std::fs::remove_file(&draft);
+    let draft = draft_of(path).map_err(failed("write", path))?;
     let written = write_new(&draft, bytes).and_then(|()| std::fs::rename(&draft, path));
     written.map_err(|error| {
         let _ = std::fs::remove_file(&draft);
         failed("write", path)(error)
     })?;
     sync_folder(path)
+}
+
+/// A name beside the file that nobody else uses, not in this process either.
+fn draft_of(path: &Path) -> io::Result<PathBuf> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}.new", const_hex::encode(random)));
+    Ok(path.with_file_name(name))
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -131,16 +136,22 @@ fn folder(path: &Path) -> &Path {
     folder.unwrap_or(Path::new("."))
 }
 
+/// Makes the folder that a file is named in, and those above it, where there are none.
 fn make_folder(path: &Path) -> Result<(), Error> {
-    let folder = folder(path);
-    if folder.exists() {
-        return Ok(());
+    let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    let missing: Vec<&Path> = folder(path).ancestors().take_while(is_missing).collect();
+    for folder in missing.into_iter().rev() {
+        match DirBuilder::new().mode(0o700).create(folder) {
+            // By somebody else, at the same time.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => made.map_err(failed("make", folder))?,
+        }
+        sync_folder(folder)?;
     }
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(failed("make", folder))
+    Ok(())
 }
 
-/// A name is on disk when its folder is.
+/// A name, of a file or a folder, is on disk when the folder that it is in is.
 fn sync_folder(path: &Path) -> Result<(), Error> {
     let folder = folder(path);
     let synced = File::open(folder).and_then(|folder| folder.sync_all());
@@ -167,6 +178,37 @@ mod tests {
         }
         let files = std::fs::read_dir(path.parent().unwrap()).unwrap();
         assert_eq!(files.count(), 1, "no draft stays");
+    }
+
+    #[test]
+    fn folders_above_the_file_are_made_for_the_owner_only() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("a/b/../c/alice");
+        replace(&path, b"one").unwrap();
+        for folder in ["a", "a/b", "a/c"] {
+            assert_eq!(mode(&base.path().join(folder)), 0o700, "{folder}");
+        }
+        std::fs::write(base.path().join("file"), "").unwrap();
+        let beside_a_file = replace(&base.path().join("file/alice"), b"one");
+        assert!(matches!(beside_a_file, Err(Error::Failed { .. })));
+    }
+
+    #[test]
+    fn any_number_of_writers_in_one_process_leave_one_whole_file() {
+        let base = tempfile::tempdir().unwrap();
+        let path = &base.path().join("new/alice");
+        std::thread::scope(|scope| {
+            for writer in 0..8_u8 {
+                scope.spawn(move || {
+                    for _ in 0..20 {
+                        replace(path, &[writer; 64]).unwrap();
+                    }
+                });
+            }
+        });
+        let bytes = read(path, 64).unwrap().unwrap();
+        assert!(bytes.len() == 64 && bytes.iter().all(|byte| *byte == bytes[0]));
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
 
     #[test]

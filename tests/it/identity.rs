@@ -1,5 +1,7 @@
 //! Identities: who signs and how often, where keys are kept, and pre-keys that are replaced.
 
+mod races;
+
 use std::{
     os::unix::fs::PermissionsExt as _,
     path::Path,

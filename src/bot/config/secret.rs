@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use secrecy::SecretString;
+use zeroize::Zeroizing;
 
-/// The largest secret file that is read; keys and tokens are far below.
-const LARGEST_FILE: u64 = 64 * 1024;
+/// The largest secret file that is read, bytes; keys and tokens are far below.
+const LARGEST_FILE: usize = 64 * 1024;
 
 /// Where a secret is found: `env:NAME` or `file:PATH`.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -25,7 +26,7 @@ impl SecretReference {
     /// # Errors
     /// The variable is not set or empty; the file is absent, unreadable, empty, too large, or open to others.
     pub fn resolve(&self, base: &Path) -> Result<SecretString, Error> {
-        let text = match self {
+        let text: Zeroizing<String> = match self {
             Self::Environment(name) => environment(name)?,
             Self::File(path) => read_private(&base.join(path))?,
         };
@@ -33,6 +34,7 @@ impl SecretReference {
         if secret.is_empty() {
             return Err(Error::Empty(self.to_string()));
         }
+        // Of exactly its length, so that the box is made of it without a copy.
         Ok(SecretString::from(secret.to_owned()))
     }
 }
@@ -135,12 +137,13 @@ fn is_variable(name: &str) -> bool {
     clippy::disallowed_methods,
     reason = "this is the one reader of secrets in the environment"
 )]
-fn environment(name: &str) -> Result<String, Error> {
-    std::env::var(name).map_err(|_| Error::Unset(name.to_owned()))
+fn environment(name: &str) -> Result<Zeroizing<String>, Error> {
+    let read = std::env::var(name).map(Zeroizing::new);
+    read.map_err(|_| Error::Unset(name.to_owned()))
 }
 
 /// Reads a file that only its owner may read.
-fn read_private(path: &Path) -> Result<String, Error> {
+fn read_private(path: &Path) -> Result<Zeroizing<String>, Error> {
     let failed = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::NotFound => Error::Absent(path.to_owned()),
         _ => Error::Read {
@@ -155,11 +158,12 @@ fn read_private(path: &Path) -> Result<String, Error> {
     let file = std::fs::File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     refuse_open(path, &metadata)?;
-    let mut text = String::new();
-    file.take(LARGEST_FILE + 1)
+    // All that is read has room from the start: growing would leave copies behind.
+    let mut text = Zeroizing::new(String::with_capacity(LARGEST_FILE + 64));
+    file.take(LARGEST_FILE as u64 + 1)
         .read_to_string(&mut text)
         .map_err(failed)?;
-    if text.len() as u64 > LARGEST_FILE {
+    if text.len() > LARGEST_FILE {
         return Err(Error::Unfit(path.to_owned()));
     }
     Ok(text)

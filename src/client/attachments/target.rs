@@ -1,6 +1,13 @@
 //! Where the operator keeps files that messages name, and under which https address anybody can read them.
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{
+    fmt,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use object_store::{Attribute, ObjectStore, PutOptions, PutPayload, local::LocalFileSystem};
@@ -22,8 +29,8 @@ enum To {
     Store(Arc<dyn ObjectStore>),
     /// Each file under a name of its own below this.
     Put(Url),
-    /// One file, at this address.
-    Presigned(Url),
+    /// One file, at this address, and whether it is there or on its way; clones of a target share that.
+    Presigned(Url, Arc<AtomicBool>),
 }
 
 impl UploadTarget {
@@ -73,6 +80,9 @@ impl UploadTarget {
     /// One address that takes one `PUT`, such as a presigned one. The file is read at the same address without its query, which
     /// must be https.
     ///
+    /// It is for one file: an upload after one that succeeded, or beside one that goes on, is [`Error::Target`], since it would
+    /// take the place of a file that a message names. An upload that failed can be tried again.
+    ///
     /// # Errors
     /// [`Error::Target`]: the address is not https.
     pub fn presigned(url: &str) -> Result<Self, Error> {
@@ -81,7 +91,7 @@ impl UploadTarget {
         public.set_query(None);
         public.set_fragment(None);
         Ok(Self {
-            to: To::Presigned(url),
+            to: To::Presigned(url, Arc::default()),
             public,
         })
     }
@@ -95,12 +105,43 @@ impl UploadTarget {
                     .map_err(Error::Store)?;
             }
             To::Put(base) => fetch.put(below(base, name), CONTENT_TYPE, blob, WITHIN).await?,
-            To::Presigned(url) => {
+            To::Presigned(url, is_taken) => {
+                let claim = Claim::of(is_taken)?;
                 fetch.put(url.clone(), CONTENT_TYPE, blob, WITHIN).await?;
+                claim.keep();
                 return Ok(self.public.to_string());
             }
         }
         Ok(below(&self.public, name).to_string())
+    }
+}
+
+/// An address that takes one file, held for that file; free again when dropped.
+struct Claim<'a> {
+    is_taken: &'a AtomicBool,
+}
+
+impl<'a> Claim<'a> {
+    fn of(is_taken: &'a AtomicBool) -> Result<Self, Error> {
+        if is_taken.swap(true, Ordering::AcqRel) {
+            return Err(Error::Target {
+                found: "an address that another file was or is put at".to_owned(),
+                wanted: "an address for each file",
+            });
+        }
+        Ok(Self { is_taken })
+    }
+
+    /// The file is there.
+    fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Claim<'_> {
+    /// No message names what may have been put.
+    fn drop(&mut self) {
+        self.is_taken.store(false, Ordering::Release);
     }
 }
 

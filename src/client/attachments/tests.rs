@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use object_store::{ObjectStoreExt as _, memory::InMemory};
@@ -142,6 +145,38 @@ async fn a_presigned_address_is_used_whole_and_read_without_its_query() {
         download(&fetch, &remote, DOWNLOAD_BYTES).await.unwrap(),
         cat().into()
     );
+}
+
+#[tokio::test]
+async fn a_presigned_address_takes_one_file_and_another_try_of_a_failed_one() {
+    let (authority, files) = (Authority::new(), Files::default());
+    let (busy, keep) = (AtomicBool::new(true), shelf(&files));
+    let server = secure(&authority, move |request| {
+        if busy.swap(false, Ordering::Relaxed) {
+            return reply("503 Busy", "", b"");
+        }
+        keep(request)
+    })
+    .await;
+    let fetch = trusting(&authority);
+    let target = UploadTarget::presigned(&format!("https://127.0.0.1:{}/a?sig=1", server.port())).unwrap();
+    let failed = upload(&fetch, &cat(), &target).await.unwrap_err();
+    assert_eq!(failed.disposition(), Disposition::Retry(None));
+    // Two at once: one is put, and the other is not asked for.
+    let copy = target.clone();
+    let (cat, second) = (cat(), cat());
+    let (one, other) = tokio::join!(upload(&fetch, &cat, &target), upload(&fetch, &second, &copy));
+    let (put, refused) = match (one, other) {
+        (Ok(put), Err(refused)) | (Err(refused), Ok(put)) => (put, refused),
+        both => panic!("{both:?}"),
+    };
+    let again = upload(&fetch, &cat, &target).await.unwrap_err();
+    for error in [refused, again] {
+        assert!(matches!(error, Error::Target { .. }), "{error:?}");
+        assert_eq!(error.disposition(), Disposition::Reject);
+    }
+    assert_eq!(server.asked().len(), 2);
+    assert_eq!(download(&fetch, &put, DOWNLOAD_BYTES).await.unwrap(), cat.into());
 }
 
 #[tokio::test]
