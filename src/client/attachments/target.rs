@@ -106,42 +106,22 @@ impl UploadTarget {
             }
             To::Put(base) => fetch.put(below(base, name), CONTENT_TYPE, blob, WITHIN).await?,
             To::Presigned(url, is_taken) => {
-                let claim = Claim::of(is_taken)?;
-                fetch.put(url.clone(), CONTENT_TYPE, blob, WITHIN).await?;
-                claim.keep();
+                if is_taken.swap(true, Ordering::AcqRel) {
+                    return Err(Error::Target {
+                        found: "an address that another file was or is put at".to_owned(),
+                        wanted: "an address for each file",
+                    });
+                }
+                let put = fetch.put(url.clone(), CONTENT_TYPE, blob, WITHIN).await;
+                if put.is_err() {
+                    // No message names what may have been put.
+                    is_taken.store(false, Ordering::Release);
+                }
+                put?;
                 return Ok(self.public.to_string());
             }
         }
         Ok(below(&self.public, name).to_string())
-    }
-}
-
-/// An address that takes one file, held for that file; free again when dropped.
-struct Claim<'a> {
-    is_taken: &'a AtomicBool,
-}
-
-impl<'a> Claim<'a> {
-    fn of(is_taken: &'a AtomicBool) -> Result<Self, Error> {
-        if is_taken.swap(true, Ordering::AcqRel) {
-            return Err(Error::Target {
-                found: "an address that another file was or is put at".to_owned(),
-                wanted: "an address for each file",
-            });
-        }
-        Ok(Self { is_taken })
-    }
-
-    /// The file is there.
-    fn keep(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for Claim<'_> {
-    /// No message names what may have been put.
-    fn drop(&mut self) {
-        self.is_taken.store(false, Ordering::Release);
     }
 }
 
