@@ -270,6 +270,17 @@ mod tests {
                 "{mode:o}"
             );
         }
+        for (bytes, fits) in [(super::LARGEST_FILE, true), (super::LARGEST_FILE + 1, false)] {
+            write(0o600, &"x".repeat(bytes));
+            let read = reference("file:key").resolve(base.path());
+            assert!(
+                match &read {
+                    Ok(secret) => fits && secret.expose_secret().len() == bytes,
+                    Err(error) => !fits && matches!(error, Error::Unfit(_)),
+                },
+                "{bytes} bytes: {read:?}"
+            );
+        }
         write(0o600, "\n");
         assert!(matches!(
             reference("file:key").resolve(Path::new(base.path())),

@@ -179,10 +179,12 @@ async fn keys_stored_by_a_clock_that_is_ahead_are_followed_all_the_same() {
     let one = connect(alice(&node)).await;
     ahead.client().rotate_pre_key().await.unwrap();
     one.client().rotate_pre_key().await.unwrap();
+    // The pre-key of the last rotation is the newest one, though its clock is behind.
+    connect(alice(&node).keys(ahead.keys())).await;
     let bob = person("bob", node.address()).await;
     bob.say(one.address(), "hello").await;
     one.reads(bob.address(), &["hello"]).await;
-    // Bob's invitation is sealed to the pre-key of the last rotation.
+    // Bob's invitation is sealed to that one.
     assert!(ahead.conversations_with(bob.address()).await.is_empty());
     let fresh = connect(alice(&node)).await;
     fresh.reads(bob.address(), &["hello"]).await;
@@ -250,7 +252,8 @@ async fn newest_contact(node: &Node) -> ContactBundle {
 
 #[tokio::test]
 async fn keys_from_before_a_rotation_do_not_undo_it() {
-    let node = Node::start().await;
+    let (node, elsewhere) = (Node::start().await, Node::start().await);
+    let replaced = connect(alice(&elsewhere)).await.keys();
     let first = connect(alice(&node)).await;
     let before = first.keys();
     first.client().rotate_pre_key().await.unwrap();
@@ -271,9 +274,10 @@ async fn keys_from_before_a_rotation_do_not_undo_it() {
     let newer = newer.unwrap();
     connect(alice(&node).keys(newer.clone())).await;
     assert_eq!(newest_contact(&node).await, contact_of(&newer));
+    // They were stored nowhere: the next start goes back to those that are.
+    connect(alice(&node)).await;
+    assert_eq!(newest_contact(&node).await, contact_of(&outdated.keys()));
     // A contact of another identity is none to leave.
-    let elsewhere = Node::start().await;
-    let replaced = connect(alice(&elsewhere)).await.keys();
     connect(alice(&node).keys(replaced.clone())).await;
     assert_eq!(newest_contact(&node).await, contact_of(&replaced));
 }
