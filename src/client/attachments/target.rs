@@ -81,7 +81,8 @@ impl UploadTarget {
     /// must be https.
     ///
     /// It is for one file: an upload after one that succeeded, or beside one that goes on, is [`Error::Target`], since it would
-    /// take the place of a file that a message names. An upload that failed can be tried again.
+    /// take the place of a file that a message names. An upload that failed can be tried again, one whose call was dropped cannot:
+    /// its file may be on its way still.
     ///
     /// # Errors
     /// [`Error::Target`]: the address is not https.
