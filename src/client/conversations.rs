@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Client, Conversation, DroppedKind, Error,
-    api::Range,
+    api::{Page, Range},
     cache::{EnvelopeId, Row},
     compute, compute_each,
     conversation::{Kind, State},
@@ -33,6 +33,13 @@ struct Found {
     id: EnvelopeId,
     state: Arc<State>,
     invitation: Option<Invitation>,
+}
+
+/// What envelopes of the lists made known, and how far they were read with them.
+#[derive(Default)]
+struct Opened {
+    found: Vec<Found>,
+    read: Option<TimestampNs>,
 }
 
 impl Client {
@@ -128,7 +135,8 @@ impl Client {
         Ok(())
     }
 
-    /// Reads the lists from an overlap before the newest entry read. One page is fetched while the last one is opened.
+    /// Reads the lists from an overlap before the newest entry read. One page is kept and one
+    /// fetched while another is opened.
     pub(super) async fn read_lists(&self, overlap: Duration) -> Result<(), Error> {
         let range = Range {
             topics: self.list_topics().map(String::from).to_vec(),
@@ -136,45 +144,57 @@ impl Client {
             page: PAGE,
             ..Range::default()
         };
-        let mut page = self.inner.api.query(&range, None).await?;
-        while let Some(cursor) = page.next.take() {
-            let (learned, next) = tokio::join!(
-                self.learn(page.envelopes),
-                self.inner.api.query(&range, Some(cursor))
-            );
-            learned?;
-            page = next?;
+        let mut page = Some(self.inner.api.query(&range, None).await?);
+        let mut opened = Opened::default();
+        while let Some(Page { envelopes, next }) = page {
+            let fetched = async {
+                match next {
+                    Some(cursor) => self.inner.api.query(&range, Some(cursor)).await.map(Some),
+                    None => Ok(None),
+                }
+            };
+            let (fetched, found, kept) =
+                tokio::join!(fetched, self.open_entries(envelopes), self.keep(opened));
+            kept?;
+            (page, opened) = (fetched?, found?);
         }
-        self.learn(page.envelopes).await
+        self.keep(opened).await
     }
 
     /// Takes up envelopes of the own invite and intro topics, which are read up to the newest of them.
     pub(super) async fn learn(&self, envelopes: Vec<Envelope>) -> Result<(), Error> {
-        let read = envelopes.iter().map(|envelope| envelope.timestamp_ns).max();
-        let read = read.map(|read| TimestampNs::from_ns(read).min((self.inner.clock)()));
-        self.take_up(envelopes, read).await
+        let opened = self.open_entries(envelopes).await?;
+        self.keep(opened).await
     }
 
-    /// Opens envelopes of the own lists and keeps what is new: first in the cache, so that what a crash takes from memory is
-    /// read again.
-    async fn take_up(&self, envelopes: Vec<Envelope>, read: Option<TimestampNs>) -> Result<(), Error> {
-        if envelopes.is_empty() {
+    /// Opens envelopes of the own lists.
+    async fn open_entries(&self, envelopes: Vec<Envelope>) -> Result<Opened, Error> {
+        let read = envelopes.iter().map(|envelope| envelope.timestamp_ns).max();
+        let read = read.map(|read| TimestampNs::from_ns(read).min((self.inner.clock)()));
+        let client = self.clone();
+        let found = compute_each(envelopes, move |envelope| client.read_list_entry(&envelope)).await?;
+        let found = found.into_iter().flatten().collect();
+        Ok(Opened { found, read })
+    }
+
+    /// Keeps what is new: first in the cache, so that what a crash takes from memory is read again.
+    async fn keep(&self, opened: Opened) -> Result<(), Error> {
+        if opened.found.is_empty() && opened.read.is_none() {
             return Ok(());
         }
         let client = self.clone();
-        let found = compute_each(envelopes, move |envelope| client.read_list_entry(&envelope)).await?;
-        let client = self.clone();
         compute(move || {
             let conversations = &client.inner.conversations;
-            let found: Vec<Found> = found.into_iter().flatten().collect();
             let mut rows = Vec::new();
-            for found in &found {
+            for found in &opened.found {
                 if conversations.of_topic(found.state.topic()).is_none() {
                     rows.push(conversations.seal(&found.state, found.invitation.as_ref(), found.id)?);
                 }
             }
-            conversations.cache.add(&conversations.account, &rows, read)?;
-            for found in found {
+            conversations
+                .cache
+                .add(&conversations.account, &rows, opened.read)?;
+            for found in opened.found {
                 conversations.insert(found.state, found.id);
             }
             Ok(())
@@ -265,7 +285,9 @@ impl Client {
         let expected = topic.and_then(|topic: Topic| self.inner.conversations.expected(&topic));
         let Some((state, invitation)) = expected else {
             // Sealed before a restart, or known already. It says nothing of how far the lists were read.
-            return self.take_up(vec![entry.clone()], None).await;
+            let mut opened = self.open_entries(vec![entry.clone()]).await?;
+            opened.read = None;
+            return self.keep(opened).await;
         };
         let own = self.inner.address;
         let created = TimestampNs::from_ns(entry.timestamp_ns);
