@@ -34,7 +34,7 @@ impl Flags {
             http: self.http.unwrap_or(base.http),
             grpc: self.grpc.unwrap_or(base.grpc),
             metrics: self.metrics.unwrap_or(base.metrics),
-            store: self.data.map_or(base.store, |folder| store_in(&folder)),
+            store: self.data.map_or(base.store, |folder| store_in(&folder).into()),
             ..base
         })
     }

@@ -7,7 +7,10 @@ use std::{
 
 use serde::Deserialize;
 
+mod location;
 mod units;
+
+pub use location::{Database, Location};
 
 /// Settings of one node. Unknown keys are refused.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -19,8 +22,8 @@ pub struct Config {
     pub grpc: String,
     /// Where `/metrics`, `/healthz` and `/readyz` are served.
     pub metrics: String,
-    /// The `SQLite` file; its folder is made when missing.
-    pub store: PathBuf,
+    /// Where envelopes are kept.
+    pub store: Location,
     /// Largest request in bytes, on both transports.
     #[serde(deserialize_with = "units::bytes")]
     pub max_request: usize,
@@ -55,7 +58,7 @@ impl Default for Config {
             http: "127.0.0.1:5555".to_owned(),
             grpc: "127.0.0.1:5556".to_owned(),
             metrics: "127.0.0.1:8008".to_owned(),
-            store: Path::new("data").join("node.db"),
+            store: Path::new("data").join("node.db").into(),
             max_request: 8 * 1024 * 1024,
             heartbeat: Duration::from_secs(15),
             stall: Duration::from_secs(30),

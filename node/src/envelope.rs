@@ -129,6 +129,16 @@ impl Arrival {
         }
     }
 
+    /// Ephemeral, from another node.
+    pub(crate) fn passing(topic: &str, timestamp_ns: i64, message: Bytes) -> Self {
+        Self {
+            sequence: None,
+            topic: Arc::from(topic),
+            timestamp_ns,
+            message,
+        }
+    }
+
     /// Place in the arrival order, nothing for ephemeral ones.
     pub(crate) fn sequence(&self) -> Option<i64> {
         self.sequence

@@ -1,7 +1,7 @@
 //! An XMTP V2 message node: message API, access and limits, durable topic storage.
 //!
 //! ```text
-//!  gRPC ──▶ api::grpc ────┐                                    ┌─▶ store::writer ─▶ SQLite, synced
+//!  gRPC ──▶ api::grpc ────┐                                    ┌─▶ store ─▶ SQLite or PostgreSQL
 //!                         ├─▶ Api ── token, topics, limits ────┤        │ arrivals, in commit order
 //!  HTTP ──▶ api::gateway ─┘    │                               │        ▼
 //!                              │ query ─▶ store::page          │   subscription::Feed ─▶ streams

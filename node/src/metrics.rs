@@ -28,6 +28,11 @@ pub(crate) fn committed(envelopes: usize, took: Duration) {
     histogram!("herald_node_commit_seconds").record(took.as_secs_f64());
 }
 
+/// A group of envelopes was published to the database again because the outcome was unknown.
+pub(crate) fn republished() {
+    counter!("herald_node_republished_total").increment(1);
+}
+
 /// Open live streams.
 pub(crate) fn streams(open: usize) {
     #[expect(clippy::cast_precision_loss, reason = "far fewer streams than 2^52")]

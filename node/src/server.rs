@@ -48,11 +48,7 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let (arrivals, arrived) = mpsc::channel(ARRIVED_BATCHES);
-    let path = config.store.clone();
-    let clock = host.clock;
-    // Opening may migrate, and replays the log of a crash.
-    let opening = tokio::task::spawn_blocking(move || Store::open(&path, clock, arrivals));
-    let store = Arc::new(opening.await.map_err(|_| Error::StoreFailed)??);
+    let store = Arc::new(Store::open(&config.store, host.clock, arrivals).await?);
     let feed = Arc::new(Feed::new(Arc::clone(&store), config.stall));
     let (drain, draining) = watch::channel(false);
     let readiness = Readiness {

@@ -1,13 +1,16 @@
 //! Durable topic storage: accepted envelopes go in, pages and arrivals come out.
 //!
-//! One writer thread owns the only writing connection and commits whatever waits in one transaction ([`writer`]); readers
-//! have connections of their own ([`reader`]) and see every acknowledged publish. An acknowledgement means: on disk, synced.
-//! After one failed write nothing is written any more: the operating system may have dropped the pages of a failed sync,
-//! so a retry that "works" proves nothing.
+//! ```text
+//!  publish ─▶ queue ─▶ commit (groups) ─▶ sqlite::writer | postgres::writer ─▶ acknowledged, and arrivals to the feed
+//!  page, replay ───────────────────────▶ sqlite::reader | postgres::reader
+//! ```
+//!
+//! An acknowledgement means: on disk, synced. Readers see every acknowledged publish. Everything behind [`Store`] holds for
+//! both engines, and one suite proves it on both.
 
 use std::{
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicI64, Ordering},
@@ -15,60 +18,68 @@ use std::{
     thread,
 };
 
-use rusqlite::{Connection, OpenFlags};
 use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
     task::JoinSet,
 };
 
 use crate::{
+    config::Location,
     envelope::{AcceptedEnvelope, Arrival},
     host::Clock,
 };
 
-mod lock;
+mod commit;
 mod page;
-mod reader;
+mod postgres;
 mod replay;
-mod writer;
+mod sqlite;
 
 pub(crate) use page::{Budget, Direction, Page, PageRequest, Position};
 pub(crate) use replay::Replay;
 
-use lock::Lock;
-use reader::Readers;
-use writer::{Publish, Writer};
+use commit::Publish;
+use postgres::Postgres;
+use replay::{PIECE_BYTES, PIECE_ROWS, SCANNED_ROWS};
+use sqlite::Sqlite;
 
-mod migrations {
-    refinery::embed_migrations!("migrations/sqlite");
-}
-
-/// The store of one node: one `SQLite` file and its write-ahead log.
+/// The store of one node.
 #[derive(Debug)]
 pub(crate) struct Store {
     /// Taken when the store closes, so that the writer sees the end of its queue.
     queue: Mutex<Option<mpsc::Sender<Publish>>>,
     /// Payload bytes that may wait for the writer; publishers wait when it is used up.
     backlog: Arc<Semaphore>,
-    readers: Readers,
+    engine: Engine,
     state: Arc<State>,
     writer: Mutex<Option<thread::JoinHandle<()>>>,
-    /// Ends after the writer, when the last group is acknowledged.
-    acknowledging: Mutex<JoinSet<()>>,
+    /// End after the writer, when the last group is acknowledged.
+    tasks: Mutex<JoinSet<()>>,
+}
+
+/// Where reads go.
+#[derive(Debug)]
+enum Engine {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
 }
 
 /// What the writer tells everybody else.
 #[derive(Debug)]
 struct State {
-    /// The newest committed arrival.
+    /// The newest arrival known to be committed.
     head: AtomicI64,
-    /// False from the first failed write on, for ever.
+    /// False when a write failed: with `SQLite` for ever, with `PostgreSQL` until it answers again.
     writable: watch::Sender<bool>,
 }
 
 impl State {
     fn fail(&self) {
         self.writable.send_replace(false);
+    }
+
+    fn recover(&self) {
+        self.writable.send_replace(true);
     }
 }
 
@@ -102,11 +113,29 @@ pub enum OpenError {
         #[source]
         source: rusqlite::Error,
     },
+    /// `PostgreSQL` could not be reached or used.
+    #[error("the database `{database}` cannot be used")]
+    Postgres {
+        /// Its address, without user and password.
+        database: String,
+        /// What it said, or why it did not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The certificates that vouch for the database cannot be read.
+    #[error("the certificates of the database in `{}` cannot be used", path.display())]
+    Authority {
+        /// The file, as `sslrootcert` names it.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The tables could not be brought to this version.
-    #[error("the store `{}` cannot be migrated", path.display())]
+    #[error("the store `{store}` cannot be migrated")]
     Migration {
         /// The store.
-        path: PathBuf,
+        store: String,
         /// Which step failed and why.
         #[source]
         source: Box<refinery::Error>,
@@ -116,7 +145,7 @@ pub enum OpenError {
 /// Why a publish or a read failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// A write failed earlier; nothing is acknowledged any more.
+    /// A write failed; nothing is acknowledged.
     #[error("store cannot write")]
     Unwritable,
     /// The node is shutting down.
@@ -128,62 +157,60 @@ pub(crate) enum Error {
         /// Arrival number of the row.
         sequence: i64,
     },
-    /// `SQLite` failed while reading.
+    /// The database does not answer for now.
+    #[error("the store cannot be reached")]
+    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The engine failed while reading.
     #[error("the store cannot be read")]
-    Sqlite(#[from] rusqlite::Error),
+    Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Unreadable(error.into())
+    }
 }
 
 impl Store {
-    /// Opens or creates the store at `path` and starts its writer. Arrivals are sent to `arrivals` after their commit, in order.
-    /// Called from a thread of the runtime.
-    pub(crate) fn open(
-        path: &Path,
+    /// Opens or creates the store and starts its writer. Arrivals are sent to `arrivals` after their commit, in order.
+    pub(crate) async fn open(
+        location: &Location,
         clock: Clock,
         arrivals: mpsc::Sender<Vec<Arrival>>,
     ) -> Result<Self, OpenError> {
-        let lock = Lock::acquire(path)?;
-        let failed = |source| OpenError::Sqlite {
-            path: path.to_owned(),
-            source,
-        };
-        let mut connection = open_writing(path).map_err(failed)?;
-        migrations::migrations::runner()
-            .run(&mut connection)
-            .map_err(|source| OpenError::Migration {
-                path: path.to_owned(),
-                source: Box::new(source),
-            })?;
-        let head = connection
-            .query_row("SELECT coalesce(max(sequence), 0) FROM envelope", [], |row| {
-                row.get(0)
-            })
-            .map_err(failed)?;
+        let (queue, waiting) = mpsc::channel(QUEUED_PUBLISHES);
+        let (committed, acknowledged) = mpsc::channel(commit::COMMITTED_GROUPS);
         let state = Arc::new(State {
-            head: AtomicI64::new(head),
+            head: AtomicI64::new(0),
             writable: watch::Sender::new(true),
         });
-        let (queue, waiting) = mpsc::channel(QUEUED_PUBLISHES);
-        let (committed, acknowledged) = mpsc::channel(COMMITTED_GROUPS);
-        let writer = Writer::new(connection, Arc::clone(&state), clock, arrivals, committed);
-        let mut acknowledging = JoinSet::new();
-        acknowledging.spawn(writer::acknowledge(acknowledged));
-        let thread = thread::Builder::new()
-            .name("node-writer".to_owned())
-            .spawn(move || {
-                writer.run(waiting);
-                drop(lock);
-            })
-            .map_err(|source| OpenError::Folder {
-                path: path.to_owned(),
-                source,
-            })?;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(commit::acknowledge(acknowledged));
+        let (engine, writer) = match location {
+            Location::Sqlite(path) => {
+                let (path, state) = (path.clone(), Arc::clone(&state));
+                let opening = tokio::task::spawn_blocking(move || {
+                    sqlite::open(&path, clock, state, waiting, arrivals, committed)
+                });
+                let (sqlite, thread) = opening
+                    .await
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+                (Engine::Sqlite(sqlite), Some(thread))
+            }
+            Location::Postgres(database) => {
+                let state = Arc::clone(&state);
+                let opening =
+                    postgres::open(database, clock, state, waiting, arrivals, committed, &mut tasks);
+                (Engine::Postgres(opening.await?), None)
+            }
+        };
         Ok(Self {
             queue: Mutex::new(Some(queue)),
             backlog: Arc::new(Semaphore::new(BACKLOG_BYTES)),
-            readers: Readers::new(path.to_owned()),
+            engine,
             state,
-            writer: Mutex::new(Some(thread)),
-            acknowledging: Mutex::new(acknowledging),
+            writer: Mutex::new(writer),
+            tasks: Mutex::new(tasks),
         })
     }
 
@@ -219,9 +246,10 @@ impl Store {
 
     /// One page of stored envelopes.
     pub(crate) async fn page(&self, request: PageRequest, budget: Budget) -> Result<Page, Error> {
-        self.readers
-            .read(move |connection| page::read(connection, &request, &budget))
-            .await
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.page(request, budget).await,
+            Engine::Postgres(postgres) => postgres.page(request, budget).await,
+        }
     }
 
     /// The arrivals after `after` that `wanted` (topic, sequence) names, in order, a bounded piece at a time.
@@ -230,17 +258,18 @@ impl Store {
         after: i64,
         wanted: impl Fn(&str, i64) -> bool + Send + 'static,
     ) -> Result<Replay, Error> {
-        self.readers
-            .read(move |connection| replay::read(connection, after, wanted))
-            .await
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.replay(after, wanted).await,
+            Engine::Postgres(postgres) => postgres.replay(after, wanted).await,
+        }
     }
 
-    /// The newest committed arrival.
+    /// The newest arrival known to be committed.
     pub(crate) fn head(&self) -> i64 {
         self.state.head.load(Ordering::Acquire)
     }
 
-    /// Turns false at the first failed write and stays so.
+    /// False while nothing can be written.
     pub(crate) fn writable(&self) -> watch::Receiver<bool> {
         self.state.writable.subscribe()
     }
@@ -256,43 +285,12 @@ impl Store {
         {
             tracing::error!("the store writer ended by a panic");
         }
-        let acknowledging =
-            std::mem::take(&mut *self.acknowledging.lock().unwrap_or_else(PoisonError::into_inner));
-        acknowledging.join_all().await;
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        tasks.join_all().await;
     }
-}
-
-/// The one writing connection. `FULL` syncs the write-ahead log at every commit: that is what an acknowledgement promises.
-fn open_writing(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    // The writer takes topic numbers from the same transaction; checking each again costs a lookup a row.
-    connection.pragma_update(None, "foreign_keys", "OFF")?;
-    // The writer copies the log into the file itself and looks at the outcome; the automatic way hides a failed sync.
-    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    connection.pragma_update(None, "journal_size_limit", LOG_KEPT_BYTES)?;
-    connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB)?;
-    connection.set_prepared_statement_cache_capacity(16);
-    Ok(connection)
-}
-
-fn open_reading(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.pragma_update(None, "query_only", "ON")?;
-    connection.pragma_update(None, "cache_size", READER_CACHE_KIB)?;
-    connection.set_prepared_statement_cache_capacity(16);
-    Ok(connection)
 }
 
 /// Publishes that may wait for the writer; further ones wait in their handlers.
 const QUEUED_PUBLISHES: usize = 1_024;
-/// Groups that are on disk and not acknowledged yet; the writer waits when they are full.
-const COMMITTED_GROUPS: usize = 4;
 /// Eight of the largest requests.
 const BACKLOG_BYTES: usize = 64 * 1024 * 1024;
-const LOG_KEPT_BYTES: i64 = 64 * 1024 * 1024;
-/// Negative: KiB instead of pages. The writer touches the right edge of the table and the index anywhere.
-const WRITER_CACHE_KIB: i64 = -32 * 1024;
-const READER_CACHE_KIB: i64 = -8 * 1024;

@@ -26,7 +26,7 @@ impl Node {
             http: any(),
             grpc: any(),
             metrics: any(),
-            store: folder.join("node.db"),
+            store: folder.join("node.db").into(),
             ..Config::default()
         };
         let runtime = runtime("node")?;

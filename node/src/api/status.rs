@@ -60,18 +60,19 @@ impl Error {
                 Code::InvalidArgument
             }
             Self::RequestTooLarge { .. } | Self::Stalled => Code::ResourceExhausted,
-            Self::Draining | Self::Store(store::Error::Unwritable | store::Error::Closed) => {
+            Self::Draining
+            | Self::Store(store::Error::Unwritable | store::Error::Closed | store::Error::Unreachable(_)) => {
                 Code::Unavailable
             }
             Self::Store(store::Error::Corrupt { .. }) => Code::DataLoss,
-            Self::Store(store::Error::Sqlite(_)) => Code::Unknown,
+            Self::Store(store::Error::Unreadable(_)) => Code::Unknown,
             Self::Panicked => Code::Internal,
         }
     }
 
     /// Notes in the log what a caller can do nothing about.
     pub(crate) fn log(&self) {
-        if let Self::Store(error @ (store::Error::Corrupt { .. } | store::Error::Sqlite(_))) = self {
+        if let Self::Store(error @ (store::Error::Corrupt { .. } | store::Error::Unreadable(_))) = self {
             tracing::error!(%error, cause = std::error::Error::source(error), "a read failed");
         }
     }

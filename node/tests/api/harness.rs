@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    path::Path,
     sync::LazyLock,
     time::{Duration, Instant},
 };
@@ -15,6 +16,7 @@ use herald_protocol::{
     token,
     wallet::WalletKey,
 };
+use herald_test_postgres::Cluster;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -35,7 +37,31 @@ pub(crate) struct TestNode {
     pub(crate) addresses: Addresses,
     shutdown: CancellationToken,
     running: JoinSet<Result<(), herald_node::Error>>,
+    place: Place,
+}
+
+/// What a node leaves behind for its next start.
+pub(crate) struct Place {
     folder: TempDir,
+    /// Of the store, as in a configuration.
+    pub(crate) url: String,
+}
+
+impl Place {
+    /// An empty store of the kind that this program tests.
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = if crate::ON_POSTGRES {
+            Cluster::shared().database()
+        } else {
+            folder.path().join("node.db").to_str().unwrap().to_owned()
+        };
+        Self { folder, url }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
 }
 
 impl TestNode {
@@ -44,24 +70,24 @@ impl TestNode {
     }
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::start_in(tempfile::tempdir().unwrap(), change).await
+        Self::start_in(Place::new(), change).await
     }
 
-    pub(crate) async fn start_in(folder: TempDir, change: impl FnOnce(&mut Config)) -> Self {
-        Self::start_by(clock::wall, folder, change).await
+    pub(crate) async fn start_in(place: Place, change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_by(clock::wall, place, change).await
     }
 
     /// A node with another clock than the wall's.
     pub(crate) async fn start_at(clock: fn() -> TimestampNs) -> Self {
-        Self::start_by(clock, tempfile::tempdir().unwrap(), |_| {}).await
+        Self::start_by(clock, Place::new(), |_| {}).await
     }
 
-    async fn start_by(clock: fn() -> TimestampNs, folder: TempDir, change: impl FnOnce(&mut Config)) -> Self {
+    async fn start_by(clock: fn() -> TimestampNs, place: Place, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config {
             http: "127.0.0.1:0".to_owned(),
             grpc: "localhost:0".to_owned(),
             metrics: "127.0.0.1:0".to_owned(),
-            store: folder.path().join("node.db"),
+            store: place.url.parse().unwrap(),
             ..Config::default()
         };
         change(&mut config);
@@ -78,7 +104,7 @@ impl TestNode {
             addresses,
             shutdown,
             running,
-            folder,
+            place,
         }
     }
 
@@ -86,12 +112,12 @@ impl TestNode {
         self.shutdown.cancel();
     }
 
-    /// Ends the node and leaves its folder.
-    pub(crate) async fn stop(mut self) -> TempDir {
+    /// Ends the node and leaves its store.
+    pub(crate) async fn stop(mut self) -> Place {
         self.shutdown.cancel();
         let ended = tokio::time::timeout(DEADLINE, self.running.join_next()).await;
         ended.expect("the node ends in time").unwrap().unwrap().unwrap();
-        self.folder
+        self.place
     }
 
     pub(crate) async fn grpc(&self) -> MessageApiClient<Channel> {

@@ -7,11 +7,18 @@
     reason = "a test fails by panicking"
 )]
 
+mod corruption;
+mod faults;
 mod gateway;
 mod harness;
+mod kill;
 mod lifecycle;
+mod process;
 mod publish;
 mod query;
 mod recorded;
 mod streams;
 mod tokens;
+
+/// The same promises are tested on `PostgreSQL` by another program.
+const ON_POSTGRES: bool = false;

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::OpenError;
+use super::super::OpenError;
 
 #[derive(Debug)]
 pub(super) struct Lock {

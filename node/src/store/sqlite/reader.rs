@@ -8,7 +8,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-use super::{Error, open_reading};
+use super::{super::Error, open_reading};
 
 #[derive(Debug)]
 pub(super) struct Readers {

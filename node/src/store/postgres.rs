@@ -1,0 +1,117 @@
+//! Envelopes in a `PostgreSQL` database that several nodes may share.
+//!
+//! ```text
+//!  queue ─▶ writer ─ publish() ─▶ PostgreSQL ─ NOTIFY ─▶ every other node
+//!              │ commit                                      │
+//!              └────────▶ tail ◀── arrivals after its place ─┘ ─▶ the feed
+//! ```
+//!
+//! `publish()` numbers a group's envelopes and commits them while it holds the row of the newest arrival, so numbers become
+//! visible in their order whoever writes. [`tail`] follows them; what this node wrote itself it need not read again. A group
+//! whose outcome is unknown (the connection broke) is published again: what is stored already is not stored twice.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use tokio::{sync::mpsc, task::JoinSet};
+
+use super::{
+    Budget, Error, OpenError, Page, PageRequest, Replay, State,
+    commit::{Group, Publish},
+};
+use crate::{config::Database, envelope::Arrival, host::Clock};
+
+mod connect;
+mod reader;
+mod tail;
+mod writer;
+
+use connect::Connector;
+use reader::Readers;
+use tail::Tail;
+use writer::Writer;
+
+mod migrations {
+    refinery::embed_migrations!("migrations/postgres");
+}
+
+/// The reading side of an open database.
+#[derive(Debug)]
+pub(super) struct Postgres {
+    readers: Readers,
+    state: Arc<State>,
+}
+
+/// Opens the database, brings its tables to this version, and starts writer and tail in `tasks`; both end after the queue.
+pub(super) async fn open(
+    database: &Database,
+    clock: Clock,
+    state: Arc<State>,
+    queue: mpsc::Receiver<Publish>,
+    arrivals: mpsc::Sender<Vec<Arrival>>,
+    committed: mpsc::Sender<Group>,
+    tasks: &mut JoinSet<()>,
+) -> Result<Postgres, OpenError> {
+    let failed = |source: tokio_postgres::Error| OpenError::Postgres {
+        database: database.to_string(),
+        source: source.into(),
+    };
+    let connector = Connector::new(database)?;
+    migrate(&connector, database).await?;
+    let session = connector.connect(|_| {}).await.map_err(failed)?;
+    session.check_durability().await.map_err(failed)?;
+    let head = session.head().await.map_err(failed)?;
+    state.head.store(head, Ordering::Release);
+    let readers = Readers::new(&connector).map_err(|source| OpenError::Postgres {
+        database: database.to_string(),
+        source,
+    })?;
+    let (commits, committed_here) = mpsc::channel(UNTOLD_COMMITS);
+    let tail = Tail::new(connector.clone(), Arc::clone(&state), head, arrivals);
+    tasks.spawn(tail.run(committed_here));
+    let writer = Writer::new(connector, Arc::clone(&state), clock, commits, committed);
+    tasks.spawn(writer.run(session, queue));
+    Ok(Postgres { readers, state })
+}
+
+/// Nodes that start together wait for each other here.
+async fn migrate(connector: &Connector, database: &Database) -> Result<(), OpenError> {
+    let failed = |source: tokio_postgres::Error| OpenError::Postgres {
+        database: database.to_string(),
+        source: source.into(),
+    };
+    let mut session = connector.connect(|_| {}).await.map_err(failed)?;
+    session
+        .client
+        .batch_execute(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})"))
+        .await
+        .map_err(failed)?;
+    // The lock ends with the session.
+    migrations::migrations::runner()
+        .run_async(&mut session.client)
+        .await
+        .map_err(|source| OpenError::Migration {
+            store: database.to_string(),
+            source: Box::new(source),
+        })?;
+    Ok(())
+}
+
+impl Postgres {
+    pub(super) async fn page(&self, request: PageRequest, budget: Budget) -> Result<Page, Error> {
+        self.readers.page(&request, &budget).await
+    }
+
+    pub(super) async fn replay(
+        &self,
+        after: i64,
+        wanted: impl Fn(&str, i64) -> bool,
+    ) -> Result<Replay, Error> {
+        let head = self.state.head.load(Ordering::Acquire);
+        self.readers.replay(after, head, wanted).await
+    }
+}
+
+/// Commits of this node that its tail has not taken yet; the writer waits when they are full.
+const UNTOLD_COMMITS: usize = 4;
+/// Any number, the same in every herald: "herald" in ASCII.
+const MIGRATION_LOCK: i64 = 0x6865_7261_6c64;

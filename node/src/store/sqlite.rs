@@ -1,0 +1,137 @@
+//! Envelopes in one `SQLite` file and its write-ahead log, without any set-up.
+//!
+//! One writer thread owns the only writing connection ([`writer`]); readers have connections of their own ([`reader`]) and see
+//! every acknowledged publish. After one failed write nothing is written any more: the operating system may have dropped the
+//! pages of a failed sync, so a retry that "works" proves nothing.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering},
+    thread,
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::mpsc;
+
+use super::{
+    Budget, Error, OpenError, Page, PageRequest, Replay, State,
+    commit::{Group, Publish},
+};
+use crate::{envelope::Arrival, host::Clock};
+
+mod lock;
+mod page;
+mod reader;
+mod replay;
+mod writer;
+
+use lock::Lock;
+use reader::Readers;
+use writer::Writer;
+
+mod migrations {
+    refinery::embed_migrations!("migrations/sqlite");
+}
+
+/// The reading side of an open file.
+#[derive(Debug)]
+pub(super) struct Sqlite {
+    readers: Readers,
+    state: Arc<State>,
+}
+
+/// Opens or creates the store at `path` and starts its writer, a thread that ends after its queue. Blocks: it may migrate, and
+/// replays the log of a crash.
+pub(super) fn open(
+    path: &Path,
+    clock: Clock,
+    state: Arc<State>,
+    queue: mpsc::Receiver<Publish>,
+    arrivals: mpsc::Sender<Vec<Arrival>>,
+    committed: mpsc::Sender<Group>,
+) -> Result<(Sqlite, thread::JoinHandle<()>), OpenError> {
+    let lock = Lock::acquire(path)?;
+    let failed = |source| OpenError::Sqlite {
+        path: path.to_owned(),
+        source,
+    };
+    let mut connection = open_writing(path).map_err(failed)?;
+    migrations::migrations::runner()
+        .run(&mut connection)
+        .map_err(|source| OpenError::Migration {
+            store: path.display().to_string(),
+            source: Box::new(source),
+        })?;
+    let head = connection
+        .query_row("SELECT coalesce(max(sequence), 0) FROM envelope", [], |row| {
+            row.get(0)
+        })
+        .map_err(failed)?;
+    state.head.store(head, Ordering::Release);
+    let writer = Writer::new(connection, Arc::clone(&state), clock, arrivals, committed);
+    let thread = thread::Builder::new()
+        .name("node-writer".to_owned())
+        .spawn(move || {
+            writer.run(queue);
+            drop(lock);
+        })
+        .map_err(|source| OpenError::Folder {
+            path: path.to_owned(),
+            source,
+        })?;
+    let readers = Readers::new(path.to_owned());
+    Ok((Sqlite { readers, state }, thread))
+}
+
+impl Sqlite {
+    pub(super) async fn page(&self, request: PageRequest, budget: Budget) -> Result<Page, Error> {
+        self.readers
+            .read(move |connection| page::read(connection, &request, &budget))
+            .await
+    }
+
+    pub(super) async fn replay(
+        &self,
+        after: i64,
+        wanted: impl Fn(&str, i64) -> bool + Send + 'static,
+    ) -> Result<Replay, Error> {
+        let head = self.state.head.load(Ordering::Acquire);
+        self.readers
+            .read(move |connection| replay::read(connection, after, head, wanted))
+            .await
+    }
+}
+
+/// The one writing connection of a node. `FULL` syncs the write-ahead log at every commit: that is what an acknowledgement
+/// promises.
+fn open_writing(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(PATIENCE)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // The writer takes topic numbers from the same transaction; checking each again costs a lookup a row.
+    connection.pragma_update(None, "foreign_keys", "OFF")?;
+    // The writer copies the log into the file itself and looks at the outcome; the automatic way hides a failed sync.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_KEPT_BYTES)?;
+    connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB)?;
+    connection.set_prepared_statement_cache_capacity(16);
+    Ok(connection)
+}
+
+fn open_reading(path: &PathBuf) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.pragma_update(None, "query_only", "ON")?;
+    connection.pragma_update(None, "cache_size", READER_CACHE_KIB)?;
+    connection.set_prepared_statement_cache_capacity(16);
+    Ok(connection)
+}
+
+/// An operator's command may hold the file for a moment, to change the access lists.
+const PATIENCE: Duration = Duration::from_secs(10);
+const LOG_KEPT_BYTES: i64 = 64 * 1024 * 1024;
+/// Negative: KiB instead of pages. The writer touches the right edge of the table and the index anywhere.
+const WRITER_CACHE_KIB: i64 = -32 * 1024;
+const READER_CACHE_KIB: i64 = -8 * 1024;

@@ -1,0 +1,78 @@
+//! A node in a process of its own, that can be killed, starved and watched.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+};
+
+use herald_protocol::proto::api::message_api_client::MessageApiClient;
+use serde_json::Value;
+use tonic::transport::Channel;
+
+use crate::harness::*;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_herald-node");
+
+/// A node in a process of its own.
+pub(crate) struct Process {
+    pub(crate) child: Child,
+    pub(crate) grpc: SocketAddr,
+    pub(crate) metrics: SocketAddr,
+}
+
+impl Process {
+    /// `before` runs in the shell that becomes the node.
+    pub(crate) fn start(place: &Place, before: &str) -> Self {
+        let mut child = Self::command(place, before).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let ready: Value = serde_json::from_str(&line).unwrap();
+        let address = |name: &str| ready[name].as_str().unwrap().parse().unwrap();
+        Self {
+            grpc: address("grpc"),
+            metrics: address("metrics"),
+            child,
+        }
+    }
+
+    /// What starts a node on free ports with this store.
+    pub(crate) fn command(place: &Place, before: &str) -> Command {
+        let config = place.path().join("node.yaml");
+        let any = "127.0.0.1:0";
+        let settings = serde_json::json!({ "http": any, "grpc": any, "metrics": any, "store": place.url });
+        std::fs::write(&config, settings.to_string()).unwrap();
+        let mut command = Command::new("sh");
+        command
+            .arg("-c")
+            .arg(format!(
+                "{before} exec '{BINARY}' --config '{}'",
+                config.display()
+            ))
+            .stdout(Stdio::piped());
+        command
+    }
+
+    pub(crate) async fn client(&self) -> MessageApiClient<Channel> {
+        MessageApiClient::new(channel(self.grpc).await)
+    }
+
+    /// Exit code after SIGTERM.
+    pub(crate) fn terminate(&mut self) -> Option<i32> {
+        Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status()
+            .unwrap();
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Already ended, mostly.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,34 @@
+//! The promises of the message API on `PostgreSQL`, and those of several nodes on one database.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod database_down;
+#[path = "../api/gateway.rs"]
+mod gateway;
+#[path = "../api/harness.rs"]
+mod harness;
+#[path = "../api/kill.rs"]
+mod kill;
+#[path = "../api/lifecycle.rs"]
+mod lifecycle;
+mod nodes;
+#[path = "../api/process.rs"]
+mod process;
+mod proxy;
+#[path = "../api/publish.rs"]
+mod publish;
+#[path = "../api/query.rs"]
+mod query;
+#[path = "../api/recorded.rs"]
+mod recorded;
+#[path = "../api/streams.rs"]
+mod streams;
+#[path = "../api/tokens.rs"]
+mod tokens;
+
+const ON_POSTGRES: bool = true;
