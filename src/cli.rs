@@ -14,7 +14,11 @@ mod signals;
 mod wallet;
 mod words;
 
-use std::{os::unix::fs::DirBuilderExt as _, path::PathBuf, process::ExitCode};
+use std::{
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -38,9 +42,9 @@ struct Options {
     /// Print JSON, one object a line
     #[arg(long, global = true)]
     json: bool,
-    /// The folder of the stores, keys and the API token
-    #[arg(long, global = true, value_name = "DIR", default_value = "data")]
-    data: PathBuf,
+    /// The folder of the stores, keys and the API token [default: data]
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// Say more on stderr; twice for everything (`HERALD_LOG` takes a filter instead)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -50,13 +54,17 @@ struct Options {
 }
 
 impl Options {
+    fn data(&self) -> &Path {
+        self.data.as_deref().unwrap_or(Path::new("data"))
+    }
+
     /// Makes the data folder, readable by its owner only; an existing one stays as it is.
     fn make_data(&self) -> anyhow::Result<()> {
         let made = std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
-            .create(&self.data);
-        made.with_context(|| format!("cannot make the folder {}", self.data.display()))
+            .create(self.data());
+        made.with_context(|| format!("cannot make the folder {}", self.data().display()))
     }
 }
 
@@ -69,7 +77,7 @@ enum Command {
     /// Check bot files: shape, types, references, places
     Check(check::Check),
     /// Run a node alone
-    Node(node::Node),
+    Node(herald_node::command::Node),
     /// Send one message from a wallet
     Send(send::Send),
     /// Read a wallet's messages
@@ -138,7 +146,7 @@ async fn execute(herald: Herald) -> anyhow::Result<()> {
         Command::Dev(dev) => Box::pin(dev.execute(&options)).await,
         Command::Run(run) => Box::pin(run.execute(&options)).await,
         Command::Check(check) => check.execute(&options),
-        Command::Node(node) => Box::pin(node.execute(&options)).await,
+        Command::Node(node) => Box::pin(node::execute(node, &options)).await,
         Command::Send(send) => Box::pin(send.execute(&options)).await,
         Command::Inbox(inbox) => Box::pin(inbox.execute(&options)).await,
         Command::Keys(keys) => keys.execute(&options).await,

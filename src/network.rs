@@ -64,9 +64,8 @@ impl Embedded {
             http: Some(ports.http.clone()),
             grpc: Some(ports.grpc.clone()),
             metrics: Some(ports.metrics.clone()),
-            data: Some(data.to_owned()),
         };
-        let config = flags.resolve()?;
+        let config = flags.resolve(Some(data))?;
         let listeners = config.bind().await?;
         Ok(Self { config, listeners })
     }

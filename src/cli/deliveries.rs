@@ -46,7 +46,7 @@ fn time(text: &str) -> Result<DateTime<Utc>, String> {
 
 impl Deliveries {
     pub(super) async fn execute(self, options: &Options) -> anyhow::Result<()> {
-        let path = options.data.join("herald.db");
+        let path = options.data().join("herald.db");
         if !path.is_file() {
             let reason = format!(
                 "there is no store at {}; --data names the folder of the herald that ran",

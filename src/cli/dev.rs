@@ -239,7 +239,7 @@ fn made_or_read(path: &Path, whose: &str, options: &Options) -> anyhow::Result<W
         print::talk(&format!(
             "made a key for {whose}: {} (keep the folder {})",
             path.display(),
-            options.data.display()
+            options.data().display()
         ));
     }
     let absolute = std::path::absolute(path)?;

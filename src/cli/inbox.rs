@@ -41,8 +41,8 @@ impl NodeFlag {
     /// A client of the wallet at the node; conversations are kept in the data folder when there is one.
     pub(super) async fn client(&self, wallet: WalletKey, options: &Options) -> anyhow::Result<Client> {
         let mut builder = self.builder(wallet);
-        if options.data.is_dir() {
-            builder = builder.cache(Cache::open(&options.data.join("client.db"))?);
+        if options.data().is_dir() {
+            builder = builder.cache(Cache::open(&options.data().join("client.db"))?);
         }
         Ok(builder.connect().await?)
     }

@@ -132,7 +132,7 @@ fn tell(address: Address, path: Option<&Path>, secret: Option<&[u8; 32]>, option
 
 /// Where keys are kept.
 pub(super) fn folder(options: &Options) -> PathBuf {
-    options.data.join("keys")
+    options.data().join("keys")
 }
 
 /// Writes a new file of one line that its owner alone can read; an existing one is never replaced.

@@ -7,11 +7,7 @@ use clap::Args;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Failure, Options, bots,
-    node::{Listen, unusable},
-    print, signals,
-};
+use super::{Failure, Options, bots, print, signals};
 use crate::{
     bot::{
         self, Bots, Event, Kind, Launch, Runtime, Shared, Started,
@@ -21,7 +17,7 @@ use crate::{
     },
     client::{Cache, NodeAddress},
     console::{self, ApiToken},
-    network::{Addresses, Embedded, Metrics},
+    network::{self, Addresses, Embedded, Metrics, Ports},
 };
 
 /// Runs bots until SIGTERM or SIGINT.
@@ -31,10 +27,34 @@ pub(super) struct Run {
     #[arg(value_name = "PATH", default_value = "bots")]
     pub(super) paths: Vec<PathBuf>,
     #[command(flatten)]
-    pub(super) listen: Listen,
+    listen: Listen,
     /// Webhooks and herald's own API
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7411")]
     pub(super) api: String,
+}
+
+/// Where a node listens. Port 0 takes any free one.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Listen {
+    /// The HTTP/JSON gateway, where XMTP JavaScript clients with `env: "local"` look
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5555")]
+    http: String,
+    /// gRPC
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5556")]
+    grpc: String,
+    /// Metrics and health
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8008")]
+    metrics: String,
+}
+
+impl Listen {
+    fn ports(&self) -> Ports {
+        Ports {
+            http: self.http.clone(),
+            grpc: self.grpc.clone(),
+            metrics: self.metrics.clone(),
+        }
+    }
 }
 
 impl Run {
@@ -123,7 +143,7 @@ impl Stage {
         started: Started,
         (options, shutdown): (&Options, &CancellationToken),
     ) -> anyhow::Result<Self> {
-        let data = &options.data;
+        let data = options.data();
         options.make_data()?;
         let store = Store::open(&data.join("herald.db")).map_err(|error| Failure::Usage(error.into()))?;
         let cache = Cache::open(&data.join("client.db"))?;
@@ -197,6 +217,15 @@ impl House {
         let (node, api, ()) = tokio::join!(node, api, bots);
         node.map_err(unusable)?;
         api.context("the API")
+    }
+}
+
+/// A store that cannot be had is the operator's to change; all else is a failure.
+fn unusable(error: anyhow::Error) -> anyhow::Error {
+    if network::is_unusable(&error) {
+        Failure::Usage(error).into()
+    } else {
+        error
     }
 }
 

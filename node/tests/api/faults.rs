@@ -16,7 +16,7 @@ async fn one_store_has_one_node() {
         .stderr(Stdio::piped())
         .output()
         .unwrap();
-    assert_eq!(second.status.code(), Some(1));
+    assert_eq!(second.status.code(), Some(2));
     let said = String::from_utf8(second.stderr).unwrap();
     assert!(
         said.contains("in use by another node") && said.contains(&first.child.id().to_string()),

@@ -10,7 +10,7 @@ const COMMANDS: [(&str, &str); 14] = [
     ("dev", "--http --grpc --metrics --api"),
     ("run", "--http --grpc --metrics --api"),
     ("check", ""),
-    ("node", "--http --grpc --metrics"),
+    ("node", "--config --http --grpc --metrics"),
     ("send", "--key --passphrase --node"),
     ("inbox", "--key --passphrase --node --follow"),
     ("keys", ""),

@@ -154,3 +154,39 @@ rules:
     program.stop().await;
     assert!(!format!("{:?}", program.lines()).contains("\\u{1b}"));
 }
+
+#[tokio::test]
+async fn a_node_takes_its_settings_from_a_file_and_flags_win() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |text: &str| std::fs::write(folder.path().join("node.yaml"), text).unwrap();
+    write(&format!(
+        "http: {FREE}\ngrpc: {FREE}\nmetrics: no address\nstore: kept/by-file.db\n"
+    ));
+    for (flags, store) in [
+        (&[][..], "kept/by-file.db"),
+        (&["--data", "given"], "given/node.db"),
+    ] {
+        let arguments = [
+            &["node", "--json", "--config", "node.yaml", "--metrics", FREE],
+            flags,
+        ]
+        .concat();
+        let mut program = Program::start("herald node", herald(folder.path(), arguments, &[]));
+        program.event("ready", |_| true).await;
+        program.stop().await;
+        let store = folder.path().join(store);
+        assert!(store.is_file(), "{}", store.display());
+        let mode = std::fs::metadata(store.parent().unwrap()).unwrap().permissions();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o700);
+    }
+    write("htp: 127.0.0.1:1\n");
+    for (file, said) in [
+        ("node.yaml", "unknown field `htp`"),
+        ("absent.yaml", "`absent.yaml` cannot be read"),
+    ] {
+        let ended = run(folder.path(), &["node", "--config", file], &[], "")
+            .await
+            .expect(2);
+        assert!(ended.talk.contains(said), "{}", ended.talk);
+    }
+}

@@ -1,8 +1,9 @@
 //! One node per store: a lock file beside it, held as long as the writer lives and released by the operating system at any death.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
     io::{Read as _, Write as _},
+    os::unix::fs::DirBuilderExt as _,
     path::Path,
 };
 
@@ -23,7 +24,12 @@ impl Lock {
             path: folder.to_owned(),
             source,
         };
-        fs::create_dir_all(folder).map_err(unusable)?;
+        // Readable by its owner only; a folder that exists stays as it is.
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(unusable)?;
         let mut name = store.as_os_str().to_owned();
         name.push(".lock");
         let mut file = OpenOptions::new()
