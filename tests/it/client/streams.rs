@@ -196,7 +196,7 @@ async fn impatient(
         http: "127.0.0.1:0".to_owned(),
         grpc: "127.0.0.1:0".to_owned(),
         metrics: "127.0.0.1:0".to_owned(),
-        store: folder.join("node.db"),
+        store: folder.join("node.db").into(),
         stall: Duration::from_millis(20),
         ..Config::default()
     };
