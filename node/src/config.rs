@@ -8,9 +8,11 @@ use std::{
 use serde::Deserialize;
 
 mod location;
+mod retention;
 mod units;
 
 pub use location::{Database, Location};
+pub use retention::{Keep, Retention};
 
 /// Settings of one node. Unknown keys are refused.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -38,6 +40,8 @@ pub struct Config {
     pub drain: Duration,
     /// Tokens of publishers.
     pub auth: Auth,
+    /// How long envelopes are kept.
+    pub retention: Retention,
 }
 
 /// Bounds of a publisher's token, by the node's clock.
@@ -64,6 +68,7 @@ impl Default for Config {
             stall: Duration::from_secs(30),
             drain: Duration::from_secs(10),
             auth: Auth::default(),
+            retention: Retention::default(),
         }
     }
 }

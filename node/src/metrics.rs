@@ -28,6 +28,11 @@ pub(crate) fn committed(envelopes: usize, took: Duration) {
     histogram!("herald_node_commit_seconds").record(took.as_secs_f64());
 }
 
+/// Envelopes that were older than they may be.
+pub(crate) fn deleted(envelopes: usize) {
+    counter!("herald_node_deleted_total").increment(envelopes as u64);
+}
+
 /// A group of envelopes was published to the database again because the outcome was unknown.
 pub(crate) fn republished() {
     counter!("herald_node_republished_total").increment(1);

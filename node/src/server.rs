@@ -18,7 +18,7 @@ use crate::{
     },
     connection::{self, Protocol, Tasks},
     operator,
-    store::{self, Store},
+    store::{self, Store, retention},
     subscription::Feed,
 };
 
@@ -67,6 +67,12 @@ pub async fn run(
     let mut background = JoinSet::new();
     background.spawn(Arc::clone(&feed).run(arrived));
     background.spawn(Arc::clone(&feed).watch(feeding_ends.clone()));
+    background.spawn(retention::run(
+        Arc::clone(&store),
+        config.retention,
+        host.clock,
+        feeding_ends.clone(),
+    ));
     background.spawn(upkeep(host.clone(), feeding_ends.clone()));
 
     let tasks = Tasks::default();

@@ -18,6 +18,7 @@ use std::{
     thread,
 };
 
+use herald_protocol::time::TimestampNs;
 use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
     task::JoinSet,
@@ -33,6 +34,7 @@ mod commit;
 mod page;
 mod postgres;
 mod replay;
+pub(crate) mod retention;
 mod sqlite;
 
 pub(crate) use page::{Budget, Direction, Page, PageRequest, Position};
@@ -41,6 +43,7 @@ pub(crate) use replay::Replay;
 use commit::Publish;
 use postgres::Postgres;
 use replay::{PIECE_BYTES, PIECE_ROWS, SCANNED_ROWS};
+use retention::{Expiry, Swept};
 use sqlite::Sqlite;
 
 /// The store of one node.
@@ -264,6 +267,37 @@ impl Store {
         }
     }
 
+    /// Deletes some of what is older than it may be.
+    async fn sweep(&self, expiry: Expiry) -> Result<Swept, Error> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.sweep(expiry).await,
+            Engine::Postgres(postgres) => postgres.sweep(expiry).await,
+        }
+    }
+
+    /// Gives some unused space back to the file system; returns whether there is more.
+    async fn compact(&self) -> Result<bool, Error> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.compact().await,
+            // Autovacuum is the server's own.
+            Engine::Postgres(_) => Ok(false),
+        }
+    }
+
+    /// Forgets ephemeral envelopes that all nodes have had the time to see.
+    async fn forget_relayed(&self, now: TimestampNs) -> Result<(), Error> {
+        match &self.engine {
+            // They are passed on in memory.
+            Engine::Sqlite(_) => Ok(()),
+            Engine::Postgres(postgres) => {
+                let before = now.as_ns().saturating_sub(RELAYED_NS);
+                postgres
+                    .forget_relayed(i64::try_from(before).unwrap_or(i64::MAX))
+                    .await
+            }
+        }
+    }
+
     /// The newest arrival known to be committed.
     pub(crate) fn head(&self) -> i64 {
         self.state.head.load(Ordering::Acquire)
@@ -292,5 +326,7 @@ impl Store {
 
 /// Publishes that may wait for the writer; further ones wait in their handlers.
 const QUEUED_PUBLISHES: usize = 1_024;
+/// A minute; nodes look at least once a second.
+const RELAYED_NS: u64 = 60_000_000_000;
 /// Eight of the largest requests.
 const BACKLOG_BYTES: usize = 64 * 1024 * 1024;

@@ -6,14 +6,25 @@ use serde::{Deserialize as _, Deserializer, de::Error as _};
 
 pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
-    scaled(&text, &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)])
+    parse_duration(&text).ok_or_else(|| {
+        D::Error::custom(format!(
+            "`{text}` is not a duration like `500ms`, `30s`, `5m`, `1h` or `7d`"
+        ))
+    })
+}
+
+/// More than nothing.
+pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+    let units = [
+        ("ms", 1),
+        ("s", 1_000),
+        ("m", 60_000),
+        ("h", 3_600_000),
+        ("d", 86_400_000),
+    ];
+    scaled(text, &units)
         .filter(|milliseconds| *milliseconds > 0)
         .map(Duration::from_millis)
-        .ok_or_else(|| {
-            D::Error::custom(format!(
-                "`{text}` is not a duration like `500ms`, `30s`, `5m` or `1h`"
-            ))
-        })
 }
 
 pub(super) fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {

@@ -17,11 +17,13 @@ use tokio::{sync::mpsc, task::JoinSet};
 use super::{
     Budget, Error, OpenError, Page, PageRequest, Replay, State,
     commit::{Group, Publish},
+    retention::{Expiry, Swept},
 };
 use crate::{config::Database, envelope::Arrival, host::Clock};
 
 mod connect;
 mod reader;
+mod sweep;
 mod tail;
 mod writer;
 
@@ -108,6 +110,19 @@ impl Postgres {
     ) -> Result<Replay, Error> {
         let head = self.state.head.load(Ordering::Acquire);
         self.readers.replay(after, head, wanted).await
+    }
+
+    pub(super) async fn sweep(&self, expiry: Expiry) -> Result<Swept, Error> {
+        Ok(sweep::step(&mut *self.readers.connection().await?, expiry).await?)
+    }
+
+    /// Forgets ephemeral envelopes that arrived before this time.
+    pub(super) async fn forget_relayed(&self, before_ns: i64) -> Result<(), Error> {
+        let client = self.readers.connection().await?;
+        client
+            .execute("DELETE FROM relayed WHERE received_ns < $1", &[&before_ns])
+            .await?;
+        Ok(())
     }
 }
 

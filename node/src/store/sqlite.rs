@@ -12,11 +12,15 @@ use std::{
 };
 
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::mpsc;
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+};
 
 use super::{
     Budget, Error, OpenError, Page, PageRequest, Replay, State,
     commit::{Group, Publish},
+    retention::{Expiry, Swept},
 };
 use crate::{envelope::Arrival, host::Clock};
 
@@ -24,6 +28,7 @@ mod lock;
 mod page;
 mod reader;
 mod replay;
+mod sweep;
 mod writer;
 
 use lock::Lock;
@@ -38,8 +43,12 @@ mod migrations {
 #[derive(Debug)]
 pub(super) struct Sqlite {
     readers: Readers,
+    changes: mpsc::Sender<Change>,
     state: Arc<State>,
 }
+
+/// What only the writer may do beside its commits.
+type Change = Box<dyn FnOnce(&mut Connection) -> rusqlite::Result<()> + Send>;
 
 /// Opens or creates the store at `path` and starts its writer, a thread that ends after its queue. Blocks: it may migrate, and
 /// replays the log of a crash.
@@ -63,17 +72,15 @@ pub(super) fn open(
             store: path.display().to_string(),
             source: Box::new(source),
         })?;
-    let head = connection
-        .query_row("SELECT coalesce(max(sequence), 0) FROM envelope", [], |row| {
-            row.get(0)
-        })
-        .map_err(failed)?;
+    let head = connection.query_row(HEAD, [], |row| row.get(0)).map_err(failed)?;
     state.head.store(head, Ordering::Release);
+    let (changes, wanted) = mpsc::channel(1);
     let writer = Writer::new(connection, Arc::clone(&state), clock, arrivals, committed);
+    let runtime = Handle::current();
     let thread = thread::Builder::new()
         .name("node-writer".to_owned())
         .spawn(move || {
-            writer.run(queue);
+            writer.run(&runtime, queue, wanted);
             drop(lock);
         })
         .map_err(|source| OpenError::Folder {
@@ -81,7 +88,12 @@ pub(super) fn open(
             source,
         })?;
     let readers = Readers::new(path.to_owned());
-    Ok((Sqlite { readers, state }, thread))
+    let sqlite = Sqlite {
+        readers,
+        changes,
+        state,
+    };
+    Ok((sqlite, thread))
 }
 
 impl Sqlite {
@@ -103,11 +115,50 @@ impl Sqlite {
     }
 }
 
+impl Sqlite {
+    pub(super) async fn sweep(&self, expiry: Expiry) -> Result<Swept, Error> {
+        let victims = self
+            .readers
+            .read(move |connection| sweep::find(connection, expiry))
+            .await?;
+        let swept = Swept {
+            deleted: victims.sequences.len(),
+            more: victims.more,
+        };
+        if victims.is_progress() {
+            self.change(move |connection| sweep::delete(connection, expiry.kind, &victims))
+                .await?;
+        }
+        Ok(swept)
+    }
+
+    pub(super) async fn compact(&self) -> Result<bool, Error> {
+        self.change(sweep::compact).await
+    }
+
+    /// Has the writer do something between two commits.
+    async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (done, outcome) = oneshot::channel();
+        let change: Change = Box::new(move |connection| {
+            // Whoever asked may be gone.
+            let _ = done.send(change(connection)?);
+            Ok(())
+        });
+        self.changes.send(change).await.map_err(|_| Error::Unwritable)?;
+        outcome.await.map_err(|_| Error::Unwritable)
+    }
+}
+
 /// The one writing connection of a node. `FULL` syncs the write-ahead log at every commit: that is what an acknowledgement
 /// promises.
 fn open_writing(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(PATIENCE)?;
+    // Counts for a file that is made now only: pages that retention frees can be given back.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // The writer takes topic numbers from the same transaction; checking each again costs a lookup a row.
@@ -129,6 +180,10 @@ fn open_reading(path: &PathBuf) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// The newest may have been deleted.
+const HEAD: &str = "SELECT max(
+    (SELECT coalesce(max(sequence), 0) FROM envelope),
+    (SELECT coalesce(max(sequence), 0) FROM swept))";
 /// An operator's command may hold the file for a moment, to change the access lists.
 const PATIENCE: Duration = Duration::from_secs(10);
 const LOG_KEPT_BYTES: i64 = 64 * 1024 * 1024;

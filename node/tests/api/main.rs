@@ -17,6 +17,7 @@ mod process;
 mod publish;
 mod query;
 mod recorded;
+mod retention;
 mod streams;
 mod tokens;
 

@@ -26,6 +26,8 @@ mod publish;
 mod query;
 #[path = "../api/recorded.rs"]
 mod recorded;
+#[path = "../api/retention.rs"]
+mod retention;
 #[path = "../api/streams.rs"]
 mod streams;
 #[path = "../api/tokens.rs"]

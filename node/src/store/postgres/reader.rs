@@ -48,6 +48,11 @@ impl Readers {
         Ok(Self { pool })
     }
 
+    /// One of the connections, for something else.
+    pub(super) async fn connection(&self) -> Result<Object, Error> {
+        Ok(self.pool.get().await?)
+    }
+
     pub(super) async fn page(&self, request: &PageRequest, budget: &Budget) -> Result<Page, Error> {
         let (first_ns, first_digest, last_ns) = request.bounds();
         let limit = i64::try_from(request.limit).unwrap_or(i64::MAX);

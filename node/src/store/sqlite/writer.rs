@@ -7,11 +7,14 @@ use std::{
 };
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
-use tokio::sync::mpsc;
+use tokio::{runtime::Handle, sync::mpsc};
 
-use super::super::{
-    State,
-    commit::{Group, Publish, envelopes, gather, refuse},
+use super::{
+    super::{
+        State,
+        commit::{Group, Publish, envelopes, gather, refuse},
+    },
+    Change,
 };
 use crate::{envelope::Arrival, host::Clock, metrics};
 
@@ -46,32 +49,34 @@ impl Writer {
     }
 
     /// Runs until the queue is closed and empty, or until a write fails.
-    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Publish>) {
+    pub(super) fn run(
+        mut self,
+        runtime: &Handle,
+        mut queue: mpsc::Receiver<Publish>,
+        mut changes: mpsc::Receiver<Change>,
+    ) {
         // Whatever ends this thread before its queue is closed, a panic included, must not look like a working store.
         let mut guard = FailOnDrop {
             state: Arc::clone(&self.state),
             armed: true,
         };
-        while let Some(first) = queue.blocking_recv() {
-            let group = gather(first, &mut queue);
-            let started = Instant::now();
-            let rows = envelopes(&group).count();
-            match self.commit(&group) {
-                Ok(arrivals) => {
-                    metrics::committed(rows, started.elapsed());
-                    self.acknowledge(group, arrivals);
+        while let Some(work) = runtime.block_on(next(&mut queue, &mut changes)) {
+            let done = match work {
+                Work::Publish(first) => self.publish(gather(first, &mut queue)),
+                Work::Change(change) => {
+                    self.topics.clear();
+                    self.logged_bytes += CHANGE_BYTES;
+                    change(&mut self.connection)
                 }
-                Err(error) => {
-                    tracing::error!(%error, "a commit failed, the store takes no more writes");
-                    self.state.fail();
-                    refuse(group);
-                    break;
+            };
+            let done = done.and_then(|()| {
+                if self.logged_bytes >= CHECKPOINT_BYTES {
+                    self.checkpoint()?;
                 }
-            }
-            if self.logged_bytes >= CHECKPOINT_BYTES
-                && let Err(error) = self.checkpoint()
-            {
-                tracing::error!(%error, "the log could not be copied into the store, it takes no more writes");
+                Ok(())
+            });
+            if let Err(error) = done {
+                tracing::error!(%error, "a write failed, the store takes no more of them");
                 self.state.fail();
                 break;
             }
@@ -84,6 +89,24 @@ impl Writer {
             guard.armed = false;
             if let Err(error) = self.checkpoint() {
                 tracing::warn!(%error, "the log was not copied into the store at the end; the next start does it");
+            }
+        }
+    }
+
+    fn publish(&mut self, group: Group) -> rusqlite::Result<()> {
+        let started = Instant::now();
+        let rows = envelopes(&group).count();
+        match self.commit(&group) {
+            Ok(arrivals) => {
+                metrics::committed(rows, started.elapsed());
+                self.acknowledge(group, arrivals);
+                Ok(())
+            }
+            Err(error) => {
+                // Known to all before the first of them is answered.
+                self.state.fail();
+                refuse(group);
+                Err(error)
             }
         }
     }
@@ -137,6 +160,20 @@ impl Writer {
     }
 }
 
+/// What the writer does next.
+enum Work {
+    Publish(Publish),
+    Change(Change),
+}
+
+/// Nothing when the queue is closed and empty.
+async fn next(queue: &mut mpsc::Receiver<Publish>, changes: &mut mpsc::Receiver<Change>) -> Option<Work> {
+    tokio::select! {
+        publish = queue.recv() => publish.map(Work::Publish),
+        Some(change) = changes.recv() => Some(Work::Change(change)),
+    }
+}
+
 fn topic_id(
     transaction: &Transaction<'_>,
     known: &mut HashMap<Arc<str>, i64>,
@@ -178,5 +215,7 @@ const INSERT: &str = "INSERT INTO envelope (sequence, topic, timestamp_ns, recei
     VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (topic, timestamp_ns, digest) DO NOTHING";
 /// Large enough that copying the log is a small part of the writing, small enough to take well under a second.
 const CHECKPOINT_BYTES: usize = 16 * 1024 * 1024;
+/// About what a change writes into the log.
+const CHANGE_BYTES: usize = 2 * 1024 * 1024;
 /// About 10 MiB.
 const KNOWN_TOPICS: usize = 65_536;
