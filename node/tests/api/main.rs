@@ -7,8 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
-mod corruption;
 mod faults;
+mod file;
 mod gateway;
 mod harness;
 mod kill;

@@ -54,7 +54,12 @@ pub(super) fn compact(connection: &mut Connection) -> rusqlite::Result<bool> {
     drop(pages);
     drop(statement);
     let after = free(connection)?;
-    Ok(after < before && after > FREE_PAGES)
+    let more = after < before && after > FREE_PAGES;
+    if !more {
+        // The file becomes shorter when the log is copied into it.
+        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+    }
+    Ok(more)
 }
 
 /// Returns the topics they were on.

@@ -1,3 +1,6 @@
+use std::time::Duration;
+
+use herald_node::config::Keep;
 use tonic::Code;
 
 use crate::harness::*;
@@ -33,4 +36,25 @@ async fn a_row_that_was_changed_on_disk_is_refused_and_never_answered() {
         .unwrap_err();
     assert_eq!(status.code(), Code::DataLoss);
     assert_eq!(node.stored("test-sound").await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_file_becomes_smaller_when_envelopes_are_deleted() {
+    let node = TestNode::start().await;
+    let alice = Wallet::new(1);
+    for first in 0..25 {
+        let large = (0..100).map(|number| envelope("test-old", first * 100 + number, vec![7; 10_000]));
+        node.publish(&alice, large.collect()).await;
+    }
+    let place = node.stop().await;
+    let file = place.path().join("node.db");
+    let full = std::fs::metadata(&file).unwrap().len();
+    assert!(full > 25_000_000, "{full}");
+    let age = Keep::For(Duration::from_secs(1));
+    let node = TestNode::start_in(place, |config| config.retention.other = age).await;
+    until("the space is given back", async || {
+        std::fs::metadata(&file).unwrap().len() < full / 2
+    })
+    .await;
+    until("all are gone", async || node.stored("test-old").await.is_empty()).await;
 }
