@@ -20,6 +20,11 @@ pub mod xmtp {
         /// Version 1, the one spoken by XMTP V1/V2 clients.
         pub mod v1 {
             include!(concat!(env!("OUT_DIR"), "/xmtp.message_api.v1.rs"));
+
+            /// The encoded `FileDescriptorSet` of the service and what it imports: what server reflection tells.
+            #[cfg(feature = "grpc")]
+            pub const FILE_DESCRIPTOR_SET: &[u8] =
+                include_bytes!(concat!(env!("OUT_DIR"), "/message_api.descriptors"));
         }
     }
     /// What clients hand to other programs.
