@@ -62,7 +62,7 @@ impl Interest {
     fn admits(&self, topic: &str, sequence: i64) -> bool {
         match self {
             Self::Topics(topics) => topics.get(topic).is_some_and(|from| sequence > *from),
-            Self::All { from } => sequence > *from && topic.starts_with(ALL_PREFIX),
+            Self::All { from } => sequence > *from && is_of_all(topic),
         }
     }
 }
@@ -142,7 +142,7 @@ impl Feed {
     fn route(&self, arrival: &Arrival) -> usize {
         let routes = self.read();
         let listed = routes.topics.get(arrival.topic());
-        let all = arrival.topic().starts_with(ALL_PREFIX).then_some(&routes.all);
+        let all = is_of_all(arrival.topic()).then_some(&routes.all);
         let mut shared = None;
         let mut fed = 0;
         for route in listed.into_iter().chain(all).flat_map(HashMap::values) {
@@ -319,7 +319,11 @@ fn starting(topics: Vec<String>, from: i64) -> HashMap<Arc<str>, i64> {
     topics.into_iter().map(|topic| (Arc::from(topic), from)).collect()
 }
 
-/// `SubscribeAll` means all XMTP topics, not what else a node may carry.
-const ALL_PREFIX: &str = "/xmtp/0/";
+fn is_of_all(topic: &str) -> bool {
+    ALL_PREFIXES.iter().any(|prefix| topic.starts_with(prefix))
+}
+
+/// `SubscribeAll` means all XMTP topics, as the V2 network had it, not what else a node may carry.
+const ALL_PREFIXES: [&str; 2] = ["/xmtp/0/", "/xmtp/mls/1/"];
 /// Queue pushes in one go, some 100 microseconds of work.
 const YIELD_AFTER: usize = 512;

@@ -96,10 +96,11 @@ async fn subscribe_all_gets_all_xmtp_topics_and_no_others() {
     let sent = [
         numbered("/xmtp/0/m-1/proto", 0..2),
         numbered("/xmtp/0/mE-1/proto", 0..1),
+        numbered("/xmtp/mls/1/g-1/proto", 0..1),
     ]
     .concat();
     node.publish(&alice, sent.clone()).await;
-    assert_eq!(take(&mut stream, 3).await, sent);
+    assert_eq!(take(&mut stream, 4).await, sent);
 }
 
 #[tokio::test]
@@ -188,6 +189,7 @@ async fn a_stream_that_is_not_read_at_all_is_cut_and_told_so() {
     mark(&node, &alice, &mut reading, "test-stall").await;
 }
 
+/// Conformance lines 14 and 16.
 #[tokio::test]
 async fn subscribe2_changes_topics_without_a_hole_for_those_that_stay() {
     let node = TestNode::start().await;
