@@ -18,6 +18,9 @@ use crate::{
 };
 
 pub(crate) mod access;
+mod call;
+mod deadline;
+pub mod decoders;
 pub(crate) mod gateway;
 pub(crate) mod grpc;
 pub(crate) mod health;

@@ -25,6 +25,8 @@ mod server;
 mod store;
 mod subscription;
 
+#[doc(hidden)]
+pub use api::decoders;
 pub use config::Config;
 pub use host::Host;
 pub use listen::{Addresses, Listeners};

@@ -1,34 +1,46 @@
 //! The HTTP/JSON face of the message API, as grpc-gateway shows it to clients. Calls the same handlers as gRPC, in process.
+//!
+//! Requests may be binary protobuf instead, and so may the answers of all but streams, which are lines of JSON. Refusals are
+//! always JSON.
 
-use std::{
-    future::{self, Future},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::Body,
     extract::{Request, State},
-    middleware,
+    http::{HeaderMap, HeaderValue, header},
+    middleware::{self, Next},
     response::Response,
-    routing::post,
+    routing::{any, get, post},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, header};
-use serde::de::DeserializeOwned;
+use herald_protocol::proto::api::{
+    BatchQueryRequest, PublishResponse, SubscribeAllRequest, SubscribeRequest,
+};
 use tonic::Code;
-use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    compression::{CompressionLayer, predicate::SizeAbove},
+};
 
 use super::{
     Api,
-    status::{Error, code_name, http_status},
+    call::Call,
+    status::{Error, http_status},
 };
-use crate::{metrics, subscription::Subscription};
+use crate::metrics;
+
+use exchange::Exchange;
 
 mod body;
 mod cors;
+mod exchange;
+mod form;
 mod json;
 mod lines;
+
+pub(crate) use form::Form;
+pub(crate) use json::Question;
 
 /// What the routes share.
 #[derive(Clone, Debug)]
@@ -38,20 +50,25 @@ struct Gateway {
     heartbeat: Duration,
 }
 
-/// All routes of the gateway. Every answer, refusals included, is JSON and readable across origins.
+/// All routes of the gateway. Every answer can be read across origins.
 pub(crate) fn routes(api: Arc<Api>, heartbeat: Duration) -> Router {
+    // Only answers to queries are compressed: buffering breaks streams.
+    let compressed = CompressionLayer::new().compress_when(SizeAbove::new(0));
     Router::new()
         .route("/message/v1/publish", post(publish))
-        // Only answers to queries are compressed: buffering breaks streams.
-        .route("/message/v1/query", post(query).layer(CompressionLayer::new()))
-        .route(
-            "/message/v1/batch-query",
-            post(batch_query).layer(CompressionLayer::new()),
-        )
+        .route("/message/v1/query", post(query).layer(compressed.clone()))
+        .route("/message/v1/batch-query", post(batch_query).layer(compressed))
         .route("/message/v1/subscribe", post(subscribe))
         .route("/message/v1/subscribe-all", post(subscribe_all))
-        .method_not_allowed_fallback(async || refusal(Code::Unimplemented, "Method Not Allowed"))
-        .fallback(async || refusal(Code::NotFound, "Not Found"))
+        .route("/openapi.json", get(openapi))
+        .route("/swagger.json", get(openapi))
+        .route_layer(middleware::from_fn(honour_method_override))
+        .route("/", any(page))
+        .route("/swagger-ui", any(page))
+        .route("/swagger-ui/", any(page))
+        .route("/swagger-ui/{*file}", any(page))
+        .method_not_allowed_fallback(unknown_method)
+        .fallback(unknown_path)
         .layer(CatchPanicLayer::custom(|_| {
             metrics::panicked();
             refusal(Code::Internal, &Error::Panicked.to_string())
@@ -61,138 +78,83 @@ pub(crate) fn routes(api: Arc<Api>, heartbeat: Duration) -> Router {
 }
 
 async fn publish(State(gateway): State<Gateway>, request: Request) -> Response {
-    let call = Call::new("publish", request);
-    let authorization = call.headers.get(header::AUTHORIZATION).cloned();
-    let api = Arc::clone(&gateway.api);
-    let handle = |json::PublishRequest(request)| async move {
-        api.publish(authorization.as_ref().map(HeaderValue::as_bytes), request)
-            .await?;
-        Ok(answer(&json::PublishResponse {}))
+    let api = &gateway.api;
+    let authorization = request.headers().get(header::AUTHORIZATION).cloned();
+    let handler = async |request| {
+        let authorization = authorization.as_ref().map(HeaderValue::as_bytes);
+        api.publish(authorization, request).await?;
+        Ok(PublishResponse {})
     };
-    call.answer(&gateway, handle).await
+    Exchange::new("publish", request).unary(&gateway, handler).await
 }
 
 async fn query(State(gateway): State<Gateway>, request: Request) -> Response {
-    let api = Arc::clone(&gateway.api);
-    let handle = |json::QueryRequest(request)| async move {
-        let page = api.query(request).await?;
-        Ok(answer(&json::QueryResponse::from(&page)))
-    };
-    Call::new("query", request).answer(&gateway, handle).await
+    let handler = async |request| gateway.api.query(request).await;
+    Exchange::new("query", request).unary(&gateway, handler).await
 }
 
 async fn batch_query(State(gateway): State<Gateway>, request: Request) -> Response {
-    let api = Arc::clone(&gateway.api);
-    let handle = |json::BatchQueryRequest(request)| async move {
-        let pages = api.batch_query(request).await?;
-        Ok(answer(&json::BatchQueryResponse::from(&pages)))
-    };
-    Call::new("batch_query", request).answer(&gateway, handle).await
-}
-
-async fn subscribe(State(gateway): State<Gateway>, request: Request) -> Response {
-    let open = |json::SubscribeRequest(request)| {
-        let opened = gateway.api.subscribe(request.content_topics);
-        future::ready(opened.map(|opened| stream(opened, gateway.heartbeat)))
-    };
-    Call::streaming("subscribe", request).answer(&gateway, open).await
-}
-
-async fn subscribe_all(State(gateway): State<Gateway>, request: Request) -> Response {
-    let open = |json::SubscribeAllRequest(_)| {
-        let opened = gateway.api.subscribe_all();
-        future::ready(opened.map(|opened| stream(opened, gateway.heartbeat)))
-    };
-    Call::streaming("subscribe_all", request)
-        .answer(&gateway, open)
+    let handler = async |request: BatchQueryRequest| gateway.api.batch_query(request).await;
+    Exchange::new("batch_query", request)
+        .unary(&gateway, handler)
         .await
 }
 
-/// One request on its way to a handler.
-struct Call {
-    method: &'static str,
-    /// Refusals of a stream have the shape of its lines.
-    streaming: bool,
-    started: Instant,
-    headers: HeaderMap,
-    body: Body,
+async fn subscribe(State(gateway): State<Gateway>, request: Request) -> Response {
+    let open = |request: SubscribeRequest| gateway.api.subscribe(request.content_topics);
+    Exchange::new("subscribe", request).stream(&gateway, open).await
 }
 
-impl Call {
-    fn new(method: &'static str, request: Request) -> Self {
-        let (parts, body) = request.into_parts();
-        Self {
-            method,
-            streaming: false,
-            started: Instant::now(),
-            headers: parts.headers,
-            body,
-        }
-    }
-
-    fn streaming(method: &'static str, request: Request) -> Self {
-        Self {
-            streaming: true,
-            ..Self::new(method, request)
-        }
-    }
-
-    async fn answer<Q, F>(mut self, gateway: &Gateway, handler: impl FnOnce(Q) -> F) -> Response
-    where
-        Q: DeserializeOwned + Send + 'static,
-        F: Future<Output = Result<Response, Error>>,
-    {
-        let answer = match self.decode(gateway.api.max_request).await {
-            Ok(question) => handler(question).await,
-            Err(error) => Err(error),
-        };
-        let code = answer.as_ref().map_or_else(Error::code, |_| Code::Ok);
-        metrics::answered(self.method, "http", code_name(code), self.started.elapsed());
-        answer.unwrap_or_else(|error| self.refuse(&error))
-    }
-
-    async fn decode<Q: DeserializeOwned + Send + 'static>(&mut self, max: usize) -> Result<Q, Error> {
-        let bytes = body::read(&self.headers, &mut self.body, max).await?;
-        if bytes.len() < LARGE_BODY {
-            return json::decode(&bytes);
-        }
-        tokio::task::spawn_blocking(move || json::decode(&bytes))
-            .await
-            .map_err(|_| Error::Panicked)?
-    }
-
-    fn refuse(self, error: &Error) -> Response {
-        error.log();
-        let (code, text) = (error.code(), error.to_string());
-        let mut response = if self.streaming {
-            with_body(code, Body::from(lines::error(code, &text)))
-        } else {
-            refusal(code, &text)
-        };
-        if matches!(error, Error::RequestTooLarge { .. }) {
-            response = response.map(|said| body::said_while_draining(said, self.body));
-        }
-        response
-    }
+async fn subscribe_all(State(gateway): State<Gateway>, request: Request) -> Response {
+    let open = |_: SubscribeAllRequest| gateway.api.subscribe_all();
+    Exchange::new("subscribe_all", request)
+        .stream(&gateway, open)
+        .await
 }
 
-fn answer(value: &impl serde::Serialize) -> Response {
-    match serde_json::to_vec(value) {
-        Ok(json) => with_body(Code::Ok, Body::from(json)),
-        Err(error) => {
-            tracing::error!(%error, "an answer could not be written as JSON");
-            refusal(Code::Internal, &Error::Panicked.to_string())
-        }
-    }
-}
-
-fn stream(stream: Subscription, heartbeat: Duration) -> Response {
-    let mut response = with_body(Code::Ok, lines::body(stream, heartbeat));
-    // The gRPC header of the same meaning, under the gateway's name for it.
+async fn openapi(headers: HeaderMap) -> Response {
+    Call::begin("openapi", HTTP, &headers).answered(Code::Ok);
+    let mut response = Response::new(Body::from(OPENAPI));
+    set(&mut response, header::CONTENT_TYPE, "application/json");
     response
-        .headers_mut()
-        .insert(SUBSCRIBED, HeaderValue::from_static("true"));
+}
+
+/// For somebody who opens the address of a node in a browser.
+async fn page(headers: HeaderMap) -> Response {
+    Call::begin("page", HTTP, &headers).answered(Code::Ok);
+    let mut response = Response::new(Body::from(PAGE));
+    set(&mut response, header::CONTENT_TYPE, "text/html; charset=utf-8");
+    set(&mut response, header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
     response
+}
+
+/// A form may name another method than its own, as grpc-gateway lets it; no route takes that other one.
+async fn honour_method_override(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let is_form = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|media| media == "application/x-www-form-urlencoded");
+    let overrides = headers
+        .get("x-http-method-override")
+        .is_some_and(|method| !method.is_empty() && !method.as_bytes().eq_ignore_ascii_case(b"POST"));
+    if is_form && overrides {
+        unknown_method(request.into_parts().0.headers).await
+    } else {
+        next.run(request).await
+    }
+}
+
+async fn unknown_method(headers: HeaderMap) -> Response {
+    unknown(&headers, Code::Unimplemented, "Method Not Allowed")
+}
+
+async fn unknown_path(headers: HeaderMap) -> Response {
+    unknown(&headers, Code::NotFound, "Not Found")
+}
+
+fn unknown(headers: &HeaderMap, code: Code, text: &str) -> Response {
+    Call::begin("unknown", HTTP, headers).answered(code);
+    refusal(code, text)
 }
 
 fn refusal(code: Code, text: &str) -> Response {
@@ -205,15 +167,22 @@ fn refusal(code: Code, text: &str) -> Response {
     response
 }
 
+/// JSON with the status that goes with a code.
 fn with_body(code: Code, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = http_status(code);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    set(&mut response, header::CONTENT_TYPE, "application/json");
     response
 }
 
-const SUBSCRIBED: HeaderName = HeaderName::from_static("grpc-metadata-subscribed");
-/// Decoding this much takes about a millisecond; more is done off the async workers.
-const LARGE_BODY: usize = 256 * 1024;
+fn set(response: &mut Response, name: header::HeaderName, value: &'static str) {
+    response
+        .headers_mut()
+        .insert(name, HeaderValue::from_static(value));
+}
+
+const HTTP: &str = "http";
+const OPENAPI: &str = include_str!("gateway/openapi.json");
+const PAGE: &str = include_str!("gateway/page.html");
+/// The page brings its style with it and nothing else.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";

@@ -115,7 +115,7 @@ pub(super) fn answer(page: Page, paging: Paging) -> QueryResponse {
     }
 }
 
-fn position(cursor: Cursor) -> Result<Position, Refusal> {
+pub(super) fn position(cursor: Cursor) -> Result<Position, Refusal> {
     let Some(cursor::Cursor::Index(index)) = cursor.cursor else {
         return Err(Refusal::InvalidCursor);
     };

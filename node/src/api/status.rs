@@ -20,6 +20,10 @@ pub(crate) enum Error {
     /// The request cannot be decoded; the text is the decoder's.
     #[error("{0}")]
     Malformed(String),
+    #[error("invalid grpc-timeout: {0}")]
+    InvalidTimeout(String),
+    #[error("context deadline exceeded")]
+    DeadlineExceeded,
     #[error("grpc: received message larger than max ({found} vs. {limit})")]
     RequestTooLarge { found: u64, limit: usize },
     #[error("node is shutting down")]
@@ -52,13 +56,23 @@ impl From<subscription::End> for Error {
 }
 
 impl Error {
+    /// Bytes that protobuf could not decode, for what its decoder says.
+    pub(crate) fn undecodable(decoder_says: &str) -> Self {
+        let text = decoder_says.strip_prefix(DECODER_PREFIX).unwrap_or(decoder_says);
+        let not_text = text.contains("content_topic") && text.contains("UTF-8");
+        Self::Malformed(if not_text { INVALID_TOPIC } else { text }.to_owned())
+    }
+
     pub(crate) fn code(&self) -> Code {
         match self {
             Self::Access(access::Refusal::Restricted) => Code::PermissionDenied,
             Self::Access(_) => Code::Unauthenticated,
-            Self::Envelope(_) | Self::TooManyEnvelopes | Self::Query(_) | Self::Malformed(_) => {
-                Code::InvalidArgument
-            }
+            Self::Envelope(_)
+            | Self::TooManyEnvelopes
+            | Self::Query(_)
+            | Self::Malformed(_)
+            | Self::InvalidTimeout(_) => Code::InvalidArgument,
+            Self::DeadlineExceeded => Code::DeadlineExceeded,
             Self::RequestTooLarge { .. } | Self::Stalled => Code::ResourceExhausted,
             Self::Draining
             | Self::Store(store::Error::Unwritable | store::Error::Closed | store::Error::Unreachable(_)) => {
@@ -84,6 +98,11 @@ impl From<Error> for Status {
         Self::new(error.code(), error.to_string())
     }
 }
+
+/// What protobuf's decoder says before what it found.
+pub(crate) const DECODER_PREFIX: &str = "failed to decode Protobuf message: ";
+/// Said of a topic that is not text, wherever that shows.
+pub(crate) const INVALID_TOPIC: &str = "invalid topic";
 
 /// The name of a code, as metrics label.
 pub(crate) fn code_name(code: Code) -> &'static str {

@@ -9,11 +9,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::harness::*;
 
+/// Conformance line 1.
 #[tokio::test]
 async fn unknown_paths_and_methods_are_answered_in_json() {
     let node = TestNode::start().await;
     let not_found = json!({ "code": 5, "message": "Not Found", "details": [] });
-    for path in ["/", "/message/v1/nothing", "/message/v1/query/"] {
+    for path in ["/message", "/message/v1/nothing", "/message/v1/query/"] {
         assert_eq!(node.post(path, "{}").await, (404, not_found.clone()));
     }
     let (status, body) = answer(http().get(node.url("/message/v1/query"))).await;
@@ -185,6 +186,21 @@ async fn only_answers_to_queries_are_compressed() {
             .unwrap()
             .len(),
         1
+    );
+    // Refusals and short answers too.
+    for (path, body) in [("/message/v1/query", "{}"), ("/message/v1/batch-query", "{}")] {
+        let request = http()
+            .post(node.url(path))
+            .header("accept-encoding", "deflate, gzip");
+        let answered = request.body(body).send().await.unwrap();
+        assert_eq!(answered.headers()["content-encoding"], "gzip", "{path}");
+        assert_eq!(answered.headers()["content-type"], "application/json");
+    }
+    assert!(
+        !ask("/message/v1/publish", "gzip")
+            .await
+            .headers()
+            .contains_key("content-encoding")
     );
     assert!(
         !ask("/message/v1/query", "identity")

@@ -23,6 +23,7 @@ async fn a_restart_keeps_every_envelope() {
     assert_eq!(node.stored("test-r").await, sent);
 }
 
+/// Conformance lines 3, 17 and 80.
 #[tokio::test]
 async fn shutdown_ends_streams_with_a_reason_and_loses_nothing_acknowledged() {
     let alice = Wallet::new(1);

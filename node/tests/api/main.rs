@@ -7,16 +7,24 @@
     reason = "a test fails by panicking"
 )]
 
+mod bad_input;
+mod binary;
+mod client;
+mod conformance;
+mod deadlines;
 mod faults;
 mod file;
 mod gateway;
 mod harness;
 mod kill;
 mod lifecycle;
+mod log;
+mod openapi;
 mod process;
 mod publish;
 mod query;
 mod recorded;
+mod reflection;
 mod retention;
 mod streams;
 mod tokens;

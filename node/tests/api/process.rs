@@ -17,6 +17,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_herald-node");
 /// A node in a process of its own.
 pub(crate) struct Process {
     pub(crate) child: Child,
+    pub(crate) http: SocketAddr,
     pub(crate) grpc: SocketAddr,
     pub(crate) metrics: SocketAddr,
 }
@@ -32,6 +33,7 @@ impl Process {
         let ready: Value = serde_json::from_str(&line).unwrap();
         let address = |name: &str| ready[name].as_str().unwrap().parse().unwrap();
         Self {
+            http: address("http"),
             grpc: address("grpc"),
             metrics: address("metrics"),
             child,

@@ -31,6 +31,7 @@ async fn an_acknowledged_publish_is_read_at_once_over_either_transport() {
     assert_eq!(page["envelopes"], json!(newest_first));
 }
 
+/// Conformance line 55.
 #[tokio::test]
 async fn a_duplicate_is_acknowledged_and_stored_once_and_another_time_is_another_envelope() {
     let node = TestNode::start().await;
@@ -97,6 +98,7 @@ fn refused_envelopes() -> Vec<(Envelope, &'static str)> {
     ]
 }
 
+/// Conformance lines 7 and 8.
 #[tokio::test]
 async fn envelopes_beyond_a_limit_are_refused_with_code_and_text_over_either_transport() {
     let node = TestNode::start().await;

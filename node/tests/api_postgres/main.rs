@@ -7,6 +7,12 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "../api/bad_input.rs"]
+mod bad_input;
+#[path = "../api/client.rs"]
+mod client;
+#[path = "../api/conformance.rs"]
+mod conformance;
 mod database_down;
 #[path = "../api/gateway.rs"]
 mod gateway;

@@ -1,6 +1,6 @@
 //! Streams over HTTP: one JSON object a line, and spaces while there is nothing to say.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -8,24 +8,25 @@ use futures::stream;
 use serde_json::Value;
 use tonic::Code;
 
-use super::json::StreamedEnvelope;
+use super::json::{StreamedEnvelope, encode};
 use crate::{
-    api::status::Error,
+    api::{deadline::Deadline, status::Error},
     envelope::Arrival,
-    subscription::{End, Subscription},
+    subscription::Subscription,
 };
 
 /// The lines of a stream. It never ends by itself without a line that says why.
-pub(super) fn body(stream: Subscription, heartbeat: Duration) -> Body {
+pub(super) fn body(stream: Subscription, heartbeat: Duration, deadline: Deadline) -> Body {
     Body::from_stream(stream::unfold(Some(stream), move |open| async move {
         let mut stream = open?;
-        let piece = match tokio::time::timeout(heartbeat, stream.next()).await {
+        let next = async { Ok(stream.next().await?) };
+        let piece = match tokio::time::timeout(heartbeat, deadline.bound(next)).await {
             Ok(Ok(arrival)) => line(&arrival),
-            Ok(Err(end)) => return Some((Ok(last_line(end)), None)),
+            Ok(Err(end)) => return Some((Ok(last_line(&end)), None)),
             // Leading white space before an object harms no client, an empty line does.
             Err(_silence) => Bytes::from_static(b" "),
         };
-        Some((Ok::<_, std::convert::Infallible>(piece), Some(stream)))
+        Some((Ok::<_, Infallible>(piece), Some(stream)))
     }))
 }
 
@@ -44,20 +45,16 @@ pub(super) fn error(code: Code, text: &str) -> String {
 }
 
 fn line(arrival: &Arc<Arrival>) -> Bytes {
-    match serde_json::to_vec(&StreamedEnvelope::new(&arrival.to_envelope())) {
+    match encode(&StreamedEnvelope::new(&arrival.to_envelope())) {
         Ok(mut line) => {
             line.push(b'\n');
             line.into()
         }
-        Err(failure) => {
-            tracing::error!(error = %failure, "an envelope could not be written as JSON");
-            error(Code::Internal, &Error::Panicked.to_string()).into()
-        }
+        Err(failure) => error(failure.code(), &failure.to_string()).into(),
     }
 }
 
-fn last_line(end: End) -> Bytes {
-    let end = Error::from(end);
+fn last_line(end: &Error) -> Bytes {
     end.log();
     error(end.code(), &end.to_string()).into()
 }

@@ -1,72 +1,113 @@
-//! The gRPC services as one HTTP service, with refusals that happen below the handlers put into the node's own words.
+//! The gRPC services as one HTTP service: calls are timed and counted, and refusals that happen below the handlers are put
+//! into the node's own words.
 
 use std::{
     convert::Infallible,
+    future::{Ready, ready},
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use axum::Router;
-use futures::{FutureExt as _, future::CatchUnwind};
+use futures::{
+    FutureExt as _,
+    future::{CatchUnwind, Either},
+};
 use herald_protocol::proto::api::message_api_server::MessageApiServer;
-use http::{Request, Response, Uri};
+use http::{Request, Response};
+use tokio::time::Sleep;
 use tonic::{Code, Status, body::Body, codec::CompressionEncoding, server::NamedService, service::Routes};
 use tower::Service;
 
-use super::{Api, Error, Grpc};
-use crate::{api::health::GrpcHealth, metrics};
+use super::{Api, Deadline, Error, Grpc};
+use crate::{
+    api::{call::Call, health::GrpcHealth, status::DECODER_PREFIX},
+    metrics,
+};
 
-/// `MessageApi` and `grpc.health.v1`.
+mod reflection;
+
+/// `MessageApi`, `grpc.health.v1` and server reflection.
 pub(crate) fn routes(api: Arc<Api>, health: GrpcHealth) -> Router {
     let max = api.max_request;
     let messages = MessageApiServer::new(Grpc { api })
         .max_decoding_message_size(max)
         // Answers are ciphertext, which does not compress; requests may be compressed all the same.
         .accept_compressed(CompressionEncoding::Gzip);
-    Routes::new(Reworded(messages))
-        .add_service(Reworded(health.into_server()))
+    Routes::new(Timed(messages))
+        .add_service(Timed(health.into_server()))
+        .add_service(Timed(reflection::v1()))
+        .add_service(Timed(reflection::v1alpha()))
         .into_axum_router()
-        .fallback(async |uri: Uri| unknown(uri.path()).into_http::<Body>().map(axum::body::Body::new))
+        .fallback(unknown_service)
 }
 
-/// A service of the gRPC library whose own refusals are translated and whose panics are answers; answers of handlers pass.
+async fn unknown_service(request: Request<axum::body::Body>) -> Response<axum::body::Body> {
+    let call = Call::begin(UNKNOWN, GRPC, request.headers());
+    let status = unknown(request.uri().path());
+    call.answered(status.code());
+    status.into_http::<Body>().map(axum::body::Body::new)
+}
+
+/// Until when the caller of a handler waits.
+pub(super) fn deadline<T>(request: &tonic::Request<T>) -> Deadline {
+    request.extensions().get().copied().unwrap_or_default()
+}
+
+/// A service of the gRPC library whose calls end with their deadline, whose own refusals are translated and whose panics are
+/// answers; answers of handlers pass. Each call is counted and told in the log.
 ///
 /// It wraps the service and not the router: a layer there allocates several times a call, a tenth of what a publish costs.
 #[derive(Clone, Debug)]
-struct Reworded<S>(S);
+struct Timed<S>(S);
 
-impl<S: NamedService> NamedService for Reworded<S> {
+impl<S: NamedService> NamedService for Timed<S> {
     const NAME: &'static str = S::NAME;
 }
 
-impl<S> Service<Request<Body>> for Reworded<S>
+impl<S> Service<Request<Body>> for Timed<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     S::Future: Unpin,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Answer<S::Future>;
+    type Future = Either<Ready<Result<Response<Body>, Infallible>>, Answer<S::Future>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.0.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let call = Call::begin(method(request.uri().path()), GRPC, request.headers());
+        let deadline = match Deadline::of(request.headers()) {
+            Ok(deadline) => deadline.instant().map(|end| {
+                request.extensions_mut().insert(deadline);
+                Box::pin(tokio::time::sleep_until(end))
+            }),
+            Err(refusal) => {
+                call.answered(refusal.code());
+                return Either::Left(ready(Ok(Status::from(refusal).into_http())));
+            }
+        };
         let uri = request.uri().clone();
-        Answer {
+        Either::Right(Answer {
             calling: AssertUnwindSafe(self.0.call(request)).catch_unwind(),
+            deadline,
+            call,
             uri,
-        }
+        })
     }
 }
 
-/// A call of a [`Reworded`] service.
+/// A call of a [`Timed`] service.
 struct Answer<F> {
     calling: CatchUnwind<AssertUnwindSafe<F>>,
-    uri: Uri,
+    deadline: Option<Pin<Box<Sleep>>>,
+    call: Call,
+    uri: http::Uri,
 }
 
 impl<F> Future for Answer<F>
@@ -76,49 +117,74 @@ where
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Ok(answer) = ready!(self.calling.poll_unpin(context)) else {
-            metrics::panicked();
-            return Poll::Ready(Ok(Status::from(Error::Panicked).into_http()));
+        let (code, response) = match self.calling.poll_unpin(context) {
+            Poll::Ready(Ok(Ok(response))) => reworded(self.uri.path(), response),
+            Poll::Ready(Err(_panic)) => {
+                metrics::panicked();
+                refused(Error::Panicked.into())
+            }
+            Poll::Pending => {
+                let Some(Poll::Ready(())) = self.deadline.as_mut().map(|end| end.poll_unpin(context)) else {
+                    return Poll::Pending;
+                };
+                refused(Error::DeadlineExceeded.into())
+            }
         };
-        Poll::Ready(answer.map(|response| reworded(&self.uri, response)))
+        self.call.answered(code);
+        Poll::Ready(Ok(response))
     }
 }
 
-fn reworded(uri: &Uri, response: Response<Body>) -> Response<Body> {
+/// The answer, in the node's words where it is a refusal of the library.
+fn reworded(path: &str, response: Response<Body>) -> (Code, Response<Body>) {
     let Some(status) = Status::from_header_map(response.headers()) else {
-        return response;
+        return (Code::Ok, response);
     };
     match status.code() {
-        Code::Unimplemented if status.message().is_empty() => unknown(uri.path()).into_http(),
-        Code::Internal | Code::OutOfRange | Code::ResourceExhausted => refusal(status).into_http(),
-        _ => response,
+        Code::Unimplemented if status.message().is_empty() => refused(unknown(path)),
+        Code::Internal | Code::OutOfRange | Code::ResourceExhausted => refused(refusal(status)),
+        code => (code, response),
     }
+}
+
+fn refused(status: Status) -> (Code, Response<Body>) {
+    (status.code(), status.into_http())
 }
 
 fn unknown(path: &str) -> Status {
     let mut parts = path.trim_start_matches('/').splitn(2, '/');
     let service = parts.next().unwrap_or_default();
     let method = parts.next().unwrap_or_default();
-    let known = ["xmtp.message_api.v1.MessageApi", "grpc.health.v1.Health"].contains(&service);
-    Status::unimplemented(if known {
+    Status::unimplemented(if SERVICES.contains(&service) {
         format!("unknown method {method} for service {service}")
     } else {
         format!("unknown service {service}")
     })
 }
 
+/// The name of a method in metrics.
+fn method(path: &str) -> &'static str {
+    match path {
+        "/xmtp.message_api.v1.MessageApi/Publish" => "publish",
+        "/xmtp.message_api.v1.MessageApi/Query" => "query",
+        "/xmtp.message_api.v1.MessageApi/BatchQuery" => "batch_query",
+        "/xmtp.message_api.v1.MessageApi/Subscribe" => "subscribe",
+        "/xmtp.message_api.v1.MessageApi/SubscribeAll" => "subscribe_all",
+        "/xmtp.message_api.v1.MessageApi/Subscribe2" => "subscribe2",
+        "/grpc.health.v1.Health/Check" => "health_check",
+        "/grpc.health.v1.Health/Watch" => "health_watch",
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+        | "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo" => "reflection",
+        _ => UNKNOWN,
+    }
+}
+
 /// The library refuses what it cannot decode with "internal" and what is too large with "out of range"; callers are owed the
 /// truth (invalid argument) and the code that clients of this API know (resource exhausted). Its texts are pinned by tests.
 pub(super) fn refusal(status: Status) -> Status {
     let text = status.message();
-    if let Some(undecodable) = text.strip_prefix("failed to decode Protobuf message: ") {
-        let not_text = undecodable.contains("content_topic") && undecodable.contains("UTF-8");
-        return Error::Malformed(if not_text {
-            "invalid topic".to_owned()
-        } else {
-            undecodable.to_owned()
-        })
-        .into();
+    if text.starts_with(DECODER_PREFIX) {
+        return Error::undecodable(text).into();
     }
     if text.starts_with("Error decompressing: size limit") {
         return Status::resource_exhausted("grpc: received message after decompression larger than max");
@@ -138,3 +204,12 @@ pub(super) fn refusal(status: Status) -> Status {
         _ => status,
     }
 }
+
+const GRPC: &str = "grpc";
+const UNKNOWN: &str = "unknown";
+const SERVICES: [&str; 4] = [
+    "xmtp.message_api.v1.MessageApi",
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+];

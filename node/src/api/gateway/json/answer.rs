@@ -3,23 +3,46 @@
 use herald_protocol::proto::api::{self, cursor};
 use serde::Serialize;
 
-use super::scalar::{as_base64, as_text};
+use super::{
+    encode,
+    scalar::{as_base64, as_text},
+};
+use crate::api::status::Error;
 
-/// `{}`
-#[derive(Debug, Serialize)]
-pub(in super::super) struct PublishResponse {}
+/// An answer, and how JSON writes it.
+pub(in super::super) trait Answer: prost::Message {
+    fn to_json(&self) -> Result<Vec<u8>, Error>;
+}
+
+impl Answer for api::PublishResponse {
+    fn to_json(&self) -> Result<Vec<u8>, Error> {
+        Ok(b"{}".to_vec())
+    }
+}
+
+impl Answer for api::QueryResponse {
+    fn to_json(&self) -> Result<Vec<u8>, Error> {
+        encode(&QueryResponse::from(self))
+    }
+}
+
+impl Answer for api::BatchQueryResponse {
+    fn to_json(&self) -> Result<Vec<u8>, Error> {
+        encode(&BatchQueryResponse::from(self))
+    }
+}
 
 /// One page.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in super::super) struct QueryResponse<'a> {
+struct QueryResponse<'a> {
     envelopes: Vec<Envelope<'a>>,
     paging_info: Option<PagingInfo<'a>>,
 }
 
 /// The pages of a batch, in the order of its queries.
 #[derive(Debug, Serialize)]
-pub(in super::super) struct BatchQueryResponse<'a> {
+struct BatchQueryResponse<'a> {
     responses: Vec<QueryResponse<'a>>,
 }
 

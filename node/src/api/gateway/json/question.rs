@@ -3,32 +3,28 @@
 use herald_protocol::proto::api::{self, cursor};
 use serde::{Deserialize, Deserializer};
 
-use super::scalar::{Base64, Direction, Message, Number, or_default};
+use super::scalar::{Base64, Direction, Message, Number, Topic, or_default};
 
-macro_rules! request {
-    ($($(#[$doc:meta])* $name:ident reads $fields:ident;)*) => {$(
-        $(#[$doc])*
-        #[derive(Debug)]
-        pub(in super::super) struct $name(pub(in super::super) api::$name);
+/// A request, and how JSON writes it.
+pub(crate) trait Question: prost::Message + Default + 'static {
+    fn from_json<'de, D: Deserializer<'de>>(json: D) -> Result<Self, D::Error>;
+}
 
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Ok(Self(Message::<$fields>::deserialize(deserializer)?.0.into()))
+macro_rules! questions {
+    ($($name:ident reads $fields:ident;)*) => {$(
+        impl Question for api::$name {
+            fn from_json<'de, D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+                Ok(Message::<$fields>::deserialize(json)?.0.into())
             }
         }
     )*};
 }
 
-request! {
-    /// `POST /message/v1/publish`
+questions! {
     PublishRequest reads PublishFields;
-    /// `POST /message/v1/query`
     QueryRequest reads QueryFields;
-    /// `POST /message/v1/batch-query`
     BatchQueryRequest reads BatchQueryFields;
-    /// `POST /message/v1/subscribe`
     SubscribeRequest reads SubscribeFields;
-    /// `POST /message/v1/subscribe-all`
     SubscribeAllRequest reads NoFields;
 }
 
@@ -46,7 +42,7 @@ struct EnvelopeFields {
         alias = "content_topic",
         deserialize_with = "or_default"
     )]
-    content_topic: String,
+    content_topic: Topic,
     #[serde(
         default,
         rename = "timestampNs",
@@ -66,7 +62,7 @@ struct QueryFields {
         alias = "content_topics",
         deserialize_with = "or_default"
     )]
-    content_topics: Vec<String>,
+    content_topics: Vec<Topic>,
     #[serde(
         default,
         rename = "startTimeNs",
@@ -128,11 +124,15 @@ struct SubscribeFields {
         alias = "content_topics",
         deserialize_with = "or_default"
     )]
-    content_topics: Vec<String>,
+    content_topics: Vec<Topic>,
 }
 
 #[derive(Deserialize)]
 struct NoFields {}
+
+fn names(topics: Vec<Topic>) -> Vec<String> {
+    topics.into_iter().map(|Topic(name)| name).collect()
+}
 
 fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let Number(limit) = or_default(deserializer)?;
@@ -145,7 +145,7 @@ impl From<PublishFields> for api::PublishRequest {
             .envelopes
             .into_iter()
             .map(|Message(envelope)| api::Envelope {
-                content_topic: envelope.content_topic,
+                content_topic: envelope.content_topic.0,
                 timestamp_ns: envelope.timestamp_ns.0,
                 message: envelope.message.0.into(),
             });
@@ -158,7 +158,7 @@ impl From<PublishFields> for api::PublishRequest {
 impl From<QueryFields> for api::QueryRequest {
     fn from(fields: QueryFields) -> Self {
         Self {
-            content_topics: fields.content_topics,
+            content_topics: names(fields.content_topics),
             start_time_ns: fields.start_time_ns.0,
             end_time_ns: fields.end_time_ns.0,
             paging_info: fields.paging_info.map(|Message(paging)| paging.into()),
@@ -199,7 +199,7 @@ impl From<BatchQueryFields> for api::BatchQueryRequest {
 impl From<SubscribeFields> for api::SubscribeRequest {
     fn from(fields: SubscribeFields) -> Self {
         Self {
-            content_topics: fields.content_topics,
+            content_topics: names(fields.content_topics),
         }
     }
 }

@@ -12,6 +12,8 @@ use serde::{
     de::{Error, MapAccess, Unexpected, Visitor, value::MapAccessDeserializer},
 };
 
+use crate::api::status::INVALID_TOPIC;
+
 /// A message: a JSON object, never the array that derived code would also take.
 pub(super) struct Message<T>(pub(super) T);
 
@@ -40,6 +42,32 @@ pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Defaul
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// A topic. Text that is not UTF-8 is refused as such a topic and not as such JSON: the refusal is that of gRPC.
+#[derive(Debug, Default)]
+pub(super) struct Topic(pub(super) String);
+
+impl<'de> Deserialize<'de> for Topic {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+
+        impl Visitor<'_> for Name {
+            type Value = Topic;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a topic")
+            }
+
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Topic, E> {
+                let name = std::str::from_utf8(bytes).map_err(|_| E::custom(INVALID_TOPIC))?;
+                Ok(Topic(name.to_owned()))
+            }
+        }
+
+        // A string by its bytes; an array of them would come as a sequence, which is no topic.
+        deserializer.deserialize_bytes(Name)
+    }
 }
 
 /// An unsigned number, written as number or string.
