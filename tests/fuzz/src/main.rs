@@ -3,6 +3,7 @@
 
 mod content;
 mod decoders;
+mod node;
 
 use std::sync::LazyLock;
 
@@ -11,7 +12,8 @@ use libfuzzer_sys::fuzz_target;
 
 static DECODER: LazyLock<Decoder> = LazyLock::new(|| {
     let name = std::env::var("HERALD_DECODER").unwrap_or_default();
-    let named = DECODERS.iter().chain(&content::DECODERS).find(|(one, _)| *one == name);
+    let mut all = DECODERS.iter().chain(&content::DECODERS).chain(&node::DECODERS);
+    let named = all.find(|(one, _)| *one == name);
     named
         .unwrap_or_else(|| panic!("HERALD_DECODER names no decoder: `{name}`"))
         .1
