@@ -93,7 +93,8 @@ impl Command {
     /// Whether it runs until a signal, and then ends by itself.
     fn drains(&self) -> bool {
         match self {
-            Self::Dev(_) | Self::Run(_) | Self::Node(_) => true,
+            Self::Dev(_) | Self::Run(_) => true,
+            Self::Node(node) => node.stays(),
             Self::Inbox(inbox) => inbox.follows(),
             Self::Check(_) | Self::Send(_) | Self::Keys(_) | Self::Deliveries(_) => false,
         }

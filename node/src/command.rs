@@ -1,13 +1,20 @@
 //! The `node` command, of `herald` and of `herald-node` alike: flags to a configuration, a configuration to a running node.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use metrics_exporter_prometheus::BuildError;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Addresses, Config, config, listen, server};
+use crate::{Addresses, Config, config, listen, server, store};
 
+mod backup;
+mod export;
+mod import;
+mod progress;
 mod serve;
 
 /// Runs a node until SIGTERM or SIGINT.
@@ -15,6 +22,19 @@ mod serve;
 pub struct Node {
     #[command(flatten)]
     flags: Flags,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What is asked of a node's store instead, also beside the node that runs on it.
+#[derive(Subcommand, Clone, Debug)]
+enum Command {
+    /// Copy the store into a file, while the node runs
+    Backup(backup::Backup),
+    /// Write all envelopes as lines of JSON, for another store
+    Export(export::Export),
+    /// Store the envelopes of an export
+    Import(import::Import),
 }
 
 /// What every node command takes; `herald` has the same for all of its commands.
@@ -61,6 +81,50 @@ pub enum Error {
     /// The process records metrics already.
     #[error("metrics cannot be recorded")]
     Metrics(#[from] BuildError),
+    /// These flags are for a node that is started.
+    #[error("`{0}` is for starting a node, and this starts none; leave it out")]
+    NotServing(&'static str),
+    /// The store was opened and then failed.
+    #[error("the store failed")]
+    Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A database has tools of its own.
+    #[error("the store is a PostgreSQL database: back it up with pg_dump, or use `export`")]
+    BackupOfDatabase,
+    /// Nothing is written over.
+    #[error("`{}` exists already; name a new file", .0.display())]
+    Exists(PathBuf),
+    /// A file that was named cannot be used.
+    #[error("`{}` cannot be used", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Whoever reads the export has gone, or its disk is full.
+    #[error("the export cannot be written")]
+    Output(#[source] io::Error),
+    /// The import broke while it was read.
+    #[error("the import cannot be read")]
+    Input(#[source] io::Error),
+    /// A line of an import is not as an export writes it. What came before it is stored.
+    #[error("line {number} of the import: {problem}")]
+    Line {
+        /// From one.
+        number: u64,
+        /// What was found there.
+        problem: String,
+    },
+    /// An import without a last line. What it has is stored.
+    #[error("the import ends after line {0} without its last line; it is only a part of an export")]
+    Cut(u64),
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        Self::Store(error.into())
+    }
 }
 
 impl Node {
@@ -74,12 +138,36 @@ impl Node {
         shutdown: CancellationToken,
         ready: impl FnOnce(Addresses),
     ) -> Result<(), Error> {
+        let of_ports = self.flags.of_ports();
         let config = self.flags.resolve(options.data.as_deref())?;
-        serve::execute(config, shutdown, ready).await
+        match self.command {
+            None => serve::execute(config, shutdown, ready).await,
+            Some(_) if let Some(flag) = of_ports => Err(Error::NotServing(flag)),
+            Some(Command::Backup(backup)) => backup.execute(&config, options).await,
+            Some(Command::Export(export)) => export.execute(&config, options).await,
+            Some(Command::Import(import)) => import.execute(&config, options).await,
+        }
+    }
+
+    /// Whether it runs until a signal, and then ends by itself.
+    pub fn stays(&self) -> bool {
+        self.command.is_none()
     }
 }
 
 impl Flags {
+    /// The first flag that names a port.
+    fn of_ports(&self) -> Option<&'static str> {
+        let given = [
+            ("--http", &self.http),
+            ("--grpc", &self.grpc),
+            ("--metrics", &self.metrics),
+        ];
+        given
+            .into_iter()
+            .find_map(|(flag, value)| value.as_ref().map(|_| flag))
+    }
+
     /// The configuration these flags mean, with the store in this folder where one is named.
     pub fn resolve(self, data: Option<&Path>) -> Result<Config, config::Error> {
         let base = self
@@ -102,8 +190,13 @@ impl Error {
     /// 2 for what the operator has to change, be it flags, configuration, a port or a store that is in use; else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Listen(_) | Self::Node(server::Error::Store(_)) => 2,
-            Self::Node(_) | Self::Metrics(_) => 1,
+            Self::Config(_)
+            | Self::Listen(_)
+            | Self::NotServing(_)
+            | Self::BackupOfDatabase
+            | Self::Exists(_)
+            | Self::Node(server::Error::Store(_)) => 2,
+            _ => 1,
         }
     }
 }
@@ -112,4 +205,10 @@ impl Error {
 pub fn ready(addresses: Addresses) -> serde_json::Value {
     let Addresses { http, grpc, metrics } = addresses;
     serde_json::json!({ "event": "ready", "http": http, "grpc": grpc, "metrics": metrics })
+}
+
+/// Data of a command, for whoever reads it.
+fn line(text: &str) {
+    // A reader that has gone away is no reason to fail.
+    let _ = writeln!(io::stdout().lock(), "{text}");
 }

@@ -30,6 +30,7 @@ use crate::{
     host::Clock,
 };
 
+pub(crate) mod archive;
 mod commit;
 mod page;
 mod postgres;
@@ -106,6 +107,12 @@ pub enum OpenError {
         path: PathBuf,
         /// The process that holds it, as far as known.
         holder: String,
+    },
+    /// There is no store, and nothing to read in it.
+    #[error("there is no store at `{}`; name another with --data or --config", path.display())]
+    Absent {
+        /// Where it should be.
+        path: PathBuf,
     },
     /// `SQLite` refused the file.
     #[error("the store `{}` cannot be opened", path.display())]

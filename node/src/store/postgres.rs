@@ -27,7 +27,7 @@ mod sweep;
 mod tail;
 mod writer;
 
-use connect::Connector;
+use connect::{Connector, Session};
 use reader::Readers;
 use tail::Tail;
 use writer::Writer;
@@ -123,6 +123,36 @@ impl Postgres {
             .execute("DELETE FROM relayed WHERE received_ns < $1", &[&before_ns])
             .await?;
         Ok(())
+    }
+}
+
+/// A database that is only read, in the order of arrivals.
+pub(super) struct Reading(Session);
+
+impl Reading {
+    pub(super) async fn open(database: &Database) -> Result<Self, OpenError> {
+        let connector = Connector::new(database)?;
+        let session = connector.connect(|_| {}).await;
+        session.map(Self).map_err(|source| OpenError::Postgres {
+            database: database.to_string(),
+            source: source.into(),
+        })
+    }
+
+    pub(super) async fn head(&self) -> Result<i64, Error> {
+        Ok(self.0.head().await?)
+    }
+
+    pub(super) async fn count(&self, head: i64) -> Result<i64, Error> {
+        let count = "SELECT count(*) FROM envelope WHERE sequence <= $1";
+        Ok(self.0.client.query_one(count, &[&head]).await?.try_get(0)?)
+    }
+
+    pub(super) async fn piece(&self, after: i64, head: i64) -> Result<Replay, Error> {
+        let mut piece = tail::piece(&self.0, after, head).await?;
+        // What is only passed on is no part of the store.
+        piece.arrivals.retain(|arrival| arrival.sequence().is_some());
+        Ok(piece)
     }
 }
 

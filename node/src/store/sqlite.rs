@@ -5,7 +5,7 @@
 //! pages of a failed sync, so a retry that "works" proves nothing.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, atomic::Ordering},
     thread,
     time::Duration,
@@ -30,6 +30,8 @@ mod reader;
 mod replay;
 mod sweep;
 mod writer;
+
+pub(super) use replay::read as replay;
 
 use lock::Lock;
 use reader::Readers;
@@ -110,7 +112,7 @@ impl Sqlite {
     ) -> Result<Replay, Error> {
         let head = self.state.head.load(Ordering::Acquire);
         self.readers
-            .read(move |connection| replay::read(connection, after, head, wanted))
+            .read(move |connection| replay(connection, after, head, wanted))
             .await
     }
 }
@@ -171,7 +173,7 @@ fn open_writing(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn open_reading(path: &PathBuf) -> rusqlite::Result<Connection> {
+pub(super) fn open_reading(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.pragma_update(None, "query_only", "ON")?;
@@ -180,8 +182,8 @@ fn open_reading(path: &PathBuf) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// The newest may have been deleted.
-const HEAD: &str = "SELECT max(
+/// The newest arrival; it may have been deleted.
+pub(super) const HEAD: &str = "SELECT max(
     (SELECT coalesce(max(sequence), 0) FROM envelope),
     (SELECT coalesce(max(sequence), 0) FROM swept))";
 /// An operator's command may hold the file for a moment, to change the access lists.

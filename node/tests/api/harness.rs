@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     sync::LazyLock,
     time::{Duration, Instant},
 };
@@ -50,17 +50,35 @@ pub(crate) struct Place {
 impl Place {
     /// An empty store of the kind that this program tests.
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let url = if crate::ON_POSTGRES {
+        let mut place = Self::on("");
+        place.url = if crate::ON_POSTGRES {
             Cluster::shared().database()
         } else {
-            folder.path().join("node.db").to_str().unwrap().to_owned()
+            place.path().join("node.db").to_str().unwrap().to_owned()
         };
-        Self { folder, url }
+        place
+    }
+
+    /// A store that is somewhere else.
+    pub(crate) fn on(url: &str) -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            url: url.to_owned(),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// A configuration file with this store and these settings.
+    pub(crate) fn config(&self, settings: &Value) -> PathBuf {
+        let mut settings = settings.clone();
+        settings["store"] = json!(self.url);
+        let text = settings.to_string();
+        let path = self.path().join(format!("{:x}.yaml", text.len()));
+        std::fs::write(&path, text).unwrap();
+        path
     }
 }
 
@@ -106,6 +124,10 @@ impl TestNode {
             running,
             place,
         }
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
     }
 
     pub(crate) fn begin_shutdown(&self) {

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod archive;
 mod bad_input;
 mod binary;
 mod client;

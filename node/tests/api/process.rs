@@ -42,10 +42,8 @@ impl Process {
 
     /// What starts a node on free ports with this store.
     pub(crate) fn command(place: &Place, before: &str) -> Command {
-        let config = place.path().join("node.yaml");
         let any = "127.0.0.1:0";
-        let settings = serde_json::json!({ "http": any, "grpc": any, "metrics": any, "store": place.url });
-        std::fs::write(&config, settings.to_string()).unwrap();
+        let config = place.config(&serde_json::json!({ "http": any, "grpc": any, "metrics": any }));
         let mut command = Command::new("sh");
         command
             .arg("-c")
@@ -55,6 +53,19 @@ impl Process {
             ))
             .stdout(Stdio::piped());
         command
+    }
+
+    /// Runs a command beside the node to its end: exit code, standard output, standard error.
+    pub(crate) fn run(place: &Place, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let config = place.config(&serde_json::json!({}));
+        let output = Command::new(BINARY)
+            .args(arguments)
+            .arg("--config")
+            .arg(config)
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
     }
 
     pub(crate) async fn client(&self) -> MessageApiClient<Channel> {

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "../api/archive.rs"]
+mod archive;
 #[path = "../api/bad_input.rs"]
 mod bad_input;
 #[path = "../api/client.rs"]

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
 
 use super::{
-    super::{Error, PIECE_BYTES, PIECE_ROWS, State},
+    super::{Error, PIECE_BYTES, PIECE_ROWS, Replay, State},
     connect::{Connector, Session},
     reader::checked,
     writer::Commit,
@@ -99,9 +99,9 @@ impl Tail {
         self.state.head.fetch_max(head, Ordering::AcqRel);
         let last = head.min(until);
         while self.position < last {
-            let (arrivals, position) = piece(&session, self.position, last).await?;
-            self.hand_on(arrivals).await;
-            self.position = position;
+            let piece = piece(&session, self.position, last).await?;
+            self.hand_on(piece.arrivals).await;
+            self.position = piece.scanned_to;
         }
         self.session = Some(session);
         Ok(())
@@ -122,8 +122,8 @@ impl Tail {
     }
 }
 
-/// The next arrivals after `position` up to `last`, which is committed, and how far they reach.
-async fn piece(session: &Session, position: i64, last: i64) -> Result<(Vec<Arrival>, i64), Error> {
+/// The next arrivals after `position` up to `last`, which is committed; ephemeral ones, too.
+pub(super) async fn piece(session: &Session, position: i64, last: i64) -> Result<Replay, Error> {
     let statement = session.client.prepare(PIECE).await?;
     let bound = |bound: usize| i64::try_from(bound).unwrap_or(i64::MAX);
     let (rows, bytes) = (bound(PIECE_ROWS), bound(PIECE_BYTES));
@@ -132,10 +132,13 @@ async fn piece(session: &Session, position: i64, last: i64) -> Result<(Vec<Arriv
         .query(&statement, &[&position, &last, &rows, &bytes])
         .await?;
     let Some(end) = found.last() else {
-        return Ok((Vec::new(), last));
+        return Ok(Replay {
+            arrivals: Vec::new(),
+            scanned_to: last,
+        });
     };
     // Numbers without a row belong to duplicates, or to rows that were deleted.
-    let reached = if found.len() < PIECE_ROWS && end.try_get(5)? {
+    let scanned_to = if found.len() < PIECE_ROWS && end.try_get(5)? {
         last
     } else {
         end.try_get(0)?
@@ -155,7 +158,7 @@ async fn piece(session: &Session, position: i64, last: i64) -> Result<(Vec<Arriv
             None => Arrival::passing(topic, timestamp_ns, message),
         });
     }
-    Ok((arrivals, reached))
+    Ok(Replay { arrivals, scanned_to })
 }
 
 /// At most $3 rows and $4 bytes, but always one; the last column says whether nothing was cut.

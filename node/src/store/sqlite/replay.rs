@@ -8,8 +8,8 @@ use super::super::{Error, PIECE_BYTES, PIECE_ROWS, Replay, SCANNED_ROWS};
 use crate::envelope::{Arrival, Digest};
 
 /// The arrivals after `after` that `wanted` names. `head` was committed before this is called.
-pub(super) fn read(
-    connection: &mut Connection,
+pub(in super::super) fn read(
+    connection: &Connection,
     after: i64,
     head: i64,
     wanted: impl Fn(&str, i64) -> bool,
