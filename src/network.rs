@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 pub use herald_node::Addresses;
-use herald_node::{Config, Host, Listeners, clock, command, listen::Purpose, metrics};
+use herald_node::{Config, Host, Listeners, clock, command, config::Overrides, listen::Purpose, metrics};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -65,7 +65,7 @@ impl Embedded {
             grpc: Some(ports.grpc.clone()),
             metrics: Some(ports.metrics.clone()),
         };
-        let config = flags.resolve(Some(data))?;
+        let config = flags.resolve(Overrides::of_process()?, Some(data))?;
         let listeners = config.bind().await?;
         Ok(Self { config, listeners })
     }

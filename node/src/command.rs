@@ -9,7 +9,11 @@ use clap::{Args, Subcommand};
 use metrics_exporter_prometheus::BuildError;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Addresses, Config, config, listen, server, store};
+use crate::{
+    Addresses, Config,
+    config::{self, Overrides},
+    listen, server, store,
+};
 
 mod backup;
 mod export;
@@ -139,7 +143,8 @@ impl Node {
         ready: impl FnOnce(Addresses),
     ) -> Result<(), Error> {
         let of_ports = self.flags.of_ports();
-        let config = self.flags.resolve(options.data.as_deref())?;
+        let environment = Overrides::of_process()?;
+        let config = self.flags.resolve(environment, options.data.as_deref())?;
         match self.command {
             None => serve::execute(config, shutdown, ready).await,
             Some(_) if let Some(flag) = of_ports => Err(Error::NotServing(flag)),
@@ -168,20 +173,17 @@ impl Flags {
             .find_map(|(flag, value)| value.as_ref().map(|_| flag))
     }
 
-    /// The configuration these flags mean, with the store in this folder where one is named.
-    pub fn resolve(self, data: Option<&Path>) -> Result<Config, config::Error> {
-        let base = self
-            .config
-            .as_deref()
-            .map(Config::read)
-            .transpose()?
-            .unwrap_or_default();
+    /// The configuration these flags mean, above the environment, above the file, with the store in this folder where one is
+    /// named.
+    pub fn resolve(self, environment: Overrides, data: Option<&Path>) -> Result<Config, config::Error> {
+        let overrides = environment
+            .flag("--http", "http", self.http)
+            .flag("--grpc", "grpc", self.grpc)
+            .flag("--metrics", "metrics", self.metrics);
+        let config = Config::load(self.config.as_deref(), &overrides)?;
         Ok(Config {
-            http: self.http.unwrap_or(base.http),
-            grpc: self.grpc.unwrap_or(base.grpc),
-            metrics: self.metrics.unwrap_or(base.metrics),
-            store: data.map_or(base.store, |folder| folder.join("node.db").into()),
-            ..base
+            store: data.map_or(config.store, |folder| folder.join("node.db").into()),
+            ..config
         })
     }
 }

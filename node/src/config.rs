@@ -7,12 +7,21 @@ use std::{
 
 use serde::Deserialize;
 
+mod check;
 mod location;
+mod overrides;
+mod problem;
+mod read;
 mod retention;
+mod tree;
 mod units;
 
 pub use location::{Database, Location};
+pub use overrides::Overrides;
+pub use problem::Problem;
 pub use retention::{Keep, Retention};
+
+use tree::Node;
 
 /// Settings of one node. Unknown keys are refused.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -95,69 +104,47 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// The text is not a node configuration.
-    #[error("{key}: {source}")]
-    Invalid {
-        /// The key path, or `.` for the whole file.
-        key: String,
-        /// What is wrong there, with line and column.
-        source: serde_yaml::Error,
-    },
+    /// A setting is not what is wanted.
+    #[error(transparent)]
+    Invalid(#[from] Problem),
 }
 
 impl Config {
-    /// Reads a file like `config/node.yaml`; what it leaves out has its default.
-    pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::Unreadable {
-            path: path.to_owned(),
-            source,
-        })?;
-        Self::parse(&text)
+    /// The defaults, changed by a file like `config/node.yaml`, then by the overrides; all of it checked.
+    ///
+    /// # Errors
+    /// The first problem, with its place.
+    pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, Error> {
+        let tree = match file {
+            Some(path) => Node::read(path)?,
+            None => Node::map(),
+        };
+        Ok(Self::resolve(tree, overrides)?)
     }
 
     /// Parses the text of such a file.
+    ///
+    /// # Errors
+    /// The first problem, with its place; the file is told as `node.yaml`.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        serde_path_to_error::deserialize(serde_yaml::Deserializer::from_str(text)).map_err(|error| {
-            let key = error.path().to_string();
-            Error::Invalid {
-                key,
-                source: error.into_inner(),
-            }
-        })
+        let origin = problem::Origin::File(Path::new("node.yaml").into());
+        Ok(Self::resolve(
+            Node::parse(text, &origin, "")?,
+            &Overrides::default(),
+        )?)
+    }
+
+    fn resolve(mut tree: Node, overrides: &Overrides) -> Result<Self, Problem> {
+        overrides.apply(&mut tree)?;
+        let places = tree.places();
+        let root = tree.place.clone();
+        let config = Self::deserialize(tree).map_err(|problem| problem.located(&root, ""))?;
+        match check::check(&config) {
+            Ok(()) => Ok(config),
+            Err(unfit) => Err(unfit.told(&places)),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_commented_file_says_the_defaults_and_every_key() {
-        let text = include_str!("../../config/node.yaml");
-        assert_eq!(Config::parse(text).unwrap(), Config::default());
-        let keys: Vec<String> = format!("{:#?}", Config::default())
-            .lines()
-            .filter_map(|line| line.trim().split_once(": ").map(|(key, _)| format!("{key}:")))
-            .collect();
-        for key in keys {
-            assert!(
-                text.lines().any(|line| line.trim_start().starts_with(&key)),
-                "{key} is missing"
-            );
-        }
-    }
-
-    #[test]
-    fn a_wrong_key_and_a_wrong_value_are_named() {
-        let unknown = Config::parse("htp: 127.0.0.1:1\n").unwrap_err().to_string();
-        assert!(
-            unknown.starts_with("htp: unknown field `htp`, expected one of `http`"),
-            "{unknown}"
-        );
-        let wrong = Config::parse("auth:\n  max_age: soon\n").unwrap_err().to_string();
-        assert!(
-            wrong.starts_with("auth.max_age: ") && wrong.contains("`soon`"),
-            "{wrong}"
-        );
-    }
-}
+mod tests;

@@ -1,11 +1,15 @@
 //! `herald-node`: the command `herald node` as a program of its own, without the rest of herald.
 
-use std::{io::Write as _, process::ExitCode};
+use std::{
+    io::{IsTerminal as _, Write as _},
+    process::ExitCode,
+};
 
 use clap::Parser;
 use herald_node::command::{self, Node, Options};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
 
 /// Runs a node of an XMTP V2 network until SIGTERM or SIGINT.
 #[derive(Debug, Parser)]
@@ -28,8 +32,9 @@ fn main() -> ExitCode {
         }
     };
     let logs = tracing_subscriber::fmt().with_writer(std::io::stderr);
-    logs.with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-        .init();
+    let filter = EnvFilter::try_from_env("HERALD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    logs.with_env_filter(filter).with_ansi(colours).init();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return explain(&error, 1),

@@ -12,7 +12,7 @@ const { until } = require('./wait.cjs');
 
 const root = path.resolve(__dirname, '../..');
 const HERALD = process.env.HERALD_BIN ?? path.join(root, 'target/debug/herald');
-const NODE = process.env.HERALD_NODE_BIN ?? path.join(root, 'target/debug/herald-node');
+const NODE = process.env.HERALD_BIN_NODE ?? path.join(root, 'target/debug/herald-node');
 const FREE_PORT = '127.0.0.1:0';
 
 const running = new Set();

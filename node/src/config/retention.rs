@@ -5,7 +5,7 @@ use std::time::Duration;
 use herald_protocol::topic::TopicKind;
 use serde::{Deserialize, Deserializer};
 
-use super::units;
+use super::{problem::quote, units};
 
 /// How long envelopes are kept, by the kind of their topic and from their arrival on.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -91,9 +91,11 @@ impl<'de> Deserialize<'de> for Keep {
         if text == "forever" {
             return Ok(Self::Forever);
         }
-        units::parse_duration(&text).map(Self::For).ok_or_else(|| {
+        let long = units::parse_duration(&text).filter(|long| !long.is_zero());
+        long.map(Self::For).ok_or_else(|| {
+            let found = quote(&text);
             serde::de::Error::custom(format!(
-                "`{text}` is neither `forever` nor a duration like `12h` or `30d`"
+                "found {found}, wanted `forever` or a duration like `12h` or `30d`"
             ))
         })
     }

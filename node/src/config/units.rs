@@ -4,35 +4,42 @@ use std::time::Duration;
 
 use serde::{Deserialize as _, Deserializer, de::Error as _};
 
+use super::problem::quote;
+
 pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse_duration(&text).ok_or_else(|| {
         D::Error::custom(format!(
-            "`{text}` is not a duration like `500ms`, `30s`, `5m`, `1h` or `7d`"
+            "found {}, wanted a duration like `500ms`, `30s`, `5m`, `1h` or `7d`",
+            quote(&text)
         ))
     })
 }
 
-/// More than nothing.
 pub(super) fn parse_duration(text: &str) -> Option<Duration> {
-    let units = [
-        ("ms", 1),
-        ("s", 1_000),
-        ("m", 60_000),
-        ("h", 3_600_000),
-        ("d", 86_400_000),
-    ];
-    scaled(text, &units)
-        .filter(|milliseconds| *milliseconds > 0)
-        .map(Duration::from_millis)
+    scaled(text, &TIMES).map(Duration::from_millis)
 }
 
 pub(super) fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     let text = String::deserialize(deserializer)?;
-    scaled(&text, &[("KiB", 1 << 10), ("MiB", 1 << 20), ("B", 1)])
+    scaled(&text, &SIZES)
         .and_then(|bytes| usize::try_from(bytes).ok())
-        .filter(|bytes| *bytes > 0)
-        .ok_or_else(|| D::Error::custom(format!("`{text}` is not a size like `512KiB` or `8MiB`")))
+        .ok_or_else(|| {
+            D::Error::custom(format!(
+                "found {}, wanted a size like `512KiB` or `8MiB`",
+                quote(&text)
+            ))
+        })
+}
+
+/// A duration in its largest whole unit.
+pub(super) fn duration_text(duration: Duration) -> String {
+    written(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), &TIMES)
+}
+
+/// A size in its largest whole unit.
+pub(super) fn bytes_text(bytes: usize) -> String {
+    written(bytes as u64, &SIZES)
 }
 
 fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
@@ -44,3 +51,24 @@ fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
             .checked_mul(*scale)
     })
 }
+
+fn written(amount: u64, units: &[(&str, u64)]) -> String {
+    let fitting = units
+        .iter()
+        .filter(|(_, scale)| amount >= *scale && amount.is_multiple_of(*scale))
+        .max_by_key(|(_, scale)| *scale);
+    fitting.map_or_else(
+        || amount.to_string(),
+        |(unit, scale)| format!("{}{unit}", amount / scale),
+    )
+}
+
+/// A unit comes before those whose name ends like its own.
+const TIMES: [(&str, u64); 5] = [
+    ("ms", 1),
+    ("s", 1_000),
+    ("m", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+];
+const SIZES: [(&str, u64); 3] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("B", 1)];
