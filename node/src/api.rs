@@ -28,6 +28,9 @@ mod publish;
 mod query;
 mod status;
 
+#[cfg(test)]
+pub(crate) use status::code_name;
+
 /// Everything a call needs.
 #[derive(Debug)]
 pub(crate) struct Api {

@@ -19,6 +19,7 @@ pub(crate) struct AcceptedEnvelope {
     message: Bytes,
     digest: Digest,
     ephemeral: bool,
+    kind: &'static str,
 }
 
 impl AcceptedEnvelope {
@@ -39,12 +40,14 @@ impl AcceptedEnvelope {
         if !envelope::header_matches(topic, timestamp, &published.message) {
             return Err(Refusal::HeaderMismatch);
         }
+        let kind = topic::kind(topic);
         Ok(Self {
             topic: Arc::from(topic),
             timestamp_ns,
             digest: envelope::digest(topic, &published.message),
             message: published.message.clone(),
-            ephemeral: topic::kind(topic).is_ephemeral(),
+            ephemeral: kind.is_ephemeral(),
+            kind: kind.label(),
         })
     }
 
@@ -68,6 +71,11 @@ impl AcceptedEnvelope {
     /// Relayed to streams, never stored.
     pub(crate) fn is_ephemeral(&self) -> bool {
         self.ephemeral
+    }
+
+    /// The label of its topic's kind.
+    pub(crate) fn kind(&self) -> &'static str {
+        self.kind
     }
 
     /// Bytes it takes on its way.

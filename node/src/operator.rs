@@ -1,5 +1,7 @@
 //! What operators and their tools read: metrics, liveness, readiness.
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     response::{IntoResponse as _, Response},
@@ -10,12 +12,43 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::health::Readiness;
+use crate::{
+    api::health::{Readiness, Reading},
+    metrics,
+    store::Store,
+    subscription::Feed,
+};
+
+/// What an operator asks about.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) readiness: Readiness,
+    pub(crate) store: Arc<Store>,
+    pub(crate) feed: Arc<Feed>,
+}
+
+impl Node {
+    fn state(&self) -> metrics::State {
+        metrics::State {
+            ready: self.readiness.obstacle().is_none(),
+            writable: *self.readiness.writable.borrow(),
+            readable: *self.readiness.reading.borrow() == Reading::Works,
+            backlog_bytes: self.store.backlog_bytes(),
+            readers_busy: self.store.readers_busy(),
+            feed_lag: self.feed.lag(),
+        }
+    }
+}
 
 /// `/metrics`, `/healthz` (the process answers), `/readyz` (the node takes work).
-pub(crate) fn routes(readiness: Readiness, metrics: PrometheusHandle) -> Router {
+pub(crate) fn routes(node: Node, handle: PrometheusHandle) -> Router {
+    let readiness = node.readiness.clone();
+    let measured = async move || {
+        metrics::state(node.state());
+        exposition(handle.render())
+    };
     Router::new()
-        .route("/metrics", get(async move || exposition(metrics.render())))
+        .route("/metrics", get(measured))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(async move || ready(&readiness)))
 }

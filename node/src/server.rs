@@ -14,10 +14,10 @@ use crate::{
         Api,
         access::Access,
         gateway, grpc,
-        health::{GrpcHealth, Readiness},
+        health::{self, GrpcHealth, Readiness, Reading},
     },
     connection::{self, Protocol, Tasks},
-    operator,
+    metrics, operator,
     store::{self, Store, retention},
     subscription::Feed,
 };
@@ -51,8 +51,11 @@ pub async fn run(
     let store = Arc::new(Store::open(&config.store, host.clock, arrivals).await?);
     let feed = Arc::new(Feed::new(Arc::clone(&store), config.stall));
     let (drain, draining) = watch::channel(false);
+    // It was opened and migrated a moment ago.
+    let (read, reading) = watch::channel(Reading::Works);
     let readiness = Readiness {
         writable: store.writable(),
+        reading,
         draining: draining.clone(),
     };
     let api = Arc::new(Api {
@@ -73,7 +76,12 @@ pub async fn run(
         host.clock,
         feeding_ends.clone(),
     ));
-    background.spawn(upkeep(host.clone(), feeding_ends.clone()));
+    background.spawn(upkeep(host.clone(), Arc::clone(&store), feeding_ends.clone()));
+    background.spawn(health::watch_store(
+        Arc::clone(&store),
+        read,
+        feeding_ends.clone(),
+    ));
 
     let tasks = Tasks::default();
     let ping = Protocol::Grpc {
@@ -81,7 +89,12 @@ pub async fn run(
     };
     let grpc = grpc::routes(Arc::clone(&api), GrpcHealth::new(readiness.clone()));
     let http = gateway::routes(api, config.heartbeat);
-    let operator = operator::routes(readiness.clone(), host.metrics);
+    let node = operator::Node {
+        readiness: readiness.clone(),
+        store: Arc::clone(&store),
+        feed: Arc::clone(&feed),
+    };
+    let operator = operator::routes(node, host.metrics);
     let operator_ends = CancellationToken::new();
     let operator_tasks = Tasks::default();
     tasks.spawn(connection::serve(
@@ -121,11 +134,15 @@ pub async fn run(
     if failed { Err(Error::StoreFailed) } else { Ok(()) }
 }
 
-/// Histograms gather samples until somebody empties them.
-async fn upkeep(host: Host, shutdown: CancellationToken) {
+/// Histograms gather samples until somebody empties them; the size of the store is asked of the disk.
+async fn upkeep(host: Host, store: Arc<Store>, shutdown: CancellationToken) {
     let mut ticks = tokio::time::interval(UPKEEP);
     while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
         host.metrics.run_upkeep();
+        match store.size().await {
+            Ok(size) => metrics::store_size(size.bytes, size.free_bytes),
+            Err(error) => tracing::debug!(%error, "the size of the store cannot be seen"),
+        }
     }
 }
 

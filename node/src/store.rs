@@ -68,6 +68,15 @@ enum Engine {
     Postgres(Postgres),
 }
 
+/// What a store takes, and what is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// Of everything that belongs to it.
+    pub(crate) bytes: u64,
+    /// Free for this process where it lies, when that can be seen.
+    pub(crate) free_bytes: Option<u64>,
+}
+
 /// What the writer tells everybody else.
 #[derive(Debug)]
 struct State {
@@ -302,6 +311,35 @@ impl Store {
                     .forget_relayed(i64::try_from(before).unwrap_or(i64::MAX))
                     .await
             }
+        }
+    }
+
+    /// A cheap read that asks the engine itself, not a memory of it. The answer may take as long as the engine takes.
+    pub(crate) async fn probe(&self) -> Result<(), Error> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.probe().await,
+            Engine::Postgres(postgres) => postgres.probe().await,
+        }
+    }
+
+    /// What the store takes.
+    pub(crate) async fn size(&self) -> Result<Size, Error> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.size().await,
+            Engine::Postgres(postgres) => postgres.size().await,
+        }
+    }
+
+    /// Payload bytes that wait for the writer.
+    pub(crate) fn backlog_bytes(&self) -> usize {
+        BACKLOG_BYTES.saturating_sub(self.backlog.available_permits())
+    }
+
+    /// Reading connections in use.
+    pub(crate) fn readers_busy(&self) -> usize {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.readers_busy(),
+            Engine::Postgres(postgres) => postgres.readers_busy(),
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -32,6 +32,8 @@ pub(crate) struct Feed {
     routes: RwLock<Routes>,
     store: Arc<Store>,
     next_id: AtomicU64,
+    /// The newest arrival that was handed to every stream that wants it.
+    fed: AtomicI64,
     /// How long data may wait for a stream that takes nothing.
     stall: Duration,
 }
@@ -85,6 +87,7 @@ impl Feed {
     pub(crate) fn new(store: Arc<Store>, stall: Duration) -> Self {
         Self {
             routes: RwLock::default(),
+            fed: AtomicI64::new(store.head()),
             store,
             next_id: AtomicU64::new(0),
             stall,
@@ -135,7 +138,16 @@ impl Feed {
                     tokio::task::yield_now().await;
                 }
             }
+            if let Some(newest) = batch.iter().rev().find_map(Arrival::sequence) {
+                self.fed.store(newest, Ordering::Relaxed);
+            }
         }
+    }
+
+    /// Arrivals that are committed and were not fed yet.
+    pub(crate) fn lag(&self) -> u64 {
+        let fed = self.fed.load(Ordering::Relaxed);
+        self.store.head().saturating_sub(fed).unsigned_abs()
     }
 
     /// Hands one arrival to every stream that wants it; says how many that were.

@@ -13,7 +13,7 @@ use herald_protocol::{
 use sha2::{Digest as _, Sha256};
 
 use super::status::Error;
-use crate::{config::Auth, envelope::Digest, host::Clock};
+use crate::{config::Auth, envelope::Digest, host::Clock, metrics};
 
 /// Why a caller is refused.
 #[derive(Debug, thiserror::Error)]
@@ -68,10 +68,19 @@ impl Access {
         let digest: Digest = Sha256::digest(header).into();
         let known = self.known().get(&digest);
         let token = match known {
-            Some(known) if self.is_current(&known.token) => known,
+            Some(known) if self.is_current(&known.token) => {
+                metrics::token(metrics::Token::Cached);
+                known
+            }
             _ => {
-                self.verify(String::from_utf8_lossy(header).into_owned(), digest)
-                    .await?
+                let verified = self
+                    .verify(String::from_utf8_lossy(header).into_owned(), digest)
+                    .await;
+                metrics::token(match verified {
+                    Ok(_) => metrics::Token::Verified,
+                    Err(_) => metrics::Token::Refused,
+                });
+                verified?
             }
         };
         Ok(Wallet {

@@ -1,10 +1,11 @@
 //! Is the node alive, and does it take work? One answer for gRPC health checks and for `/readyz`.
 
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt as _};
 use tokio::sync::watch;
 use tokio_stream::wrappers::WatchStream;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use tonic_health::pb::{
     HealthCheckRequest, HealthCheckResponse,
@@ -12,13 +13,61 @@ use tonic_health::pb::{
     health_server::{Health, HealthServer},
 };
 
+use crate::store::Store;
+
 /// What keeps a node from taking work.
 #[derive(Clone, Debug)]
 pub(crate) struct Readiness {
     /// False once a write failed.
     pub(crate) writable: watch::Receiver<bool>,
+    /// What the last look at the store met.
+    pub(crate) reading: watch::Receiver<Reading>,
     /// True once a shutdown began.
     pub(crate) draining: watch::Receiver<bool>,
+}
+
+/// How reading goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    Works,
+    Fails,
+    /// Longer than [`READ_TIME`].
+    Takes,
+}
+
+/// Reads from the store again and again until `shutdown`, one read at a time, and says how that goes.
+pub(crate) async fn watch_store(
+    store: Arc<Store>,
+    reading: watch::Sender<Reading>,
+    shutdown: CancellationToken,
+) {
+    let watching = async {
+        loop {
+            let mut probe = std::pin::pin!(store.probe());
+            let timely = tokio::time::timeout(READ_TIME, probe.as_mut()).await;
+            let read = if let Ok(read) = timely {
+                read
+            } else {
+                say(&reading, Reading::Takes);
+                probe.await
+            };
+            if let Err(error) = read {
+                if say(&reading, Reading::Fails) {
+                    let cause = std::error::Error::source(&error);
+                    tracing::error!(%error, cause, "the store does not read");
+                }
+            } else {
+                say(&reading, Reading::Works);
+            }
+            tokio::time::sleep(READ_PAUSE).await;
+        }
+    };
+    shutdown.run_until_cancelled(watching).await;
+}
+
+/// True when that is news.
+fn say(reading: &watch::Sender<Reading>, now: Reading) -> bool {
+    reading.send_if_modified(|before| std::mem::replace(before, now) != now)
 }
 
 impl Readiness {
@@ -29,7 +78,11 @@ impl Readiness {
         } else if !*self.writable.borrow() {
             Some("store cannot write")
         } else {
-            None
+            match *self.reading.borrow() {
+                Reading::Works => None,
+                Reading::Fails => Some("store cannot be read"),
+                Reading::Takes => Some("store has not answered a read for 2 seconds"),
+            }
         }
     }
 
@@ -89,8 +142,10 @@ impl Health for GrpcHealth {
         let readiness = self.readiness.clone();
         let writable = WatchStream::new(readiness.writable.clone());
         let draining = WatchStream::new(readiness.draining.clone());
+        let reading = WatchStream::new(readiness.reading.clone());
         let mut said = None;
-        let changes = futures::stream::select(writable, draining).filter_map(move |_| {
+        let flags = futures::stream::select(writable, draining).map(|_| ());
+        let changes = futures::stream::select(flags, reading.map(|_| ())).filter_map(move |()| {
             let status = readiness.status();
             let news = said.replace(status) != Some(status);
             std::future::ready(news.then_some(Ok(status)))
@@ -98,3 +153,7 @@ impl Health for GrpcHealth {
         Ok(Response::new(Box::pin(changes)))
     }
 }
+
+/// A store that takes longer for one row serves nobody.
+const READ_TIME: Duration = Duration::from_secs(2);
+const READ_PAUSE: Duration = Duration::from_secs(1);

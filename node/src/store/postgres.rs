@@ -15,7 +15,7 @@ use std::sync::{Arc, atomic::Ordering};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
-    Budget, Error, OpenError, Page, PageRequest, Replay, State,
+    Budget, Error, OpenError, Page, PageRequest, Replay, Size, State,
     commit::{Group, Publish},
     retention::{Expiry, Swept},
 };
@@ -123,6 +123,20 @@ impl Postgres {
             .execute("DELETE FROM relayed WHERE received_ns < $1", &[&before_ns])
             .await?;
         Ok(())
+    }
+}
+
+impl Postgres {
+    pub(super) async fn probe(&self) -> Result<(), Error> {
+        self.readers.probe().await
+    }
+
+    pub(super) async fn size(&self) -> Result<Size, Error> {
+        self.readers.size().await
+    }
+
+    pub(super) fn readers_busy(&self) -> usize {
+        self.readers.busy()
     }
 }
 

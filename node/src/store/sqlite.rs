@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    Budget, Error, OpenError, Page, PageRequest, Replay, State,
+    Budget, Error, OpenError, Page, PageRequest, Replay, Size, State,
     commit::{Group, Publish},
     retention::{Expiry, Swept},
 };
@@ -26,6 +26,7 @@ use crate::{envelope::Arrival, host::Clock};
 
 mod lock;
 mod page;
+mod probe;
 mod reader;
 mod replay;
 mod sweep;
@@ -151,6 +152,23 @@ impl Sqlite {
         });
         self.changes.send(change).await.map_err(|_| Error::Unwritable)?;
         outcome.await.map_err(|_| Error::Unwritable)
+    }
+
+    pub(super) async fn probe(&self) -> Result<(), Error> {
+        let path = self.readers.path().to_owned();
+        let probing = tokio::task::spawn_blocking(move || probe::read(&path));
+        probing.await.map_err(|_| Error::Closed)?
+    }
+
+    pub(super) async fn size(&self) -> Result<Size, Error> {
+        let path = self.readers.path().to_owned();
+        let looking = tokio::task::spawn_blocking(move || probe::size(&path));
+        let size = looking.await.map_err(|_| Error::Closed)?;
+        size.map_err(|error| Error::Unreadable(error.into()))
+    }
+
+    pub(super) fn readers_busy(&self) -> usize {
+        self.readers.busy()
     }
 }
 

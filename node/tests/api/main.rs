@@ -21,6 +21,7 @@ mod kill;
 mod lifecycle;
 mod log;
 mod openapi;
+mod operations;
 mod process;
 mod publish;
 mod query;

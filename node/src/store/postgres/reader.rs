@@ -10,7 +10,7 @@ use tokio_postgres::{Row as Columns, types::ToSql};
 use super::{
     super::{
         Budget, Direction, Error, PIECE_BYTES, PIECE_ROWS, Page, PageRequest, Position, Replay, SCANNED_ROWS,
-        page::Row,
+        Size, page::Row,
     },
     connect::{Connector, SETTINGS, is_passing},
 };
@@ -129,6 +129,27 @@ impl Readers {
         Ok(replay)
     }
 
+    /// Reads the newest place.
+    pub(super) async fn probe(&self) -> Result<(), Error> {
+        self.query(NEWEST, &[]).await.map(|_| ())
+    }
+
+    /// Of tables and indexes; the disk of another machine cannot be seen.
+    pub(super) async fn size(&self) -> Result<Size, Error> {
+        let found = self.query(SIZE, &[]).await?;
+        let bytes: i64 = found.first().map_or(Ok(0), |row| row.try_get(0))?;
+        Ok(Size {
+            bytes: bytes.unsigned_abs(),
+            free_bytes: None,
+        })
+    }
+
+    /// Connections in use.
+    pub(super) fn busy(&self) -> usize {
+        let status = self.pool.status();
+        status.size.saturating_sub(status.available)
+    }
+
     /// The messages of these rows, in this order.
     async fn messages(&self, sequences: &[i64]) -> Result<Vec<(i64, Bytes)>, Error> {
         if sequences.is_empty() {
@@ -245,6 +266,8 @@ const SCAN: &str = "
 const ARRIVALS: &str = "
     SELECT sequence, timestamp_ns, digest, message FROM envelope
     WHERE sequence = ANY ($1) ORDER BY sequence";
+const NEWEST: &str = "SELECT sequence, digest FROM envelope ORDER BY sequence DESC LIMIT 1";
+const SIZE: &str = "SELECT pg_total_relation_size('envelope')";
 /// Beyond this, reads wait in line.
 const CONNECTIONS: usize = 8;
 const WAIT: Duration = Duration::from_secs(5);

@@ -19,7 +19,11 @@ use super::{
     },
     connect::{Connector, Session, is_passing},
 };
-use crate::{envelope::Arrival, host::Clock, metrics};
+use crate::{
+    envelope::{AcceptedEnvelope, Arrival},
+    host::Clock,
+    metrics,
+};
 
 /// A group that this node has committed.
 #[derive(Debug)]
@@ -79,7 +83,8 @@ impl Writer {
             let started = Instant::now();
             match self.commit_patiently(&mut prepared, &group).await {
                 Ok(commit) => {
-                    metrics::committed(envelopes(&group).count(), started.elapsed());
+                    let kinds = envelopes(&group).map(AcceptedEnvelope::kind);
+                    metrics::committed(kinds, commit.arrivals.len(), started.elapsed());
                     self.state.head.fetch_max(commit.head, Ordering::AcqRel);
                     // Both fail only at the end of a shutdown, when nobody waits any more.
                     let _ = self.committed.send(group).await;
@@ -87,10 +92,12 @@ impl Writer {
                 }
                 Err(Failure::Refused(error)) => {
                     tracing::error!(%error, cause = std::error::Error::source(&error), "the database refused a group");
+                    metrics::commit_failed();
                     refuse(group);
                 }
                 Err(Failure::Unknown(error)) => {
                     tracing::error!(%error, "the database cannot be written; publishes are refused until it can");
+                    metrics::commit_failed();
                     self.state.fail();
                     refuse(group);
                     prepared = self.wait_for_database(&mut queue).await;

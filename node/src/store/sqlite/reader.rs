@@ -1,7 +1,7 @@
 //! Reading connections: a small set, each used by one blocking task at a time.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -25,6 +25,16 @@ impl Readers {
             idle: Arc::default(),
             free: Arc::new(Semaphore::new(CONNECTIONS)),
         }
+    }
+
+    /// The file they read.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Connections in use.
+    pub(super) fn busy(&self) -> usize {
+        CONNECTIONS.saturating_sub(self.free.available_permits())
     }
 
     /// Runs `read` off the async workers. Dropping the future gives the answer up, not the connection.

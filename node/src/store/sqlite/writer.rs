@@ -16,7 +16,11 @@ use super::{
     },
     Change,
 };
-use crate::{envelope::Arrival, host::Clock, metrics};
+use crate::{
+    envelope::{AcceptedEnvelope, Arrival},
+    host::Clock,
+    metrics,
+};
 
 pub(super) struct Writer {
     connection: Connection,
@@ -77,6 +81,7 @@ impl Writer {
             });
             if let Err(error) = done {
                 tracing::error!(%error, "a write failed, the store takes no more of them");
+                metrics::commit_failed();
                 self.state.fail();
                 break;
             }
@@ -95,10 +100,10 @@ impl Writer {
 
     fn publish(&mut self, group: Group) -> rusqlite::Result<()> {
         let started = Instant::now();
-        let rows = envelopes(&group).count();
         match self.commit(&group) {
             Ok(arrivals) => {
-                metrics::committed(rows, started.elapsed());
+                let kinds = envelopes(&group).map(AcceptedEnvelope::kind);
+                metrics::committed(kinds, arrivals.len(), started.elapsed());
                 self.acknowledge(group, arrivals);
                 Ok(())
             }
