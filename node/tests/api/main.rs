@@ -26,6 +26,7 @@ mod process;
 mod publish;
 mod query;
 mod recorded;
+mod shipped;
 mod reflection;
 mod retention;
 mod streams;
