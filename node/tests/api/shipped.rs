@@ -256,7 +256,7 @@ fn the_unit_gives_a_drain_its_time_and_starts_the_node_with_flags_it_has() {
     let said = String::from_utf8(ended.stderr).unwrap();
     assert_eq!(ended.status.code(), Some(2));
     assert!(said.contains("node.yaml:1:1: zebra: unknown key"), "{said}");
-    assert_eq!(value("RestartPreventExitStatus"), "2");
+    assert_eq!(value("Restart"), "on-failure");
 }
 
 /// Words of the language that stand where a series may stand.
