@@ -19,7 +19,7 @@ async fn every_call_is_one_line_at_debug_that_names_the_client_and_tells_no_secr
     let place = Place::new();
     let log = place.path().join("log");
     let before = format!(
-        "export NO_COLOR=1 RUST_LOG=herald_node=debug; exec 2>'{}';",
+        "export NO_COLOR=1 HERALD_LOG=herald_node=debug; exec 2>'{}';",
         log.display()
     );
     let node = Process::start(&place, &before);

@@ -26,9 +26,9 @@ mod process;
 mod publish;
 mod query;
 mod recorded;
-mod shipped;
 mod reflection;
 mod retention;
+mod shipped;
 mod streams;
 mod tokens;
 
