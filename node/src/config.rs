@@ -35,6 +35,8 @@ pub struct Config {
     pub metrics: String,
     /// Where envelopes are kept.
     pub store: Location,
+    /// Acknowledges before the disk has it.
+    pub dangerously_unsynced: bool,
     /// Largest request in bytes, on both transports.
     #[serde(deserialize_with = "units::bytes")]
     pub max_request: usize,
@@ -72,6 +74,7 @@ impl Default for Config {
             grpc: "127.0.0.1:5556".to_owned(),
             metrics: "127.0.0.1:8008".to_owned(),
             store: Path::new("data").join("node.db").into(),
+            dangerously_unsynced: false,
             max_request: 8 * 1024 * 1024,
             heartbeat: Duration::from_secs(15),
             stall: Duration::from_secs(30),

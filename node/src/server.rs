@@ -48,7 +48,11 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let (arrivals, arrived) = mpsc::channel(ARRIVED_BATCHES);
-    let store = Arc::new(Store::open(&config.store, host.clock, arrivals).await?);
+    if config.dangerously_unsynced {
+        tracing::warn!("`dangerously_unsynced` is set: a power cut loses publishes that were acknowledged");
+    }
+    let store =
+        Arc::new(Store::open(&config.store, !config.dangerously_unsynced, host.clock, arrivals).await?);
     let feed = Arc::new(Feed::new(Arc::clone(&store), config.stall));
     let (drain, draining) = watch::channel(false);
     // It was opened and migrated a moment ago.

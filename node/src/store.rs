@@ -41,7 +41,7 @@ mod sqlite;
 pub(crate) use page::{Budget, Direction, Page, PageRequest, Position};
 pub(crate) use replay::Replay;
 
-use commit::Publish;
+use commit::{Group, Publish};
 use postgres::Postgres;
 use replay::{PIECE_BYTES, PIECE_ROWS, SCANNED_ROWS};
 use retention::{Expiry, Swept};
@@ -75,6 +75,19 @@ pub(crate) struct Size {
     pub(crate) bytes: u64,
     /// Free for this process where it lies, when that can be seen.
     pub(crate) free_bytes: Option<u64>,
+}
+
+/// What a writer is given.
+struct Writing {
+    /// Whether a commit is on disk before it is acknowledged.
+    synced: bool,
+    clock: Clock,
+    state: Arc<State>,
+    queue: mpsc::Receiver<Publish>,
+    /// To the feed, in order.
+    arrivals: mpsc::Sender<Vec<Arrival>>,
+    /// To whoever waits for their answer.
+    committed: mpsc::Sender<Group>,
 }
 
 /// What the writer tells everybody else.
@@ -191,13 +204,14 @@ impl From<rusqlite::Error> for Error {
 }
 
 impl Store {
-    /// Opens or creates the store and starts its writer. Arrivals are sent to `arrivals` after their commit, in order.
+    /// Opens or creates the store and starts its writer. Unless `synced`, an acknowledgement means nothing. Arrivals are sent to `arrivals` after their commit, in order.
     pub(crate) async fn open(
         location: &Location,
+        synced: bool,
         clock: Clock,
         arrivals: mpsc::Sender<Vec<Arrival>>,
     ) -> Result<Self, OpenError> {
-        let (queue, waiting) = mpsc::channel(QUEUED_PUBLISHES);
+        let (queue, publishes) = mpsc::channel(QUEUED_PUBLISHES);
         let (committed, acknowledged) = mpsc::channel(commit::COMMITTED_GROUPS);
         let state = Arc::new(State {
             head: AtomicI64::new(0),
@@ -205,22 +219,26 @@ impl Store {
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(commit::acknowledge(acknowledged));
+        let writing = Writing {
+            synced,
+            clock,
+            state: Arc::clone(&state),
+            queue: publishes,
+            arrivals,
+            committed,
+        };
         let (engine, writer) = match location {
             Location::Sqlite(path) => {
-                let (path, state) = (path.clone(), Arc::clone(&state));
-                let opening = tokio::task::spawn_blocking(move || {
-                    sqlite::open(&path, clock, state, waiting, arrivals, committed)
-                });
+                let path = path.clone();
+                let opening = tokio::task::spawn_blocking(move || sqlite::open(&path, writing));
                 let (sqlite, thread) = opening
                     .await
                     .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
                 (Engine::Sqlite(sqlite), Some(thread))
             }
             Location::Postgres(database) => {
-                let state = Arc::clone(&state);
-                let opening =
-                    postgres::open(database, clock, state, waiting, arrivals, committed, &mut tasks);
-                (Engine::Postgres(opening.await?), None)
+                let postgres = postgres::open(database, writing, &mut tasks).await?;
+                (Engine::Postgres(postgres), None)
             }
         };
         Ok(Self {

@@ -15,11 +15,10 @@ use std::sync::{Arc, atomic::Ordering};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
-    Budget, Error, OpenError, Page, PageRequest, Replay, Size, State,
-    commit::{Group, Publish},
+    Budget, Error, OpenError, Page, PageRequest, Replay, Size, State, Writing,
     retention::{Expiry, Swept},
 };
-use crate::{config::Database, envelope::Arrival, host::Clock};
+use crate::config::Database;
 
 mod connect;
 mod reader;
@@ -46,18 +45,22 @@ pub(super) struct Postgres {
 /// Opens the database, brings its tables to this version, and starts writer and tail in `tasks`; both end after the queue.
 pub(super) async fn open(
     database: &Database,
-    clock: Clock,
-    state: Arc<State>,
-    queue: mpsc::Receiver<Publish>,
-    arrivals: mpsc::Sender<Vec<Arrival>>,
-    committed: mpsc::Sender<Group>,
+    writing: Writing,
     tasks: &mut JoinSet<()>,
 ) -> Result<Postgres, OpenError> {
     let failed = |source: tokio_postgres::Error| OpenError::Postgres {
         database: database.to_string(),
         source: source.into(),
     };
-    let connector = Connector::new(database)?;
+    let Writing {
+        synced,
+        clock,
+        state,
+        queue,
+        arrivals,
+        committed,
+    } = writing;
+    let connector = Connector::new(database, synced)?;
     migrate(&connector, database).await?;
     let session = connector.connect(|_| {}).await.map_err(failed)?;
     session.check_durability().await.map_err(failed)?;
@@ -145,7 +148,7 @@ pub(super) struct Reading(Session);
 
 impl Reading {
     pub(super) async fn open(database: &Database) -> Result<Self, OpenError> {
-        let connector = Connector::new(database)?;
+        let connector = Connector::new(database, true)?;
         let session = connector.connect(|_| {}).await;
         session.map(Self).map_err(|source| OpenError::Postgres {
             database: database.to_string(),

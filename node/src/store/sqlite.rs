@@ -18,11 +18,9 @@ use tokio::{
 };
 
 use super::{
-    Budget, Error, OpenError, Page, PageRequest, Replay, Size, State,
-    commit::{Group, Publish},
+    Budget, Error, OpenError, Page, PageRequest, Replay, Size, State, Writing,
     retention::{Expiry, Swept},
 };
-use crate::{envelope::Arrival, host::Clock};
 
 mod lock;
 mod page;
@@ -55,20 +53,21 @@ type Change = Box<dyn FnOnce(&mut Connection) -> rusqlite::Result<()> + Send>;
 
 /// Opens or creates the store at `path` and starts its writer, a thread that ends after its queue. Blocks: it may migrate, and
 /// replays the log of a crash.
-pub(super) fn open(
-    path: &Path,
-    clock: Clock,
-    state: Arc<State>,
-    queue: mpsc::Receiver<Publish>,
-    arrivals: mpsc::Sender<Vec<Arrival>>,
-    committed: mpsc::Sender<Group>,
-) -> Result<(Sqlite, thread::JoinHandle<()>), OpenError> {
+pub(super) fn open(path: &Path, writing: Writing) -> Result<(Sqlite, thread::JoinHandle<()>), OpenError> {
     let lock = Lock::acquire(path)?;
     let failed = |source| OpenError::Sqlite {
         path: path.to_owned(),
         source,
     };
-    let mut connection = open_writing(path).map_err(failed)?;
+    let Writing {
+        synced,
+        clock,
+        state,
+        queue,
+        arrivals,
+        committed,
+    } = writing;
+    let mut connection = open_writing(path, synced).map_err(failed)?;
     migrations::migrations::runner()
         .run(&mut connection)
         .map_err(|source| OpenError::Migration {
@@ -174,13 +173,13 @@ impl Sqlite {
 
 /// The one writing connection of a node. `FULL` syncs the write-ahead log at every commit: that is what an acknowledgement
 /// promises.
-fn open_writing(path: &Path) -> rusqlite::Result<Connection> {
+fn open_writing(path: &Path, synced: bool) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(PATIENCE)?;
     // Counts for a file that is made now only: pages that retention frees can be given back.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "synchronous", if synced { "FULL" } else { "OFF" })?;
     // The writer takes topic numbers from the same transaction; checking each again costs a lookup a row.
     connection.pragma_update(None, "foreign_keys", "OFF")?;
     // The writer copies the log into the file itself and looks at the outcome; the automatic way hides a failed sync.

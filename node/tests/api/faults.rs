@@ -79,7 +79,7 @@ async fn a_disk_that_takes_no_more_stops_acknowledgements_and_readiness_but_not_
     let page = client.query(ascending(["test-full"])).await.unwrap().into_inner();
     assert!(!page.envelopes.is_empty());
     drop((client, health));
-    let ended = node.terminate();
+    let ended = node.terminate().await;
     assert_eq!(ended, Some(1));
     let node = TestNode::start_in(place, |_| {}).await;
     assert_eq!(node.stored("test-full").await.len() as u64, acknowledged);

@@ -30,6 +30,7 @@ mod reflection;
 mod retention;
 mod shipped;
 mod streams;
+mod sync;
 mod tokens;
 
 /// The same promises are tested on `PostgreSQL` by another program.

@@ -40,7 +40,7 @@ impl Process {
         }
     }
 
-    /// What starts a node on free ports with this store.
+    /// What starts a node on free ports with this store, under the program of the variable `under` where `before` sets it.
     pub(crate) fn command(place: &Place, before: &str) -> Command {
         let any = "127.0.0.1:0";
         let config = place.config(&serde_json::json!({ "http": any, "grpc": any, "metrics": any }));
@@ -48,7 +48,7 @@ impl Process {
         command
             .arg("-c")
             .arg(format!(
-                "{before} exec '{BINARY}' --config '{}'",
+                "{before} exec $under '{BINARY}' --config '{}'",
                 config.display()
             ))
             .stdout(Stdio::piped());
@@ -73,12 +73,18 @@ impl Process {
     }
 
     /// Exit code after SIGTERM.
-    pub(crate) fn terminate(&mut self) -> Option<i32> {
+    pub(crate) async fn terminate(&mut self) -> Option<i32> {
         Command::new("kill")
             .arg(self.child.id().to_string())
             .status()
             .unwrap();
-        self.child.wait().unwrap().code()
+        let mut ended = None;
+        until("the node ends", async || {
+            ended = self.child.try_wait().unwrap();
+            ended.is_some()
+        })
+        .await;
+        ended.and_then(|status| status.code())
     }
 }
 

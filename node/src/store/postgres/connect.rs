@@ -19,6 +19,8 @@ use crate::config::Database;
 pub(super) struct Connector {
     pub(super) config: Config,
     pub(super) tls: MakeRustlsConnect,
+    /// Whether a commit is on disk before it is answered.
+    synced: bool,
 }
 
 /// One open connection. Dropping it ends it.
@@ -29,7 +31,7 @@ pub(super) struct Session {
 }
 
 impl Connector {
-    pub(super) fn new(database: &Database) -> Result<Self, OpenError> {
+    pub(super) fn new(database: &Database, synced: bool) -> Result<Self, OpenError> {
         let mut config = database.config.clone();
         config.application_name("herald-node");
         if config.get_connect_timeout().is_none() {
@@ -53,6 +55,7 @@ impl Connector {
         Ok(Self {
             config,
             tls: MakeRustlsConnect::new(tls),
+            synced,
         })
     }
 
@@ -78,6 +81,9 @@ impl Connector {
             }
         });
         client.batch_execute(SETTINGS).await?;
+        if !self.synced {
+            client.batch_execute("SET synchronous_commit = off").await?;
+        }
         Ok(Session {
             client,
             _driver: driver,

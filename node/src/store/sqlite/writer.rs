@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior, config::DbConfig, params};
 use tokio::{runtime::Handle, sync::mpsc};
 
 use super::{
@@ -83,6 +83,7 @@ impl Writer {
                 tracing::error!(%error, "a write failed, the store takes no more of them");
                 metrics::commit_failed();
                 self.state.fail();
+                self.leave_the_log();
                 break;
             }
         }
@@ -155,6 +156,16 @@ impl Writer {
         if !arrivals.is_empty() {
             // Fails only when nobody feeds streams any more, at the end of a shutdown.
             let _ = self.arrivals.blocking_send(arrivals);
+        }
+    }
+
+    /// Closing would sync the log once more and copy it: after a failed sync that may report a success that is none.
+    fn leave_the_log(&self) {
+        if let Err(error) = self
+            .connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        {
+            tracing::error!(%error, "the log may be copied into the store once more");
         }
     }
 
