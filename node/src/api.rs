@@ -6,15 +6,21 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 use herald_protocol::{
-    limits,
+    limits as bounds,
     proto::api::{BatchQueryRequest, BatchQueryResponse, PublishRequest, QueryRequest, QueryResponse},
 };
 use tokio::sync::watch;
 
 use crate::{
-    api::{access::Access, status::Error},
+    api::{
+        access::{Access, Wallet},
+        limits::Limits,
+        status::Error,
+        stream::LiveStream,
+    },
+    caller::Caller,
     store::{Budget, Store},
-    subscription::{Feed, Subscription},
+    subscription::Feed,
 };
 
 pub(crate) mod access;
@@ -24,9 +30,11 @@ pub mod decoders;
 pub(crate) mod gateway;
 pub(crate) mod grpc;
 pub(crate) mod health;
+pub(crate) mod limits;
 mod publish;
 mod query;
 mod status;
+mod stream;
 
 #[cfg(test)]
 pub(crate) use status::code_name;
@@ -37,20 +45,33 @@ pub(crate) struct Api {
     pub(crate) store: Arc<Store>,
     pub(crate) feed: Arc<Feed>,
     pub(crate) access: Access,
+    pub(crate) limits: Arc<Limits>,
     /// True from the moment the node takes no new work.
     pub(crate) draining: watch::Receiver<bool>,
     pub(crate) max_request: usize,
+}
+
+/// Who calls, as far as the request says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Credentials<'a> {
+    pub(crate) caller: Caller,
+    /// The value of the `authorization` header.
+    pub(crate) authorization: Option<&'a [u8]>,
 }
 
 impl Api {
     /// Answers after every envelope of the request is on disk.
     pub(crate) async fn publish(
         &self,
-        authorization: Option<&[u8]>,
+        credentials: Credentials<'_>,
         request: PublishRequest,
     ) -> Result<(), Error> {
         self.open_for_work()?;
-        let wallet = self.access.wallet(authorization).await?;
+        let wallet = self.wallet(credentials).await?;
+        let cost = publish::cost(&request)?;
+        let allow_listed = self.access.is_allow_listed(&wallet);
+        self.limits
+            .publish(credentials.caller, &wallet.account(), allow_listed, cost)?;
         let accepted = publish::accept(&wallet, &request)?;
         if !accepted.is_empty() {
             self.store.publish(accepted).await?;
@@ -58,18 +79,31 @@ impl Api {
         Ok(())
     }
 
-    pub(crate) async fn query(&self, request: QueryRequest) -> Result<QueryResponse, Error> {
+    pub(crate) async fn query(
+        &self,
+        credentials: Credentials<'_>,
+        request: QueryRequest,
+    ) -> Result<QueryResponse, Error> {
         self.open_for_work()?;
-        self.page(request, Budget::new(limits::PAGE_BYTES)).await
+        let allow_listed = self.is_allow_listed(credentials).await;
+        self.limits.other(credentials.caller, allow_listed, 1)?;
+        self.page(request, Budget::new(bounds::PAGE_BYTES)).await
     }
 
     /// The queries run side by side; together they answer no more than one page may.
-    pub(crate) async fn batch_query(&self, request: BatchQueryRequest) -> Result<BatchQueryResponse, Error> {
+    pub(crate) async fn batch_query(
+        &self,
+        credentials: Credentials<'_>,
+        request: BatchQueryRequest,
+    ) -> Result<BatchQueryResponse, Error> {
         self.open_for_work()?;
-        if request.requests.len() > limits::BATCH_QUERIES {
+        if request.requests.len() > bounds::BATCH_QUERIES {
             return Err(query::Refusal::BatchTooLarge.into());
         }
-        let budget = Budget::new(limits::PAGE_BYTES);
+        let cost = u32::try_from(request.requests.len()).unwrap_or(u32::MAX);
+        let allow_listed = self.is_allow_listed(credentials).await;
+        self.limits.other(credentials.caller, allow_listed, cost.max(1))?;
+        let budget = Budget::new(bounds::PAGE_BYTES);
         let pages = request
             .requests
             .into_iter()
@@ -79,22 +113,43 @@ impl Api {
         })
     }
 
-    pub(crate) fn subscribe(&self, topics: Vec<String>) -> Result<Subscription, Error> {
+    pub(crate) async fn subscribe(
+        &self,
+        credentials: Credentials<'_>,
+        topics: Vec<String>,
+    ) -> Result<LiveStream, Error> {
         self.open_for_work()?;
         query::check_topic_count(&topics)?;
-        Ok(self.feed.subscribe(topics)?)
+        let allow_listed = self.is_allow_listed(credentials).await;
+        let subscribe = || self.feed.subscribe(topics);
+        LiveStream::open(&self.limits, credentials.caller, allow_listed, subscribe)
     }
 
-    pub(crate) fn subscribe_all(&self) -> Result<Subscription, Error> {
+    pub(crate) async fn subscribe_all(&self, credentials: Credentials<'_>) -> Result<LiveStream, Error> {
         self.open_for_work()?;
-        Ok(self.feed.subscribe_all()?)
+        let allow_listed = self.is_allow_listed(credentials).await;
+        let subscribe = || self.feed.subscribe_all();
+        LiveStream::open(&self.limits, credentials.caller, allow_listed, subscribe)
     }
 
-    /// Gives an open stream other topics.
-    pub(crate) fn resubscribe(stream: &mut Subscription, topics: Vec<String>) -> Result<(), Error> {
-        query::check_topic_count(&topics)?;
-        stream.replace_topics(topics);
-        Ok(())
+    /// The wallet that the token names. One that was not seen before costs its caller until it has proven good.
+    async fn wallet(&self, credentials: Credentials<'_>) -> Result<Wallet, Error> {
+        if let Some(known) = self.access.known(credentials.authorization) {
+            return Ok(known);
+        }
+        self.limits.stake(credentials.caller)?;
+        let wallet = self.access.wallet(credentials.authorization).await?;
+        self.limits.return_stake(credentials.caller);
+        Ok(wallet)
+    }
+
+    /// Whether the call counts on the larger buckets. No token, or a bad one, is as good as any other where none is needed.
+    async fn is_allow_listed(&self, credentials: Credentials<'_>) -> bool {
+        if credentials.caller == Caller::Exempt || credentials.authorization.is_none() {
+            return false;
+        }
+        let wallet = self.wallet(credentials).await;
+        wallet.is_ok_and(|wallet| self.access.is_allow_listed(&wallet))
     }
 
     async fn page(&self, request: QueryRequest, budget: Budget) -> Result<QueryResponse, Error> {

@@ -8,18 +8,22 @@ use std::{
 use serde::Deserialize;
 
 mod check;
+mod limits;
 mod location;
 mod overrides;
 mod problem;
 mod read;
 mod retention;
+mod tls;
 mod tree;
 mod units;
 
+pub use limits::{Factors, Limits, Rate};
 pub use location::{Database, Location};
 pub use overrides::Overrides;
 pub use problem::Problem;
 pub use retention::{Keep, Retention};
+pub use tls::Tls;
 
 use tree::Node;
 
@@ -53,6 +57,10 @@ pub struct Config {
     pub auth: Auth,
     /// How long envelopes are kept.
     pub retention: Retention,
+    /// What one caller may ask.
+    pub limits: Limits,
+    /// Speaks TLS on the HTTP and gRPC ports.
+    pub tls: Option<Tls>,
 }
 
 /// Bounds of a publisher's token, by the node's clock.
@@ -81,6 +89,8 @@ impl Default for Config {
             drain: Duration::from_secs(10),
             auth: Auth::default(),
             retention: Retention::default(),
+            limits: Limits::default(),
+            tls: None,
         }
     }
 }

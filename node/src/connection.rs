@@ -1,15 +1,39 @@
 //! Connections: accepted, served until they end or the node stops, all owned by one set.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::Router;
+use http::{Request, Response};
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::conn::auto,
-    service::TowerToHyperService,
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::Service as _;
+
+use crate::{config, metrics};
+
+mod body;
+mod gate;
+mod pulse;
+
+pub(crate) use gate::Gate;
+
+use body::{Arriving, Leaving};
+use gate::Admitted;
+use pulse::{Pulse, Verdict, Watched};
 
 /// All tasks of a set of connections, so that somebody can wait for them, and at last end them.
 #[derive(Clone, Debug, Default)]
@@ -49,24 +73,36 @@ pub(crate) enum Protocol {
     },
 }
 
-/// Serves `routes` on `listener` until `shutdown`; connections then end after their calls. All tasks are in `tasks`.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    protocol: Protocol,
-    routes: Router,
-    tasks: Tasks,
-    shutdown: CancellationToken,
-) {
-    let server = Arc::new(builder(protocol, tasks.clone()));
-    while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
+/// A listener and what it serves.
+pub(crate) struct Port {
+    pub(crate) listener: TcpListener,
+    pub(crate) protocol: Protocol,
+    pub(crate) routes: Router,
+    /// Paths of calls whose request goes on as long as they last.
+    pub(crate) conversations: &'static [&'static str],
+    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) gate: Arc<Gate>,
+}
+
+/// Serves a port until `shutdown`; connections then end after their calls. All tasks are in `tasks`.
+pub(crate) async fn serve(port: Port, tasks: Tasks, shutdown: CancellationToken) {
+    let server = Arc::new(Server {
+        http: builder(port.protocol, &port.gate.limits, tasks.clone()),
+        routes: port.routes,
+        conversations: port.conversations,
+        tls: port.tls,
+    });
+    while let Some(accepted) = shutdown.run_until_cancelled(port.listener.accept()).await {
         match accepted {
-            Ok((socket, _peer)) => {
-                tasks.spawn(connection(
-                    Arc::clone(&server),
-                    socket,
-                    routes.clone(),
-                    shutdown.clone(),
-                ));
+            Ok((socket, address)) => {
+                if let Some(admitted) = port.gate.admit(address) {
+                    tasks.spawn(connection(
+                        Arc::clone(&server),
+                        socket,
+                        admitted,
+                        shutdown.clone(),
+                    ));
+                }
             }
             // Out of descriptors, mostly: the connections that end free some.
             Err(error) => {
@@ -77,21 +113,68 @@ pub(crate) async fn serve(
     }
 }
 
-async fn connection(
-    server: Arc<auto::Builder<Tasks>>,
-    socket: TcpStream,
+/// What the connections of a port share.
+struct Server {
+    http: auto::Builder<Tasks>,
     routes: Router,
-    shutdown: CancellationToken,
-) {
+    conversations: &'static [&'static str],
+    tls: Option<TlsAcceptor>,
+}
+
+async fn connection(server: Arc<Server>, socket: TcpStream, admitted: Admitted, shutdown: CancellationToken) {
     // Small streamed answers must not wait for more. Fails only on a socket that is gone already.
     let _ = socket.set_nodelay(true);
-    let service = TowerToHyperService::new(routes);
-    let mut serving = std::pin::pin!(server.serve_connection(TokioIo::new(socket), service));
-    let ended = tokio::select! {
-        ended = serving.as_mut() => ended,
-        () = shutdown.cancelled() => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
+    let Some(tls) = &server.tls else {
+        return speak(&server, socket, &admitted, &shutdown).await;
+    };
+    // Boxed: a connection without TLS needs no room for one.
+    let encrypted = Box::pin(async {
+        let handshake = tokio::time::timeout(admitted.gate.limits.handshake, tls.accept(socket));
+        match shutdown.run_until_cancelled(handshake).await {
+            Some(Ok(Ok(socket))) => speak(&server, socket, &admitted, &shutdown).await,
+            Some(Ok(Err(error))) => tracing::debug!(%error, "a TLS handshake failed"),
+            Some(Err(_elapsed)) => metrics::connection_ended("silent"),
+            None => {}
+        }
+    });
+    encrypted.await;
+}
+
+/// Answers the calls on one connection until it ends, is of no more use, or the node stops.
+async fn speak(
+    server: &Server,
+    socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    admitted: &Admitted,
+    shutdown: &CancellationToken,
+) {
+    let pulse = Pulse::new();
+    let socket = TokioIo::new(Watched::new(socket, Arc::clone(&pulse)));
+    let calls = service_fn(|request| answer(server, admitted, &pulse, request));
+    let mut serving = pin!(server.http.serve_connection(socket, calls));
+    let mut look = pin!(tokio::time::sleep(admitted.gate.limits.handshake));
+    let mut ending = false;
+    let ended = loop {
+        tokio::select! {
+            ended = serving.as_mut() => break ended,
+            () = shutdown.cancelled(), if !ending => {
+                ending = true;
+                serving.as_mut().graceful_shutdown();
+            }
+            () = look.as_mut() => {
+                let next = match pulse.verdict(&admitted.gate.limits) {
+                    Verdict::Until(next) => next,
+                    Verdict::Silent => return metrics::connection_ended("silent"),
+                    Verdict::Blocked => return metrics::connection_ended("blocked"),
+                    Verdict::Idle if ending => return,
+                    Verdict::Idle => {
+                        metrics::connection_ended("idle");
+                        ending = true;
+                        serving.as_mut().graceful_shutdown();
+                        Instant::now() + admitted.gate.limits.handshake
+                    }
+                };
+                look.as_mut().reset(next.into());
+            }
         }
     };
     if let Err(error) = ended {
@@ -99,19 +182,38 @@ async fn connection(
     }
 }
 
-fn builder(protocol: Protocol, tasks: Tasks) -> auto::Builder<Tasks> {
+/// Says to the handlers who calls, and keeps the time of what comes and goes.
+fn answer(
+    server: &Server,
+    admitted: &Admitted,
+    pulse: &Arc<Pulse>,
+    mut request: Request<Incoming>,
+) -> impl Future<Output = Result<Response<Leaving>, Infallible>> + Send + 'static {
+    let call = pulse.call();
+    let conversation = server.conversations.contains(&request.uri().path());
+    request.extensions_mut().insert(admitted.peer);
+    let request = request.map(|body| Arriving::new(body, Arc::clone(&admitted.gate), conversation));
+    let answering = server.routes.clone().call(request);
+    async move {
+        let response = answering.await?;
+        Ok(response.map(|body| Leaving { body, _call: call }))
+    }
+}
+
+fn builder(protocol: Protocol, limits: &config::Limits, tasks: Tasks) -> auto::Builder<Tasks> {
     let mut builder = auto::Builder::new(tasks);
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIME);
+        .header_read_timeout(limits.head)
+        .max_buf_size(HTTP1_HEAD_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(HEADER_BYTES);
+        .max_header_list_size(HTTP2_HEAD_BYTES);
     match protocol {
         Protocol::Http => builder,
         Protocol::Grpc { ping } => {
@@ -133,9 +235,9 @@ where
 }
 
 /// Generous: clients keep hundreds of live streams on one connection beside their calls.
-const STREAMS: u32 = 10_000;
+const STREAMS: u32 = 2_000;
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
-const HEADER_BYTES: u32 = 16 * 1024;
-const HEADER_TIME: Duration = Duration::from_mins(1);
+const HTTP2_HEAD_BYTES: u32 = 16 * 1024;
+const HTTP1_HEAD_BYTES: usize = 32 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -12,6 +12,7 @@
 //! lost, and every open stream is told why it ends.
 
 mod api;
+mod caller;
 pub mod clock;
 pub mod command;
 pub mod config;
@@ -21,9 +22,11 @@ pub mod host;
 pub mod listen;
 pub mod metrics;
 pub mod operator;
+mod places;
 mod server;
 mod store;
 mod subscription;
+pub mod tls;
 
 #[doc(hidden)]
 pub use api::decoders;

@@ -13,8 +13,13 @@ use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandl
 
 use crate::clock;
 
+mod bounds;
 mod table;
 
+pub(crate) use bounds::{
+    certificate_reloaded, connection_ended, connection_refused, connections, rate_limited, request_stopped,
+    stream_refused,
+};
 pub use table::{ALL, Kind, Metric};
 
 /// Makes this process record metrics; call it once, at the start, and lend the handle to every node in the process.
@@ -35,6 +40,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     gauge!("process_start_time_seconds").set(amount(clock::wall().as_ns() / 1_000_000) / 1e3);
     gauge!("herald_node_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     LazyLock::force(&METERS);
+    bounds::register();
     Ok(handle)
 }
 

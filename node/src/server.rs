@@ -1,6 +1,6 @@
 //! One running node: opens the store, serves the three ports, and takes them down in an order that loses nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -9,17 +9,20 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Config, Host, Listeners,
+    Addresses, Config, Host, Listeners,
     api::{
         Api,
         access::Access,
         gateway, grpc,
         health::{self, GrpcHealth, Readiness, Reading},
+        limits::Limits,
     },
-    connection::{self, Protocol, Tasks},
+    caller::Callers,
+    connection::{self, Gate, Port, Protocol, Tasks},
     metrics, operator,
     store::{self, Store, retention},
     subscription::Feed,
+    tls::{self, Certificate},
 };
 
 /// Why a node did not start, or did not end well.
@@ -29,6 +32,9 @@ pub enum Error {
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] store::OpenError),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] tls::Error),
     /// A write failed while the node ran. What was acknowledged before is on disk; nothing was acknowledged after.
     #[error(
         "the store could not be written, see the log; after a restart it can be used if the disk works again"
@@ -40,13 +46,17 @@ pub enum Error {
 /// store is closed. Takes at most `config.drain` for that.
 ///
 /// # Errors
-/// When the store cannot be opened, or failed meanwhile (the node then goes on answering queries until the shutdown).
+/// When the certificate or the store cannot be used, or the store failed meanwhile (the node then goes on answering queries
+/// until the shutdown).
 pub async fn run(
     listeners: Listeners,
     config: Config,
     host: Host,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
+    let certificate = config.tls.clone().map(Certificate::load).transpose()?;
+    warn_of_plain_tokens(&config, listeners.addresses());
+    let callers = Arc::new(Callers::new(&config.limits));
     let (arrivals, arrived) = mpsc::channel(ARRIVED_BATCHES);
     if config.dangerously_unsynced {
         tracing::warn!("`dangerously_unsynced` is set: a power cut loses publishes that were acknowledged");
@@ -66,6 +76,7 @@ pub async fn run(
         store: Arc::clone(&store),
         feed: Arc::clone(&feed),
         access: Access::new(host.clock, config.auth.clone()),
+        limits: Arc::new(Limits::new(&config.limits, Arc::clone(&callers))),
         draining,
         max_request: config.max_request,
     });
@@ -86,38 +97,50 @@ pub async fn run(
         read,
         feeding_ends.clone(),
     ));
+    if let Some(certificate) = &certificate {
+        background.spawn(Arc::clone(certificate).keep_current(feeding_ends.clone()));
+    }
 
     let tasks = Tasks::default();
-    let ping = Protocol::Grpc {
-        ping: config.heartbeat,
+    let gate = Gate::new("api", config.limits.clone(), Arc::clone(&callers));
+    let grpc = Port {
+        listener: listeners.grpc,
+        protocol: Protocol::Grpc {
+            ping: config.heartbeat,
+        },
+        routes: grpc::routes(Arc::clone(&api), GrpcHealth::new(readiness.clone())),
+        conversations: &grpc::CONVERSATIONS,
+        tls: certificate
+            .as_ref()
+            .map(|certificate| certificate.acceptor(&[tls::HTTP2])),
+        gate: Arc::clone(&gate),
     };
-    let grpc = grpc::routes(Arc::clone(&api), GrpcHealth::new(readiness.clone()));
-    let http = gateway::routes(api, config.heartbeat);
+    let http = Port {
+        listener: listeners.http,
+        protocol: Protocol::Http,
+        routes: gateway::routes(api, config.heartbeat),
+        conversations: &[],
+        tls: certificate.map(|certificate| certificate.acceptor(&[tls::HTTP2, tls::HTTP1])),
+        gate,
+    };
     let node = operator::Node {
         readiness: readiness.clone(),
         store: Arc::clone(&store),
         feed: Arc::clone(&feed),
     };
-    let operator = operator::routes(node, host.metrics);
+    let operator = Port {
+        listener: listeners.metrics,
+        protocol: Protocol::Http,
+        routes: operator::routes(node, host.metrics),
+        conversations: &[],
+        tls: None,
+        gate: Gate::new("operator", config.limits, callers),
+    };
     let operator_ends = CancellationToken::new();
     let operator_tasks = Tasks::default();
-    tasks.spawn(connection::serve(
-        listeners.grpc,
-        ping,
-        grpc,
-        tasks.clone(),
-        shutdown.clone(),
-    ));
-    tasks.spawn(connection::serve(
-        listeners.http,
-        Protocol::Http,
-        http,
-        tasks.clone(),
-        shutdown.clone(),
-    ));
+    tasks.spawn(connection::serve(grpc, tasks.clone(), shutdown.clone()));
+    tasks.spawn(connection::serve(http, tasks.clone(), shutdown.clone()));
     background.spawn(connection::serve(
-        listeners.metrics,
-        Protocol::Http,
         operator,
         operator_tasks.clone(),
         operator_ends.clone(),
@@ -136,6 +159,18 @@ pub async fn run(
     feeding_ends.cancel();
     background.shutdown().await;
     if failed { Err(Error::StoreFailed) } else { Ok(()) }
+}
+
+fn warn_of_plain_tokens(config: &Config, addresses: Addresses) {
+    let reachable = |address: SocketAddr| !address.ip().to_canonical().is_loopback();
+    if config.tls.is_none() && (reachable(addresses.http) || reachable(addresses.grpc)) {
+        tracing::warn!(
+            http = %addresses.http,
+            grpc = %addresses.grpc,
+            "others can reach this node without TLS, and tokens travel in plain: set `tls`, or let only a proxy that speaks \
+             TLS reach it"
+        );
+    }
 }
 
 /// Histograms gather samples until somebody empties them; the size of the store is asked of the disk.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use herald_protocol::{
+    address::Address,
     limits,
     token::{self, VerifiedToken},
     topic::{self, TopicKind},
@@ -35,11 +36,16 @@ pub(crate) struct Access {
 /// The caller of a publish, proven by a token.
 #[derive(Debug)]
 pub(crate) struct Wallet {
+    account: Address,
     /// EIP-55 text, as topics carry it.
     address: Arc<str>,
 }
 
 impl Wallet {
+    pub(super) fn account(&self) -> Address {
+        self.account
+    }
+
     /// Contacts and private stores belong to their wallet; its address must stand there exactly.
     pub(super) fn check_may_publish(&self, content_topic: &str) -> Result<(), Refusal> {
         match topic::kind(content_topic) {
@@ -60,32 +66,35 @@ impl Access {
         }
     }
 
-    /// The wallet named by the value of an `authorization` header.
+    /// The wallet of a token that passed before and still holds: this costs a digest.
+    pub(super) fn known(&self, authorization: Option<&[u8]>) -> Option<Wallet> {
+        let digest: Digest = Sha256::digest(bounded(authorization?)).into();
+        let proven = self.tokens().get(&digest)?;
+        if !self.is_current(&proven.token) {
+            return None;
+        }
+        metrics::token(metrics::Token::Cached);
+        Some(proven.into())
+    }
+
+    /// The wallet named by the value of an `authorization` header that is not [`known`](Self::known): this costs a
+    /// verification.
     pub(super) async fn wallet(&self, authorization: Option<&[u8]>) -> Result<Wallet, Error> {
-        let header = authorization.ok_or(Refusal::Token(token::Error::NotProvided))?;
-        // Longer ones are refused by their length, whatever they are.
-        let header = header.get(..limits::TOKEN_BYTES + SCHEME_BYTES).unwrap_or(header);
+        let header = bounded(authorization.ok_or(Refusal::Token(token::Error::NotProvided))?);
         let digest: Digest = Sha256::digest(header).into();
-        let known = self.known().get(&digest);
-        let token = match known {
-            Some(known) if self.is_current(&known.token) => {
-                metrics::token(metrics::Token::Cached);
-                known
-            }
-            _ => {
-                let verified = self
-                    .verify(String::from_utf8_lossy(header).into_owned(), digest)
-                    .await;
-                metrics::token(match verified {
-                    Ok(_) => metrics::Token::Verified,
-                    Err(_) => metrics::Token::Refused,
-                });
-                verified?
-            }
-        };
-        Ok(Wallet {
-            address: token.address,
-        })
+        let header = String::from_utf8_lossy(header).into_owned();
+        let verified = self.verify(header, digest).await;
+        metrics::token(match verified {
+            Ok(_) => metrics::Token::Verified,
+            Err(_) => metrics::Token::Refused,
+        });
+        Ok(verified?.into())
+    }
+
+    /// Whether the operator gave this wallet priority.
+    #[expect(clippy::unused_self, reason = "nodes have no allow list yet")]
+    pub(super) fn is_allow_listed(&self, _wallet: &Wallet) -> bool {
+        false
     }
 
     /// Verification is some 100 microseconds of arithmetic: too much for a thread that serves everybody else.
@@ -100,7 +109,7 @@ impl Access {
             token,
             address: Arc::from(token.address().to_string()),
         };
-        self.known().insert(digest, proven.clone());
+        self.tokens().insert(digest, proven.clone());
         Ok(proven)
     }
 
@@ -110,7 +119,7 @@ impl Access {
             && token.created().saturating_since(now) <= self.bounds.max_future
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+    fn tokens(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -120,6 +129,20 @@ impl Access {
 struct Proven {
     token: VerifiedToken,
     address: Arc<str>,
+}
+
+impl From<Proven> for Wallet {
+    fn from(proven: Proven) -> Self {
+        Self {
+            account: proven.token.address(),
+            address: proven.address,
+        }
+    }
+}
+
+/// Longer headers are refused by their length, whatever they are.
+fn bounded(header: &[u8]) -> &[u8] {
+    header.get(..limits::TOKEN_BYTES + SCHEME_BYTES).unwrap_or(header)
 }
 
 /// Tokens that passed, by the digest of their header; the oldest entry leaves first.

@@ -24,11 +24,11 @@ use tower_http::{
 };
 
 use super::{
-    Api,
+    Api, Credentials,
     call::Call,
     status::{Error, http_status},
 };
-use crate::metrics;
+use crate::{caller::Caller, metrics};
 
 use exchange::Exchange;
 
@@ -78,38 +78,67 @@ pub(crate) fn routes(api: Arc<Api>, heartbeat: Duration) -> Router {
 }
 
 async fn publish(State(gateway): State<Gateway>, request: Request) -> Response {
-    let api = &gateway.api;
-    let authorization = request.headers().get(header::AUTHORIZATION).cloned();
+    let asker = Asker::of(&gateway, &request);
     let handler = async |request| {
-        let authorization = authorization.as_ref().map(HeaderValue::as_bytes);
-        api.publish(authorization, request).await?;
+        gateway.api.publish(asker.credentials(), request).await?;
         Ok(PublishResponse {})
     };
     Exchange::new("publish", request).unary(&gateway, handler).await
 }
 
 async fn query(State(gateway): State<Gateway>, request: Request) -> Response {
-    let handler = async |request| gateway.api.query(request).await;
+    let asker = Asker::of(&gateway, &request);
+    let handler = async |request| gateway.api.query(asker.credentials(), request).await;
     Exchange::new("query", request).unary(&gateway, handler).await
 }
 
 async fn batch_query(State(gateway): State<Gateway>, request: Request) -> Response {
-    let handler = async |request: BatchQueryRequest| gateway.api.batch_query(request).await;
+    let asker = Asker::of(&gateway, &request);
+    let handler =
+        async |request: BatchQueryRequest| gateway.api.batch_query(asker.credentials(), request).await;
     Exchange::new("batch_query", request)
         .unary(&gateway, handler)
         .await
 }
 
 async fn subscribe(State(gateway): State<Gateway>, request: Request) -> Response {
-    let open = |request: SubscribeRequest| gateway.api.subscribe(request.content_topics);
+    let asker = Asker::of(&gateway, &request);
+    let open = async |request: SubscribeRequest| {
+        let opened = gateway.api.subscribe(asker.credentials(), request.content_topics);
+        opened.await
+    };
     Exchange::new("subscribe", request).stream(&gateway, open).await
 }
 
 async fn subscribe_all(State(gateway): State<Gateway>, request: Request) -> Response {
-    let open = |_: SubscribeAllRequest| gateway.api.subscribe_all();
+    let asker = Asker::of(&gateway, &request);
+    let open = async |_: SubscribeAllRequest| gateway.api.subscribe_all(asker.credentials()).await;
     Exchange::new("subscribe_all", request)
         .stream(&gateway, open)
         .await
+}
+
+/// Who sent a request.
+struct Asker {
+    caller: Caller,
+    authorization: Option<HeaderValue>,
+}
+
+impl Asker {
+    fn of(gateway: &Gateway, request: &Request) -> Self {
+        let headers = request.headers();
+        Self {
+            caller: gateway.api.limits.caller(request.extensions(), headers),
+            authorization: headers.get(header::AUTHORIZATION).cloned(),
+        }
+    }
+
+    fn credentials(&self) -> Credentials<'_> {
+        Credentials {
+            caller: self.caller,
+            authorization: self.authorization.as_ref().map(HeaderValue::as_bytes),
+        }
+    }
 }
 
 async fn openapi(headers: HeaderMap) -> Response {

@@ -7,10 +7,13 @@ use herald_protocol::proto::api::{
     BatchQueryRequest, BatchQueryResponse, Envelope, PublishRequest, PublishResponse, QueryRequest,
     QueryResponse, SubscribeAllRequest, SubscribeRequest, message_api_server::MessageApi,
 };
-use tonic::{Request, Response, Status, Streaming, metadata::MetadataValue};
+use http::Extensions;
+use tonic::{
+    Request, Response, Status, Streaming,
+    metadata::{MetadataMap, MetadataValue},
+};
 
-use super::{Api, deadline::Deadline, status::Error};
-use crate::subscription::Subscription;
+use super::{Api, Credentials, deadline::Deadline, status::Error, stream::LiveStream};
 
 mod transport;
 
@@ -22,6 +25,15 @@ pub(crate) struct Grpc {
     api: Arc<Api>,
 }
 
+impl Grpc {
+    fn credentials<'a>(&self, metadata: &'a MetadataMap, extensions: &Extensions) -> Credentials<'a> {
+        Credentials {
+            caller: self.api.limits.caller(extensions, metadata.as_ref()),
+            authorization: metadata.get("authorization").map(MetadataValue::as_bytes),
+        }
+    }
+}
+
 type Envelopes = Pin<Box<dyn Stream<Item = Result<Envelope, Status>> + Send>>;
 
 #[tonic::async_trait]
@@ -31,30 +43,32 @@ impl MessageApi for Grpc {
     type SubscribeAllStream = Envelopes;
 
     async fn publish(&self, request: Request<PublishRequest>) -> Result<Response<PublishResponse>, Status> {
-        let authorization = request
-            .metadata()
-            .get("authorization")
-            .map(|value| value.as_bytes().to_vec());
-        self.api
-            .publish(authorization.as_deref(), request.into_inner())
-            .await?;
+        let (metadata, extensions, request) = request.into_parts();
+        let credentials = self.credentials(&metadata, &extensions);
+        self.api.publish(credentials, request).await?;
         Ok(Response::new(PublishResponse {}))
     }
 
     async fn query(&self, request: Request<QueryRequest>) -> Result<Response<QueryResponse>, Status> {
-        Ok(Response::new(self.api.query(request.into_inner()).await?))
+        let (metadata, extensions, request) = request.into_parts();
+        let credentials = self.credentials(&metadata, &extensions);
+        Ok(Response::new(self.api.query(credentials, request).await?))
     }
 
     async fn batch_query(
         &self,
         request: Request<BatchQueryRequest>,
     ) -> Result<Response<BatchQueryResponse>, Status> {
-        Ok(Response::new(self.api.batch_query(request.into_inner()).await?))
+        let (metadata, extensions, request) = request.into_parts();
+        let credentials = self.credentials(&metadata, &extensions);
+        Ok(Response::new(self.api.batch_query(credentials, request).await?))
     }
 
     async fn subscribe(&self, request: Request<SubscribeRequest>) -> Result<Response<Envelopes>, Status> {
         let deadline = transport::deadline(&request);
-        let stream = self.api.subscribe(request.into_inner().content_topics)?;
+        let (metadata, extensions, request) = request.into_parts();
+        let credentials = self.credentials(&metadata, &extensions);
+        let stream = self.api.subscribe(credentials, request.content_topics).await?;
         Ok(subscribed(envelopes(stream, None, deadline)))
     }
 
@@ -62,8 +76,10 @@ impl MessageApi for Grpc {
         &self,
         request: Request<SubscribeAllRequest>,
     ) -> Result<Response<Envelopes>, Status> {
-        let stream = self.api.subscribe_all()?;
-        Ok(subscribed(envelopes(stream, None, transport::deadline(&request))))
+        let deadline = transport::deadline(&request);
+        let credentials = self.credentials(request.metadata(), request.extensions());
+        let stream = self.api.subscribe_all(credentials).await?;
+        Ok(subscribed(envelopes(stream, None, deadline)))
     }
 
     /// Headers go out before the first request: clients wait for them before they send one.
@@ -72,19 +88,17 @@ impl MessageApi for Grpc {
         request: Request<Streaming<SubscribeRequest>>,
     ) -> Result<Response<Envelopes>, Status> {
         let deadline = transport::deadline(&request);
-        let stream = self.api.subscribe(Vec::new())?;
-        Ok(subscribed(envelopes(
-            stream,
-            Some(request.into_inner()),
-            deadline,
-        )))
+        let (metadata, extensions, updates) = request.into_parts();
+        let credentials = self.credentials(&metadata, &extensions);
+        let stream = self.api.subscribe(credentials, Vec::new()).await?;
+        Ok(subscribed(envelopes(stream, Some(updates), deadline)))
     }
 }
 
 /// The request side of a `Subscribe2`: each request replaces the topics.
 type Updates = Streaming<SubscribeRequest>;
 
-fn envelopes(stream: Subscription, updates: Option<Updates>, deadline: Deadline) -> Envelopes {
+fn envelopes(stream: LiveStream, updates: Option<Updates>, deadline: Deadline) -> Envelopes {
     Box::pin(stream::unfold(Some((stream, updates)), move |open| async move {
         let (mut stream, mut updates) = open?;
         match deadline.bound(next(&mut stream, &mut updates)).await {
@@ -94,7 +108,7 @@ fn envelopes(stream: Subscription, updates: Option<Updates>, deadline: Deadline)
     }))
 }
 
-async fn next(stream: &mut Subscription, updates: &mut Option<Updates>) -> Result<Envelope, Status> {
+async fn next(stream: &mut LiveStream, updates: &mut Option<Updates>) -> Result<Envelope, Status> {
     loop {
         let Some(open) = updates else {
             return Ok(stream.next().await.map_err(Error::from)?.to_envelope());
@@ -102,7 +116,7 @@ async fn next(stream: &mut Subscription, updates: &mut Option<Updates>) -> Resul
         tokio::select! {
             biased;
             request = open.message() => match request.map_err(transport::refusal)? {
-                Some(request) => Api::resubscribe(stream, request.content_topics)?,
+                Some(request) => stream.replace_topics(request.content_topics)?,
                 // The request side was closed; the topics stay as they are.
                 None => *updates = None,
             },
@@ -110,6 +124,13 @@ async fn next(stream: &mut Subscription, updates: &mut Option<Updates>) -> Resul
         }
     }
 }
+
+/// Calls whose request goes on as long as they last.
+pub(crate) const CONVERSATIONS: [&str; 3] = [
+    "/xmtp.message_api.v1.MessageApi/Subscribe2",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
 
 /// Some clients wait for headers before they go on; this one says that the stream is registered.
 fn subscribed(envelopes: Envelopes) -> Response<Envelopes> {

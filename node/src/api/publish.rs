@@ -5,11 +5,17 @@ use herald_protocol::{limits, proto::api::PublishRequest};
 use super::{access::Wallet, status::Error};
 use crate::envelope::AcceptedEnvelope;
 
-/// First whether the wallet may write there at all, for every envelope, then the envelopes themselves.
-pub(super) fn accept(wallet: &Wallet, request: &PublishRequest) -> Result<Vec<AcceptedEnvelope>, Error> {
-    if request.envelopes.len() > limits::PUBLISH_ENVELOPES {
+/// What the request is charged with: its envelopes, and never nothing.
+pub(super) fn cost(request: &PublishRequest) -> Result<u32, Error> {
+    let envelopes = request.envelopes.len();
+    if envelopes > limits::PUBLISH_ENVELOPES {
         return Err(Error::TooManyEnvelopes);
     }
+    Ok(u32::try_from(envelopes).unwrap_or(u32::MAX).max(1))
+}
+
+/// First whether the wallet may write there at all, for every envelope, then the envelopes themselves.
+pub(super) fn accept(wallet: &Wallet, request: &PublishRequest) -> Result<Vec<AcceptedEnvelope>, Error> {
     for envelope in &request.envelopes {
         wallet.check_may_publish(&envelope.content_topic)?;
     }

@@ -1,9 +1,12 @@
 //! From a refusal to gRPC code, HTTP status and text: the only map of the node.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
 
-use super::{access, query};
+use super::{access, limits, query};
 use crate::{envelope, store, subscription};
 
 /// Everything a call can end with instead of an answer.
@@ -26,6 +29,11 @@ pub(crate) enum Error {
     DeadlineExceeded,
     #[error("grpc: received message larger than max ({found} vs. {limit})")]
     RequestTooLarge { found: u64, limit: usize },
+    #[error(transparent)]
+    Limit(#[from] limits::Refusal),
+    /// The rest of the request was not waited for.
+    #[error("{}", _0.message())]
+    Unfinished(Status),
     #[error("node is shutting down")]
     Draining,
     #[error("stream was not read while envelopes waited")]
@@ -73,7 +81,8 @@ impl Error {
             | Self::Malformed(_)
             | Self::InvalidTimeout(_) => Code::InvalidArgument,
             Self::DeadlineExceeded => Code::DeadlineExceeded,
-            Self::RequestTooLarge { .. } | Self::Stalled => Code::ResourceExhausted,
+            Self::RequestTooLarge { .. } | Self::Stalled | Self::Limit(_) => Code::ResourceExhausted,
+            Self::Unfinished(status) => status.code(),
             Self::Draining
             | Self::Store(store::Error::Unwritable | store::Error::Closed | store::Error::Unreachable(_)) => {
                 Code::Unavailable
@@ -81,6 +90,14 @@ impl Error {
             Self::Store(store::Error::Corrupt { .. }) => Code::DataLoss,
             Self::Store(store::Error::Unreadable(_)) => Code::Unknown,
             Self::Panicked => Code::Internal,
+        }
+    }
+
+    /// When the same call may pass.
+    pub(crate) fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::Limit(refusal) => refusal.wait(),
+            _ => None,
         }
     }
 
@@ -95,7 +112,13 @@ impl Error {
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         error.log();
-        Self::new(error.code(), error.to_string())
+        match error.wait() {
+            Some(wait) => {
+                let retry = ErrorDetails::with_retry_info(Some(wait));
+                Self::with_error_details(error.code(), error.to_string(), retry)
+            }
+            None => Self::new(error.code(), error.to_string()),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, ops::RangeInclusive, time::Duration};
 
 use super::{
-    Config,
+    Config, Limits,
     problem::{Place, Problem, quote},
     units,
 };
@@ -27,7 +27,21 @@ pub(super) fn check(config: &Config) -> Result<(), Unfit> {
     time("stall", config.stall, SECOND..=HOUR)?;
     time("drain", config.drain, Duration::from_millis(100)..=HOUR)?;
     time("auth.max_age", config.auth.max_age, SECOND..=30 * 24 * HOUR)?;
-    time("auth.max_future", config.auth.max_future, SECOND..=24 * HOUR)
+    time("auth.max_future", config.auth.max_future, SECOND..=24 * HOUR)?;
+    limits(&config.limits)?;
+    config
+        .tls
+        .as_ref()
+        .map_or(Ok(()), |tls| time("tls.reload", tls.reload, SECOND..=24 * HOUR))
+}
+
+fn limits(limits: &Limits) -> Result<(), Unfit> {
+    let memory = MIB..=1024 * 1024 * MIB;
+    size("limits.unfinished_requests", limits.unfinished_requests, memory)?;
+    time("limits.handshake", limits.handshake, SECOND..=HOUR)?;
+    time("limits.head", limits.head, SECOND..=HOUR)?;
+    time("limits.body", limits.body, SECOND..=HOUR)?;
+    time("limits.idle", limits.idle, SECOND..=24 * HOUR)
 }
 
 impl Unfit {
@@ -124,3 +138,4 @@ fn overlap(one: &str, other: &str) -> bool {
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
 const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;

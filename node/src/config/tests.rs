@@ -359,3 +359,36 @@ fn every_type_of_setting_is_read_from_a_file_and_from_variables() {
         assert_eq!(read(text, &[]).unwrap_err().to_string(), said);
     }
 }
+
+#[test]
+fn limits_say_what_they_want() {
+    for (text, said) in [
+        (
+            "exempt: [home]",
+            "limits.exempt: found `home`, wanted a network like `10.0.0.0/8`",
+        ),
+        ("publish: { burst: 0, per_minute: 1 }", "limits.publish.burst: "),
+        (
+            "publish: { burst: 1 }",
+            "limits.publish: the key `per_minute` is missing",
+        ),
+        ("connections: 0", "limits.connections: "),
+        ("idle: 0s", "limits.idle: found `0`, wanted `1s` to `1d`"),
+    ] {
+        let refused = refused(&format!("limits:\n  {text}\n"));
+        assert!(refused.contains(said), "{refused}");
+    }
+    let certificate = "tls: { cert: a.pem }\n";
+    assert!(refused(certificate).contains("the key `key` is missing"));
+}
+
+#[test]
+fn networks_are_ranges_or_single_addresses() {
+    let text = "limits:\n  trusted_proxies: [10.0.0.0/8, 192.0.2.1, \"2001:db8::/32\", \"2001:db8::1\"]\n";
+    let proxies = parse(text).unwrap().limits.trusted_proxies;
+    let proxies: Vec<String> = proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        proxies,
+        ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32", "2001:db8::1/128"]
+    );
+}

@@ -1,7 +1,8 @@
-//! Durations (`30s`, `1h`) and sizes (`8MiB`) as they stand in YAML.
+//! Durations (`30s`, `1h`), sizes (`8MiB`) and networks (`10.0.0.0/8`) as they stand in YAML.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
+use ipnet::IpNet;
 use serde::{Deserialize as _, Deserializer, de::Error as _};
 
 use super::problem::quote;
@@ -40,6 +41,23 @@ pub(super) fn duration_text(duration: Duration) -> String {
 /// A size in its largest whole unit.
 pub(super) fn bytes_text(bytes: usize) -> String {
     written(bytes as u64, &SIZES)
+}
+
+/// Networks, or single addresses.
+pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let network = |text: String| {
+        let parsed = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        parsed.map_err(|_| {
+            D::Error::custom(format!(
+                "found {}, wanted a network like `10.0.0.0/8` or `fd00::/8`, or an address",
+                quote(&text)
+            ))
+        })
+    };
+    Vec::<String>::deserialize(deserializer)?
+        .into_iter()
+        .map(network)
+        .collect()
 }
 
 fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {

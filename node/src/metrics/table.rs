@@ -143,7 +143,42 @@ pub const ALL: &[Metric] = &[
         &[],
         "Free space where the file of the store is; with PostgreSQL not shown.",
     ),
+    counter(
+        "herald_node_rate_limited_total",
+        &["class"],
+        "Calls refused by a rate limit.",
+    ),
+    gauge(
+        "herald_node_connections",
+        &["port"],
+        "Open connections to the message API and to the operator's port.",
+    ),
+    counter(
+        "herald_node_connections_refused_total",
+        &["port", "reason"],
+        "Connections that found no place, of their address or in all.",
+    ),
+    counter(
+        "herald_node_connections_ended_total",
+        &["reason"],
+        "Connections ended because they said nothing, had no calls, or took nothing.",
+    ),
+    counter(
+        "herald_node_requests_stopped_total",
+        &["reason"],
+        "Requests that were not waited for: too slow, or no memory for more unfinished ones.",
+    ),
+    counter(
+        "herald_node_certificate_reloads_total",
+        &["outcome"],
+        "Changed certificate files that were taken, or could not be.",
+    ),
     gauge("herald_node_streams", &[], "Open live streams."),
+    counter(
+        "herald_node_streams_refused_total",
+        &[],
+        "Streams refused because their address had all it may.",
+    ),
     counter(
         "herald_node_streams_cut_total",
         &[],

@@ -12,6 +12,7 @@ mod bad_input;
 mod binary;
 mod client;
 mod conformance;
+mod connections;
 mod deadlines;
 mod faults;
 mod file;
@@ -19,6 +20,7 @@ mod gateway;
 mod harness;
 mod kill;
 mod lifecycle;
+mod limits;
 mod log;
 mod openapi;
 mod operations;
@@ -31,6 +33,7 @@ mod retention;
 mod shipped;
 mod streams;
 mod sync;
+mod tls;
 mod tokens;
 
 /// The same promises are tested on `PostgreSQL` by another program.

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, stream};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
+use tonic::Status;
 
 use crate::api::status::Error;
 
@@ -20,7 +21,7 @@ pub(super) async fn read(headers: &HeaderMap, body: &mut Body, max: usize) -> Re
     }
     let mut read = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Error::Malformed(format!("body: {error}")))?;
+        let frame = frame.map_err(broken)?;
         let Ok(piece) = frame.into_data() else { continue };
         let found = read.len() + piece.len();
         if found > max {
@@ -32,6 +33,14 @@ pub(super) async fn read(headers: &HeaderMap, body: &mut Body, max: usize) -> Re
         read.extend_from_slice(&piece);
     }
     Ok(read.freeze())
+}
+
+/// Either the node did not wait for the rest, or the client broke off.
+fn broken(error: axum::Error) -> Error {
+    match error.into_inner().downcast::<Status>() {
+        Ok(status) => Error::Unfinished(*status),
+        Err(error) => Error::Malformed(format!("body: {error}")),
+    }
 }
 
 /// Answers at once, then takes in what is left of the request for a moment. A connection that is closed on a client in the

@@ -1,14 +1,11 @@
 //! One request on its way to a handler, and its answer on the way back.
 
 use axum::{body::Body, extract::Request, response::Response};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tonic::Code;
 
 use super::{Form, Gateway, HTTP, Question, body, json::Answer, lines, refusal, set, with_body};
-use crate::{
-    api::{call::Call, deadline::Deadline, status::Error},
-    subscription::Subscription,
-};
+use crate::api::{call::Call, deadline::Deadline, limits::whole_seconds, status::Error, stream::LiveStream};
 
 pub(super) struct Exchange {
     call: Call,
@@ -59,12 +56,12 @@ impl Exchange {
     pub(super) async fn stream<Q: Question>(
         mut self,
         gateway: &Gateway,
-        open: impl FnOnce(Q) -> Result<Subscription, Error>,
+        open: impl AsyncFnOnce(Q) -> Result<LiveStream, Error>,
     ) -> Response {
         let max = gateway.api.max_request;
         let opened = match Deadline::of(&self.headers) {
             Ok(deadline) => {
-                let work = async { Ok((open(self.decode(max).await?)?, deadline)) };
+                let work = async { Ok((open(self.decode(max).await?).await?, deadline)) };
                 deadline.bound(work).await
             }
             Err(error) => Err(error),
@@ -100,8 +97,12 @@ impl Exchange {
             .map_err(|_| Error::Panicked)?
     }
 
-    fn said(self, error: &Error, refusal: Response) -> Response {
-        if matches!(error, Error::RequestTooLarge { .. }) {
+    fn said(self, error: &Error, mut refusal: Response) -> Response {
+        if let Some(wait) = error.wait() {
+            let seconds = HeaderValue::from(whole_seconds(wait));
+            refusal.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        if matches!(error, Error::RequestTooLarge { .. } | Error::Unfinished(_)) {
             refusal.map(|said| body::said_while_draining(said, self.body))
         } else {
             refusal

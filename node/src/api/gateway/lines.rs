@@ -10,13 +10,12 @@ use tonic::Code;
 
 use super::json::{StreamedEnvelope, encode};
 use crate::{
-    api::{deadline::Deadline, status::Error},
+    api::{deadline::Deadline, status::Error, stream::LiveStream},
     envelope::Arrival,
-    subscription::Subscription,
 };
 
 /// The lines of a stream. It never ends by itself without a line that says why.
-pub(super) fn body(stream: Subscription, heartbeat: Duration, deadline: Deadline) -> Body {
+pub(super) fn body(stream: LiveStream, heartbeat: Duration, deadline: Deadline) -> Body {
     Body::from_stream(stream::unfold(Some(stream), move |open| async move {
         let mut stream = open?;
         let next = async { Ok(stream.next().await?) };
