@@ -26,7 +26,7 @@ mod sweep;
 mod tail;
 mod writer;
 
-use connect::{Connector, Session};
+use connect::{Connector, Failed, Session};
 use reader::Readers;
 use tail::Tail;
 use writer::Writer;
@@ -60,9 +60,13 @@ pub(super) async fn open(
         arrivals,
         committed,
     } = writing;
+    let unreached = |source: Failed| OpenError::Postgres {
+        database: database.to_string(),
+        source: source.into(),
+    };
     let connector = Connector::new(database, synced)?;
     migrate(&connector, database).await?;
-    let session = connector.connect(|_| {}).await.map_err(failed)?;
+    let session = connector.connect(|_| {}).await.map_err(unreached)?;
     session.check_durability().await.map_err(failed)?;
     let head = session.head().await.map_err(failed)?;
     state.head.store(head, Ordering::Release);
@@ -84,7 +88,11 @@ async fn migrate(connector: &Connector, database: &Database) -> Result<(), OpenE
         database: database.to_string(),
         source: source.into(),
     };
-    let mut session = connector.connect(|_| {}).await.map_err(failed)?;
+    let unreached = |source: Failed| OpenError::Postgres {
+        database: database.to_string(),
+        source: source.into(),
+    };
+    let mut session = connector.connect(|_| {}).await.map_err(unreached)?;
     session
         .client
         .batch_execute(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})"))

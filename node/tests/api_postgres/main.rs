@@ -38,6 +38,7 @@ mod recorded;
 mod retention;
 #[path = "../api/streams.rs"]
 mod streams;
+mod tls;
 #[path = "../api/tokens.rs"]
 mod tokens;
 

@@ -7,7 +7,7 @@ use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::timeout};
 use tokio_postgres::{AsyncMessage, Client, Config, Notification};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -63,8 +63,11 @@ impl Connector {
     pub(super) async fn connect(
         &self,
         mut told: impl FnMut(Notification) + Send + 'static,
-    ) -> Result<Session, tokio_postgres::Error> {
-        let (client, mut connection) = self.config.connect(self.tls.clone()).await?;
+    ) -> Result<Session, Failed> {
+        let connecting = self.config.connect(self.tls.clone());
+        let (client, mut connection) = timeout(HANDSHAKE_TIME, connecting)
+            .await
+            .map_err(|_| Failed::Silent)??;
         let mut driver = JoinSet::new();
         driver.spawn(async move {
             let mut messages = stream::poll_fn(move |context| connection.poll_message(context));
@@ -118,6 +121,16 @@ impl std::fmt::Debug for Connector {
     }
 }
 
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failed {
+    #[error(transparent)]
+    Database(#[from] tokio_postgres::Error),
+    /// It takes connections and says nothing.
+    #[error("the database does not answer")]
+    Silent,
+}
+
 /// Whether another try may succeed, by the class of the SQLSTATE: lost connections, resources, an operator's intervention,
 /// serialisation, a read-only server during a failover.
 pub(super) fn is_passing(error: &tokio_postgres::Error) -> bool {
@@ -160,5 +173,7 @@ pub(super) const SETTINGS: &str = "
     SET statement_timeout = '30s';
     SET idle_in_transaction_session_timeout = '30s'";
 const CONNECT_TIME: Duration = Duration::from_secs(5);
+/// With TLS and authentication.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 const KEEPALIVE: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(20);

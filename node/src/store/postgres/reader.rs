@@ -12,7 +12,7 @@ use super::{
         Budget, Direction, Error, PIECE_BYTES, PIECE_ROWS, Page, PageRequest, Position, Replay, SCANNED_ROWS,
         Size, page::Row,
     },
-    connect::{Connector, SETTINGS, is_passing},
+    connect::{Connector, Failed, SETTINGS, is_passing},
 };
 use crate::envelope::{Arrival, Digest};
 
@@ -218,6 +218,15 @@ impl From<tokio_postgres::Error> for Error {
             Self::Unreachable(error.into())
         } else {
             Self::Unreadable(error.into())
+        }
+    }
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Database(error) => error.into(),
+            Failed::Silent => Self::Unreachable(failed.into()),
         }
     }
 }

@@ -189,7 +189,8 @@ impl Writer {
     }
 
     async fn connect(&self) -> Result<Prepared, Failure> {
-        let session = self.connector.connect(|_| {}).await.map_err(unknown)?;
+        let connected = self.connector.connect(|_| {}).await;
+        let session = connected.map_err(|failed| Failure::Unknown(failed.to_string()))?;
         self.prepare(session).await.map_err(unknown)
     }
 
