@@ -2,18 +2,19 @@
 //!
 //! [`grpc`] and [`gateway`] translate; [`status`] holds the only map from a refusal to what a caller sees.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use futures::future::try_join_all;
 use herald_protocol::{
     limits as bounds,
     proto::api::{BatchQueryRequest, BatchQueryResponse, PublishRequest, QueryRequest, QueryResponse},
+    token,
 };
 use tokio::sync::watch;
 
 use crate::{
     api::{
-        access::{Access, Wallet},
+        access::{Access, Reader, Wallet},
         limits::Limits,
         status::Error,
         stream::LiveStream,
@@ -55,6 +56,8 @@ pub(crate) struct Api {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Credentials<'a> {
     pub(crate) caller: Caller,
+    /// Where the call comes from.
+    pub(crate) address: Option<IpAddr>,
     /// The value of the `authorization` header.
     pub(crate) authorization: Option<&'a [u8]>,
 }
@@ -67,12 +70,14 @@ impl Api {
         request: PublishRequest,
     ) -> Result<(), Error> {
         self.open_for_work()?;
+        self.access.check_address(credentials.address)?;
         let wallet = self.wallet(credentials).await?;
         let cost = publish::cost(&request)?;
         let allow_listed = self.access.is_allow_listed(&wallet);
         self.limits
             .publish(credentials.caller, &wallet.account(), allow_listed, cost)?;
-        let accepted = publish::accept(&wallet, &request)?;
+        let publisher = self.access.publisher(wallet, credentials.address)?;
+        let accepted = publish::accept(&publisher, &request)?;
         if !accepted.is_empty() {
             self.store.publish(accepted).await?;
         }
@@ -85,9 +90,9 @@ impl Api {
         request: QueryRequest,
     ) -> Result<QueryResponse, Error> {
         self.open_for_work()?;
-        let allow_listed = self.is_allow_listed(credentials).await;
+        let (allow_listed, reader) = self.reader(credentials).await?;
         self.limits.other(credentials.caller, allow_listed, 1)?;
-        self.page(request, Budget::new(bounds::PAGE_BYTES)).await
+        self.page(&reader, request, Budget::new(bounds::PAGE_BYTES)).await
     }
 
     /// The queries run side by side; together they answer no more than one page may.
@@ -101,13 +106,13 @@ impl Api {
             return Err(query::Refusal::BatchTooLarge.into());
         }
         let cost = u32::try_from(request.requests.len()).unwrap_or(u32::MAX);
-        let allow_listed = self.is_allow_listed(credentials).await;
+        let (allow_listed, reader) = self.reader(credentials).await?;
         self.limits.other(credentials.caller, allow_listed, cost.max(1))?;
         let budget = Budget::new(bounds::PAGE_BYTES);
         let pages = request
             .requests
             .into_iter()
-            .map(|request| self.page(request, budget.clone()));
+            .map(|request| self.page(&reader, request, budget.clone()));
         Ok(BatchQueryResponse {
             responses: try_join_all(pages).await?,
         })
@@ -120,16 +125,18 @@ impl Api {
     ) -> Result<LiveStream, Error> {
         self.open_for_work()?;
         query::check_topic_count(&topics)?;
-        let allow_listed = self.is_allow_listed(credentials).await;
+        let reader = self.reader(credentials).await?;
+        reader.1.check_may_read(&topics)?;
         let subscribe = || self.feed.subscribe(topics);
-        LiveStream::open(&self.limits, credentials.caller, allow_listed, subscribe)
+        LiveStream::open(&self.limits, credentials.caller, reader, subscribe)
     }
 
     pub(crate) async fn subscribe_all(&self, credentials: Credentials<'_>) -> Result<LiveStream, Error> {
         self.open_for_work()?;
-        let allow_listed = self.is_allow_listed(credentials).await;
+        let reader = self.reader(credentials).await?;
+        reader.1.check_may_read_all()?;
         let subscribe = || self.feed.subscribe_all();
-        LiveStream::open(&self.limits, credentials.caller, allow_listed, subscribe)
+        LiveStream::open(&self.limits, credentials.caller, reader, subscribe)
     }
 
     /// The wallet that the token names. One that was not seen before costs its caller until it has proven good.
@@ -152,7 +159,29 @@ impl Api {
         wallet.is_ok_and(|wallet| self.access.is_allow_listed(&wallet))
     }
 
-    async fn page(&self, request: QueryRequest, budget: Budget) -> Result<QueryResponse, Error> {
+    /// Whether a call that may go without a token counts on the larger buckets, and what it may read.
+    async fn reader(&self, credentials: Credentials<'_>) -> Result<(bool, Reader), Error> {
+        if !self.access.restricts_reading() {
+            return Ok((self.is_allow_listed(credentials).await, Reader::Anyone));
+        }
+        if credentials.authorization.is_none() {
+            let refusal = access::Refusal::Token(token::Error::NotProvided);
+            return Ok((false, Reader::Unproven(refusal)));
+        }
+        match self.wallet(credentials).await {
+            Ok(wallet) => Ok((self.access.is_allow_listed(&wallet), Reader::Proven(wallet))),
+            Err(Error::Access(refusal)) => Ok((false, Reader::Unproven(refusal))),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn page(
+        &self,
+        reader: &Reader,
+        request: QueryRequest,
+        budget: Budget,
+    ) -> Result<QueryResponse, Error> {
+        reader.check_may_read(&request.content_topics)?;
         let question = query::Question::check(request)?;
         let page = self.store.page(question.request, budget).await?;
         Ok(query::answer(page, question.paging))

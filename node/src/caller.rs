@@ -87,10 +87,7 @@ impl Callers {
         if peer.exempt && !forwarded {
             return Caller::Exempt;
         }
-        if peer.proxy {
-            return Caller::At(self.forwarded_for(peer.address, headers).into());
-        }
-        if peer.exempt {
+        if peer.exempt && !peer.proxy {
             self.local_proxy_noted.call_once(|| {
                 tracing::warn!(
                     peer = %peer.address,
@@ -99,7 +96,21 @@ impl Callers {
                 );
             });
         }
-        Caller::At(peer.address.into())
+        Caller::At(self.caller_of(*peer, headers).into())
+    }
+
+    /// Where such a request comes from, whether it is charged or not.
+    pub(crate) fn address(&self, extensions: &Extensions, headers: &HeaderMap) -> Option<IpAddr> {
+        let peer = extensions.get::<Peer>()?;
+        Some(self.caller_of(*peer, headers))
+    }
+
+    fn caller_of(&self, peer: Peer, headers: &HeaderMap) -> IpAddr {
+        if peer.proxy {
+            self.forwarded_for(peer.address, headers)
+        } else {
+            peer.address
+        }
     }
 
     /// The right-most address that is not a trusted proxy's: what stands left of it may be anybody's invention.

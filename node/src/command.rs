@@ -15,6 +15,7 @@ use crate::{
     listen, server, store,
 };
 
+mod access;
 mod backup;
 mod export;
 mod import;
@@ -33,6 +34,8 @@ pub struct Node {
 /// What is asked of a node's store instead, also beside the node that runs on it.
 #[derive(Subcommand, Clone, Debug)]
 enum Command {
+    /// Say who may register and publish; a running node follows within seconds
+    Access(access::Access),
     /// Copy the store into a file, while the node runs
     Backup(backup::Backup),
     /// Write all envelopes as lines of JSON, for another store
@@ -91,6 +94,9 @@ pub enum Error {
     /// The store was opened and then failed.
     #[error("the store failed")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// These were to be removed from the access lists.
+    #[error("not listed: {0}")]
+    NotListed(String),
     /// A database has tools of its own.
     #[error("the store is a PostgreSQL database: back it up with pg_dump, or use `export`")]
     BackupOfDatabase,
@@ -148,6 +154,7 @@ impl Node {
         match self.command {
             None => serve::execute(config, shutdown, ready).await,
             Some(_) if let Some(flag) = of_ports => Err(Error::NotServing(flag)),
+            Some(Command::Access(access)) => access.execute(&config, options).await,
             Some(Command::Backup(backup)) => backup.execute(&config, options).await,
             Some(Command::Export(export)) => export.execute(&config, options).await,
             Some(Command::Import(import)) => import.execute(&config, options).await,

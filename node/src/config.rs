@@ -57,6 +57,8 @@ pub struct Config {
     pub auth: Auth,
     /// How long envelopes are kept.
     pub retention: Retention,
+    /// Who needs to be on the allow list.
+    pub access: Access,
     /// What one caller may ask.
     pub limits: Limits,
     /// Speaks TLS on the HTTP and gRPC ports.
@@ -73,6 +75,29 @@ pub struct Auth {
     /// How far ahead of the node's clock a token may be dated: phone clocks are often wrong.
     #[serde(deserialize_with = "units::duration")]
     pub max_future: Duration,
+    /// Whether only its owner reads an invitation, intro or private store topic.
+    pub require_token_for_query: bool,
+}
+
+/// What every wallet may that is not deny listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Access {
+    /// Publish its contact and its private store.
+    pub register: Admit,
+    /// Publish at all.
+    pub publish: Admit,
+}
+
+/// Whom a door is open to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Admit {
+    /// Every wallet.
+    #[default]
+    Open,
+    /// Wallets that are allow listed, and callers from addresses that are.
+    Allowed,
 }
 
 impl Default for Config {
@@ -89,6 +114,7 @@ impl Default for Config {
             drain: Duration::from_secs(10),
             auth: Auth::default(),
             retention: Retention::default(),
+            access: Access::default(),
             limits: Limits::default(),
             tls: None,
         }
@@ -100,6 +126,7 @@ impl Default for Auth {
         Self {
             max_age: Duration::from_hours(1),
             max_future: Duration::from_hours(1),
+            require_token_for_query: false,
         }
     }
 }

@@ -11,6 +11,7 @@
 //! [`Config::bind`] takes the ports, [`run`] serves until its token is cancelled, then drains: nothing acknowledged is
 //! lost, and every open stream is told why it ends.
 
+pub mod access_list;
 mod api;
 mod caller;
 pub mod clock;

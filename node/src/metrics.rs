@@ -319,8 +319,8 @@ mod tests {
         let label = |kind: &TopicKind<'_>| match kind {
             TopicKind::Contact(_)
             | TopicKind::PrivateStore(_)
-            | TopicKind::Invite
-            | TopicKind::Intro
+            | TopicKind::Invite(_)
+            | TopicKind::Intro(_)
             | TopicKind::Dm
             | TopicKind::DmEphemeral
             | TopicKind::Conversation
@@ -332,8 +332,8 @@ mod tests {
         let kinds = [
             TopicKind::Contact(""),
             TopicKind::PrivateStore(""),
-            TopicKind::Invite,
-            TopicKind::Intro,
+            TopicKind::Invite(""),
+            TopicKind::Intro(""),
             TopicKind::Dm,
             TopicKind::DmEphemeral,
             TopicKind::Conversation,

@@ -35,6 +35,9 @@ pub enum Error {
     /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] tls::Error),
+    /// Without its lists a node would let in whom it was told not to.
+    #[error("the access lists cannot be read")]
+    AccessLists(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A write failed while the node ran. What was acknowledged before is on disk; nothing was acknowledged after.
     #[error(
         "the store could not be written, see the log; after a restart it can be used if the disk works again"
@@ -55,12 +58,9 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let certificate = config.tls.clone().map(Certificate::load).transpose()?;
-    warn_of_plain_tokens(&config, listeners.addresses());
+    warn_of_dangers(&config, listeners.addresses());
     let callers = Arc::new(Callers::new(&config.limits));
     let (arrivals, arrived) = mpsc::channel(ARRIVED_BATCHES);
-    if config.dangerously_unsynced {
-        tracing::warn!("`dangerously_unsynced` is set: a power cut loses publishes that were acknowledged");
-    }
     let store =
         Arc::new(Store::open(&config.store, !config.dangerously_unsynced, host.clock, arrivals).await?);
     let feed = Arc::new(Feed::new(Arc::clone(&store), config.stall));
@@ -75,7 +75,7 @@ pub async fn run(
     let api = Arc::new(Api {
         store: Arc::clone(&store),
         feed: Arc::clone(&feed),
-        access: Access::new(host.clock, config.auth.clone()),
+        access: open_access(&config, &host, &store).await?,
         limits: Arc::new(Limits::new(&config.limits, Arc::clone(&callers))),
         draining,
         max_request: config.max_request,
@@ -100,6 +100,7 @@ pub async fn run(
     if let Some(certificate) = &certificate {
         background.spawn(Arc::clone(certificate).keep_current(feeding_ends.clone()));
     }
+    background.spawn(follow_lists(Arc::clone(&api), feeding_ends.clone()));
 
     let tasks = Tasks::default();
     let gate = Gate::new("api", config.limits.clone(), Arc::clone(&callers));
@@ -161,7 +162,20 @@ pub async fn run(
     if failed { Err(Error::StoreFailed) } else { Ok(()) }
 }
 
-fn warn_of_plain_tokens(config: &Config, addresses: Addresses) {
+async fn open_access(config: &Config, host: &Host, store: &Store) -> Result<Access, Error> {
+    Access::open(host.clock, config.auth.clone(), config.access.clone(), store)
+        .await
+        .map_err(|error| Error::AccessLists(Box::new(error)))
+}
+
+async fn follow_lists(api: Arc<Api>, shutdown: CancellationToken) {
+    api.access.follow_lists(&api.store, shutdown).await;
+}
+
+fn warn_of_dangers(config: &Config, addresses: Addresses) {
+    if config.dangerously_unsynced {
+        tracing::warn!("`dangerously_unsynced` is set: a power cut loses publishes that were acknowledged");
+    }
     let reachable = |address: SocketAddr| !address.ip().to_canonical().is_loopback();
     if config.tls.is_none() && (reachable(addresses.http) || reachable(addresses.grpc)) {
         tracing::warn!(

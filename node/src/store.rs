@@ -25,11 +25,13 @@ use tokio::{
 };
 
 use crate::{
+    access_list::Entry,
     config::Location,
     envelope::{AcceptedEnvelope, Arrival},
     host::Clock,
 };
 
+mod access;
 pub(crate) mod archive;
 mod commit;
 mod page;
@@ -38,6 +40,7 @@ mod replay;
 pub(crate) mod retention;
 mod sqlite;
 
+pub(crate) use access::AccessStore;
 pub(crate) use page::{Budget, Direction, Page, PageRequest, Position};
 pub(crate) use replay::Replay;
 
@@ -135,6 +138,12 @@ pub enum OpenError {
     Absent {
         /// Where it should be.
         path: PathBuf,
+    },
+    /// No node of this version has run on it.
+    #[error("the store `{store}` has no access lists yet; start a node of this version on it first")]
+    Older {
+        /// The store.
+        store: String,
     },
     /// `SQLite` refused the file.
     #[error("the store `{}` cannot be opened", path.display())]
@@ -298,6 +307,14 @@ impl Store {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.replay(after, wanted).await,
             Engine::Postgres(postgres) => postgres.replay(after, wanted).await,
+        }
+    }
+
+    /// The access lists and their version; nothing while that is still `known`.
+    pub(crate) async fn access(&self, known: Option<i64>) -> Result<Option<(i64, Vec<Entry>)>, Error> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.access(known).await,
+            Engine::Postgres(postgres) => postgres.access(known).await,
         }
     }
 

@@ -150,10 +150,10 @@ pub enum TopicKind<'a> {
     Contact(&'a str),
     /// Restricted to the owner, whose address must be exactly this text.
     PrivateStore(&'a str),
-    /// V2 invitations.
-    Invite,
-    /// First V1 messages.
-    Intro,
+    /// V2 invitations to the wallet whose address is this text.
+    Invite(&'a str),
+    /// First V1 messages to the wallet whose address is this text.
+    Intro(&'a str),
     /// A V1 conversation.
     Dm,
     /// A V1 conversation, not stored.
@@ -181,8 +181,8 @@ impl TopicKind<'_> {
         match self {
             Self::Contact(_) => "contact",
             Self::PrivateStore(_) => "privatestore",
-            Self::Invite => "v2-invite",
-            Self::Intro => "v1-intro",
+            Self::Invite(_) => "v2-invite",
+            Self::Intro(_) => "v1-intro",
             Self::Dm => "v1-conversation",
             Self::DmEphemeral => "v1-conversation-ephemeral",
             Self::Conversation => "v2-conversation",
@@ -207,8 +207,8 @@ pub fn kind(name: &str) -> TopicKind<'_> {
     match category {
         "contact" => TopicKind::Contact(owner),
         "privatestore" => TopicKind::PrivateStore(owner),
-        "invite" => TopicKind::Invite,
-        "intro" => TopicKind::Intro,
+        "invite" => TopicKind::Invite(owner),
+        "intro" => TopicKind::Intro(owner),
         "dm" => TopicKind::Dm,
         "dmE" => TopicKind::DmEphemeral,
         "m" => TopicKind::Conversation,
@@ -234,8 +234,8 @@ mod tests {
         let owner = ME.to_string();
         assert_eq!(Topic::contact(ME).kind(), TopicKind::Contact(&owner));
         assert_eq!(Topic::private_store(ME).kind(), TopicKind::PrivateStore(&owner));
-        assert_eq!(Topic::invite(ME).kind(), TopicKind::Invite);
-        assert_eq!(Topic::intro(ME).kind(), TopicKind::Intro);
+        assert_eq!(Topic::invite(ME).kind(), TopicKind::Invite(&owner));
+        assert_eq!(Topic::intro(ME).kind(), TopicKind::Intro(&owner));
         assert_eq!(Topic::dm(ME, ME).kind(), TopicKind::Dm);
         assert_eq!(Topic::dm_ephemeral(ME, ME).kind(), TopicKind::DmEphemeral);
         assert_eq!(

@@ -217,7 +217,7 @@ impl MessageStream {
 fn is_list(name: &str) -> bool {
     matches!(
         topic::kind(name),
-        topic::TopicKind::Invite | topic::TopicKind::Intro
+        topic::TopicKind::Invite(_) | topic::TopicKind::Intro(_)
     )
 }
 

@@ -110,7 +110,7 @@ async fn no_row_follows_another_into_a_refusal_that_names_a_wait() {
         let Call::Publish { envelopes, .. } = call else {
             return None;
         };
-        let opens = |topic: &str| topic::kind(topic) == TopicKind::Invite;
+        let opens = |topic: &str| matches!(topic::kind(topic), TopicKind::Invite(_));
         if !envelopes.iter().any(|envelope| opens(&envelope.content_topic)) {
             return None;
         }

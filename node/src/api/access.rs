@@ -1,7 +1,8 @@
-//! Who publishes, and where that wallet may publish.
+//! Who calls: tokens, and where the wallet they prove may publish and read.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -12,17 +13,37 @@ use herald_protocol::{
     topic::{self, TopicKind},
 };
 use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
 
 use super::status::Error;
-use crate::{config::Auth, envelope::Digest, host::Clock, metrics};
+use crate::{
+    access_list::Permission,
+    config::{self, Auth},
+    envelope::Digest,
+    host::Clock,
+    metrics,
+    store::{self, Store},
+};
+
+mod admission;
+
+use admission::Admission;
 
 /// Why a caller is refused.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error(transparent)]
     Token(#[from] token::Error),
     #[error("publishing to restricted topic")]
     Restricted,
+    #[error("reading restricted topic")]
+    ReadingRestricted,
+    #[error("address is deny listed")]
+    AddressDenied,
+    #[error("wallet is deny listed")]
+    WalletDenied,
+    #[error("wallet is not allow listed")]
+    NotAllowed,
 }
 
 /// Judges tokens, and remembers good ones: the check of a new token costs a key recovery and a signature.
@@ -31,6 +52,7 @@ pub(crate) struct Access {
     clock: Clock,
     bounds: Auth,
     known: Arc<Mutex<Known>>,
+    admission: Admission,
 }
 
 /// The caller of a publish, proven by a token.
@@ -45,25 +67,108 @@ impl Wallet {
     pub(super) fn account(&self) -> Address {
         self.account
     }
+}
 
+/// A wallet that may publish.
+#[derive(Debug)]
+pub(crate) struct Publisher {
+    wallet: Wallet,
+    may_register: bool,
+}
+
+impl Publisher {
     /// Contacts and private stores belong to their wallet; its address must stand there exactly.
     pub(super) fn check_may_publish(&self, content_topic: &str) -> Result<(), Refusal> {
         match topic::kind(content_topic) {
-            TopicKind::Contact(owner) | TopicKind::PrivateStore(owner) if *owner != *self.address => {
-                Err(Refusal::Restricted)
+            TopicKind::Contact(owner) | TopicKind::PrivateStore(owner) => {
+                if *owner != *self.wallet.address {
+                    Err(Refusal::Restricted)
+                } else if self.may_register {
+                    Ok(())
+                } else {
+                    Err(Refusal::NotAllowed)
+                }
             }
             _ => Ok(()),
         }
     }
 }
 
+/// Who asks and subscribes, as far as it matters on this node.
+#[derive(Debug)]
+pub(crate) enum Reader {
+    /// Everybody reads everything.
+    Anyone,
+    /// Reads what is the wallet's own, and what is nobody's.
+    Proven(Wallet),
+    /// Reads what is nobody's.
+    Unproven(Refusal),
+}
+
+impl Reader {
+    pub(super) fn check_may_read(&self, topics: &[String]) -> Result<(), Refusal> {
+        let wallet = match self {
+            Self::Anyone => return Ok(()),
+            Self::Proven(wallet) => Ok(&*wallet.address),
+            Self::Unproven(refusal) => Err(refusal),
+        };
+        for topic in topics {
+            if let TopicKind::Invite(owner) | TopicKind::Intro(owner) | TopicKind::PrivateStore(owner) =
+                topic::kind(topic)
+                && owner != wallet.map_err(Clone::clone)?
+            {
+                return Err(Refusal::ReadingRestricted);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_may_read_all(&self) -> Result<(), Refusal> {
+        match self {
+            Self::Anyone => Ok(()),
+            Self::Proven(_) | Self::Unproven(_) => Err(Refusal::ReadingRestricted),
+        }
+    }
+}
+
 impl Access {
-    pub(crate) fn new(clock: Clock, bounds: Auth) -> Self {
-        Self {
+    pub(crate) async fn open(
+        clock: Clock,
+        bounds: Auth,
+        rules: config::Access,
+        store: &Store,
+    ) -> Result<Self, store::Error> {
+        Ok(Self {
             clock,
             bounds,
             known: Arc::default(),
-        }
+            admission: Admission::open(rules, store).await?,
+        })
+    }
+
+    /// Takes up changes of the access lists until shutdown.
+    pub(crate) async fn follow_lists(&self, store: &Store, shutdown: CancellationToken) {
+        self.admission.follow(store, shutdown).await;
+    }
+
+    /// Refuses deny-listed addresses, whatever they have to say.
+    pub(super) fn check_address(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
+        self.admission.check_address(address)
+    }
+
+    /// What a wallet may publish that calls from there.
+    pub(super) fn publisher(&self, wallet: Wallet, address: Option<IpAddr>) -> Result<Publisher, Refusal> {
+        self.admission.publisher(wallet, address)
+    }
+
+    /// Whether the operator gave this wallet priority.
+    pub(super) fn is_allow_listed(&self, wallet: &Wallet) -> bool {
+        self.admission.list().wallet(wallet.account) == Some(Permission::Allow)
+    }
+
+    /// Whether some topics are read by their wallet only.
+    pub(super) fn restricts_reading(&self) -> bool {
+        self.bounds.require_token_for_query
     }
 
     /// The wallet of a token that passed before and still holds: this costs a digest.
@@ -91,16 +196,12 @@ impl Access {
         Ok(verified?.into())
     }
 
-    /// Whether the operator gave this wallet priority.
-    #[expect(clippy::unused_self, reason = "nodes have no allow list yet")]
-    pub(super) fn is_allow_listed(&self, _wallet: &Wallet) -> bool {
-        false
-    }
-
     /// Verification is some 100 microseconds of arithmetic: too much for a thread that serves everybody else.
     async fn verify(&self, header: String, digest: Digest) -> Result<Proven, Error> {
         let now = (self.clock)();
-        let Auth { max_age, max_future } = self.bounds;
+        let Auth {
+            max_age, max_future, ..
+        } = self.bounds;
         let token = tokio::task::spawn_blocking(move || token::verify(&header, now, max_age, max_future))
             .await
             .map_err(|_| Error::Panicked)?
@@ -140,36 +241,43 @@ impl From<Proven> for Wallet {
     }
 }
 
-/// Longer headers are refused by their length, whatever they are.
+/// Longer headers are refused by their length, whatever they are; one byte more shows it.
 fn bounded(header: &[u8]) -> &[u8] {
-    header.get(..limits::TOKEN_BYTES + SCHEME_BYTES).unwrap_or(header)
+    header
+        .get(..=limits::TOKEN_BYTES + SCHEME_BYTES)
+        .unwrap_or(header)
 }
 
-/// Tokens that passed, by the digest of their header; the oldest entry leaves first.
+/// Tokens that passed, by the digest of their header, in two generations: one that is used stays, however many others come and
+/// are never seen again; those leave with their generation.
 #[derive(Debug, Default)]
 struct Known {
-    tokens: HashMap<Digest, Proven>,
-    order: VecDeque<Digest>,
+    young: HashMap<Digest, Proven>,
+    old: HashMap<Digest, Proven>,
 }
 
 impl Known {
-    fn get(&self, digest: &Digest) -> Option<Proven> {
-        self.tokens.get(digest).cloned()
+    fn get(&mut self, digest: &Digest) -> Option<Proven> {
+        if let Some(proven) = self.young.get(digest) {
+            return Some(proven.clone());
+        }
+        let proven = self.old.remove(digest)?;
+        self.insert(*digest, proven.clone());
+        Some(proven)
     }
 
     fn insert(&mut self, digest: Digest, token: Proven) {
-        if self.tokens.insert(digest, token).is_none() {
-            self.order.push_back(digest);
+        if self.young.len() >= GENERATION_TOKENS {
+            self.old = std::mem::take(&mut self.young);
         }
-        if self.order.len() > KNOWN_TOKENS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.tokens.remove(&oldest);
-        }
+        self.young.insert(digest, token);
     }
 }
 
 /// `Bearer` and a space.
 const SCHEME_BYTES: usize = 7;
-/// About 4 MiB.
-const KNOWN_TOKENS: usize = 32_768;
+/// Two of them are about 5 MiB.
+const GENERATION_TOKENS: usize = 16_384;
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 //! Requests may be binary protobuf instead, and so may the answers of all but streams, which are lines of JSON. Refusals are
 //! always JSON.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -121,6 +121,7 @@ async fn subscribe_all(State(gateway): State<Gateway>, request: Request) -> Resp
 /// Who sent a request.
 struct Asker {
     caller: Caller,
+    address: Option<IpAddr>,
     authorization: Option<HeaderValue>,
 }
 
@@ -129,6 +130,7 @@ impl Asker {
         let headers = request.headers();
         Self {
             caller: gateway.api.limits.caller(request.extensions(), headers),
+            address: gateway.api.limits.origin(request.extensions(), headers),
             authorization: headers.get(header::AUTHORIZATION).cloned(),
         }
     }
@@ -136,6 +138,7 @@ impl Asker {
     fn credentials(&self) -> Credentials<'_> {
         Credentials {
             caller: self.caller,
+            address: self.address,
             authorization: self.authorization.as_ref().map(HeaderValue::as_bytes),
         }
     }

@@ -29,6 +29,7 @@ impl Grpc {
     fn credentials<'a>(&self, metadata: &'a MetadataMap, extensions: &Extensions) -> Credentials<'a> {
         Credentials {
             caller: self.api.limits.caller(extensions, metadata.as_ref()),
+            address: self.api.limits.origin(extensions, metadata.as_ref()),
             authorization: metadata.get("authorization").map(MetadataValue::as_bytes),
         }
     }

@@ -5,6 +5,7 @@
 
 use std::{
     fmt,
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -130,6 +131,10 @@ impl Limits {
             allow_listed: Rates::new(limits, publish.get(), other.get()),
             started: Instant::now(),
         }
+    }
+
+    pub(super) fn origin(&self, extensions: &Extensions, headers: &HeaderMap) -> Option<IpAddr> {
+        self.callers.address(extensions, headers)
     }
 
     pub(super) fn caller(&self, extensions: &Extensions, headers: &HeaderMap) -> Caller {

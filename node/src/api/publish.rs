@@ -2,7 +2,7 @@
 
 use herald_protocol::{limits, proto::api::PublishRequest};
 
-use super::{access::Wallet, status::Error};
+use super::{access::Publisher, status::Error};
 use crate::envelope::AcceptedEnvelope;
 
 /// What the request is charged with: its envelopes, and never nothing.
@@ -15,9 +15,12 @@ pub(super) fn cost(request: &PublishRequest) -> Result<u32, Error> {
 }
 
 /// First whether the wallet may write there at all, for every envelope, then the envelopes themselves.
-pub(super) fn accept(wallet: &Wallet, request: &PublishRequest) -> Result<Vec<AcceptedEnvelope>, Error> {
+pub(super) fn accept(
+    publisher: &Publisher,
+    request: &PublishRequest,
+) -> Result<Vec<AcceptedEnvelope>, Error> {
     for envelope in &request.envelopes {
-        wallet.check_may_publish(&envelope.content_topic)?;
+        publisher.check_may_publish(&envelope.content_topic)?;
     }
     request
         .envelopes

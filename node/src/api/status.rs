@@ -73,8 +73,8 @@ impl Error {
 
     pub(crate) fn code(&self) -> Code {
         match self {
-            Self::Access(access::Refusal::Restricted) => Code::PermissionDenied,
-            Self::Access(_) => Code::Unauthenticated,
+            Self::Access(access::Refusal::Token(_)) => Code::Unauthenticated,
+            Self::Access(_) => Code::PermissionDenied,
             Self::Envelope(_)
             | Self::TooManyEnvelopes
             | Self::Query(_)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{limits::Limits, query, status::Error};
+use super::{access::Reader, limits::Limits, query, status::Error};
 use crate::{
     caller::Caller,
     envelope::Arrival,
@@ -17,6 +17,8 @@ pub(crate) struct LiveStream {
     limits: Arc<Limits>,
     caller: Caller,
     allow_listed: bool,
+    /// Judged once: a stream outlives its token.
+    reader: Reader,
     /// Counted as one of the caller's until it is dropped.
     _place: Option<Place>,
 }
@@ -26,7 +28,7 @@ impl LiveStream {
     pub(super) fn open(
         limits: &Arc<Limits>,
         caller: Caller,
-        allow_listed: bool,
+        (allow_listed, reader): (bool, Reader),
         subscribe: impl FnOnce() -> Result<Subscription, End>,
     ) -> Result<Self, Error> {
         let place = limits.stream(caller)?;
@@ -36,6 +38,7 @@ impl LiveStream {
             limits: Arc::clone(limits),
             caller,
             allow_listed,
+            reader,
             _place: place,
         })
     }
@@ -48,6 +51,7 @@ impl LiveStream {
     /// Gives the stream other topics.
     pub(crate) fn replace_topics(&mut self, topics: Vec<String>) -> Result<(), Error> {
         query::check_topic_count(&topics)?;
+        self.reader.check_may_read(&topics)?;
         self.limits.other(self.caller, self.allow_listed, UPDATE)?;
         self.subscription.replace_topics(topics);
         Ok(())

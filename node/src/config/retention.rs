@@ -74,8 +74,8 @@ impl Retention {
         match kind {
             TopicKind::Contact(_) => self.contact,
             TopicKind::PrivateStore(_) => self.private_store,
-            TopicKind::Invite => self.invite,
-            TopicKind::Intro => self.intro,
+            TopicKind::Invite(_) => self.invite,
+            TopicKind::Intro(_) => self.intro,
             TopicKind::Dm | TopicKind::DmEphemeral => self.dm,
             TopicKind::Conversation | TopicKind::ConversationEphemeral => self.conversation,
             TopicKind::UserPreferences => self.user_preferences,

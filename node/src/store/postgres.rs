@@ -18,13 +18,16 @@ use super::{
     Budget, Error, OpenError, Page, PageRequest, Replay, Size, State, Writing,
     retention::{Expiry, Swept},
 };
-use crate::config::Database;
+use crate::{access_list::Entry, config::Database};
 
+mod access;
 mod connect;
 mod reader;
 mod sweep;
 mod tail;
 mod writer;
+
+pub(super) use access::Lists;
 
 use connect::{Connector, Failed, Session};
 use reader::Readers;
@@ -112,6 +115,10 @@ async fn migrate(connector: &Connector, database: &Database) -> Result<(), OpenE
 impl Postgres {
     pub(super) async fn page(&self, request: PageRequest, budget: Budget) -> Result<Page, Error> {
         self.readers.page(&request, &budget).await
+    }
+
+    pub(super) async fn access(&self, known: Option<i64>) -> Result<Option<(i64, Vec<Entry>)>, Error> {
+        self.readers.access(known).await
     }
 
     pub(super) async fn replay(

@@ -131,8 +131,8 @@ async fn sweep(store: &Store, bounded: &[(&'static str, Duration)], clock: Clock
 const KINDS: [TopicKind<'static>; 9] = [
     TopicKind::Contact(""),
     TopicKind::PrivateStore(""),
-    TopicKind::Invite,
-    TopicKind::Intro,
+    TopicKind::Invite(""),
+    TopicKind::Intro(""),
     TopicKind::Dm,
     TopicKind::Conversation,
     TopicKind::UserPreferences,

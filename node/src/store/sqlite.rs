@@ -21,7 +21,9 @@ use super::{
     Budget, Error, OpenError, Page, PageRequest, Replay, Size, State, Writing,
     retention::{Expiry, Swept},
 };
+use crate::access_list::Entry;
 
+mod access;
 mod lock;
 mod page;
 mod probe;
@@ -30,6 +32,7 @@ mod replay;
 mod sweep;
 mod writer;
 
+pub(super) use access::Lists;
 pub(super) use replay::read as replay;
 
 use lock::Lock;
@@ -102,6 +105,12 @@ impl Sqlite {
     pub(super) async fn page(&self, request: PageRequest, budget: Budget) -> Result<Page, Error> {
         self.readers
             .read(move |connection| page::read(connection, &request, &budget))
+            .await
+    }
+
+    pub(super) async fn access(&self, known: Option<i64>) -> Result<Option<(i64, Vec<Entry>)>, Error> {
+        self.readers
+            .read(move |connection| access::read(connection, known))
             .await
     }
 

@@ -1,10 +1,17 @@
-use std::process::Stdio;
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use herald_protocol::proto::api::PublishRequest;
 use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
-use crate::{harness::*, process::Process};
+use crate::{
+    access::{access, changed, refusal},
+    harness::*,
+    process::Process,
+};
 
 #[tokio::test]
 async fn one_store_has_one_node() {
@@ -83,4 +90,67 @@ async fn a_disk_that_takes_no_more_stops_acknowledgements_and_readiness_but_not_
     assert_eq!(ended, Some(1));
     let node = TestNode::start_in(place, |_| {}).await;
     assert_eq!(node.stored("test-full").await.len() as u64, acknowledged);
+}
+
+#[tokio::test]
+async fn lists_that_cannot_be_read_change_nothing_and_are_told_once() {
+    let place = Place::new();
+    let log = place.path().join("log");
+    let before = format!("export HERALD_LOG=warn; exec 2>'{}';", log.display());
+    let node = Process::start(&place, &before);
+    let bob = Wallet::new(2);
+    let mut client = node.client().await;
+    refusal(&mut client, &bob, &[]).await;
+    changed(&place, &["deny", &bob.address()]);
+    until("the denial is seen", async || {
+        refusal(&mut client, &bob, &[]).await.is_some()
+    })
+    .await;
+    let store = rusqlite::Connection::open(&place.url).unwrap();
+    let broken = "BEGIN IMMEDIATE; DELETE FROM access; INSERT INTO access VALUES ('nobody', 'deny', 1, '');
+        UPDATE access_version SET version = version + 1; COMMIT;";
+    store.execute_batch(broken).unwrap();
+    let told = || {
+        std::fs::read_to_string(&log)
+            .unwrap()
+            .matches("the access lists cannot be read")
+            .count()
+    };
+    until("it is told", async || told() > 0).await;
+    // Two more looks at it.
+    let start = Instant::now();
+    until("two more looks", async || {
+        assert!(refusal(&mut client, &bob, &[]).await.is_some());
+        start.elapsed() > Duration::from_millis(2_200)
+    })
+    .await;
+    assert_eq!(told(), 1);
+    assert!(!access(&place, &["list"]).status.success());
+    store.execute("DELETE FROM access", []).unwrap();
+    until("the lists are read again", async || {
+        refusal(&mut client, &bob, &[]).await.is_none()
+    })
+    .await;
+    assert_eq!(told(), 1);
+}
+
+#[tokio::test]
+async fn a_node_does_not_start_on_lists_it_cannot_read() {
+    let node = TestNode::start().await;
+    node.publish(&Wallet::new(1), Vec::new()).await;
+    let place = node.stop().await;
+    let store = rusqlite::Connection::open(&place.url).unwrap();
+    let broken = "INSERT INTO access VALUES ('0x12', 'deny', 1, '')";
+    store.execute(broken, []).unwrap();
+    drop(store);
+    let ended = Process::command(&place, "")
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(
+        said.contains("the access lists cannot be read") && said.contains("found `0x12`"),
+        "{said}"
+    );
 }

@@ -126,6 +126,7 @@ impl TestNode {
         }
     }
 
+    /// Where its store is.
     pub(crate) fn place(&self) -> &Place {
         &self.place
     }

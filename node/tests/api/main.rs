@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod access;
 mod archive;
 mod bad_input;
 mod binary;
@@ -16,6 +17,7 @@ mod connections;
 mod deadlines;
 mod faults;
 mod file;
+mod forged_tokens;
 mod gateway;
 mod harness;
 mod kill;
@@ -27,6 +29,7 @@ mod operations;
 mod process;
 mod publish;
 mod query;
+mod reading;
 mod recorded;
 mod reflection;
 mod retention;
@@ -35,6 +38,7 @@ mod streams;
 mod sync;
 mod tls;
 mod tokens;
+mod topics;
 
 /// The same promises are tested on `PostgreSQL` by another program.
 const ON_POSTGRES: bool = false;

@@ -12,7 +12,7 @@ use tonic::transport::Channel;
 
 use crate::harness::*;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_herald-node");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_herald-node");
 
 /// A node in a process of its own.
 pub(crate) struct Process {

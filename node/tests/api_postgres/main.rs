@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "../api/access.rs"]
+mod access;
 #[path = "../api/archive.rs"]
 mod archive;
 #[path = "../api/bad_input.rs"]
@@ -32,6 +34,8 @@ mod proxy;
 mod publish;
 #[path = "../api/query.rs"]
 mod query;
+#[path = "../api/reading.rs"]
+mod reading;
 #[path = "../api/recorded.rs"]
 mod recorded;
 #[path = "../api/retention.rs"]

@@ -6,11 +6,16 @@ use super::run;
 use crate::harness::program::herald;
 
 /// The flags of each command beside those of all. Each is tried by a test of this folder or of its neighbours.
-const COMMANDS: [(&str, &str); 14] = [
+const COMMANDS: [(&str, &str); 19] = [
     ("dev", "--http --grpc --metrics --api"),
     ("run", "--http --grpc --metrics --api"),
     ("check", ""),
     ("node", "--config --http --grpc --metrics"),
+    ("node access", "--config"),
+    ("node access allow", "--config --comment"),
+    ("node access deny", "--config --comment"),
+    ("node access remove", "--config"),
+    ("node access list", "--config"),
     ("send", "--key --passphrase --node"),
     ("inbox", "--key --passphrase --node --follow"),
     ("keys", ""),

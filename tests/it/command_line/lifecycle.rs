@@ -190,3 +190,49 @@ async fn a_node_takes_its_settings_from_a_file_and_flags_win() {
         assert!(ended.talk.contains(said), "{}", ended.talk);
     }
 }
+
+#[tokio::test]
+async fn the_access_lists_of_a_running_node_are_changed_beside_it() {
+    let house = House::of(BOT);
+    std::fs::write(house.folder().join("node.yaml"), "store: there/node.db\n").unwrap();
+    let ports = ["--http", FREE, "--grpc", FREE, "--metrics", FREE];
+    let arguments = [&["node", "--json", "--config", "node.yaml"], &ports[..]].concat();
+    let mut node = Program::start("herald node", herald(house.folder(), arguments, &[]));
+    let ready = node.event("ready", |_| true).await;
+    let address = format!("grpc://{}", ready["grpc"].as_str().unwrap());
+    let wallet = person("alice", address.parse().unwrap())
+        .await
+        .address()
+        .to_string();
+    let friend = person("bob", address.parse().unwrap())
+        .await
+        .address()
+        .to_string();
+    let access = async |arguments: &[&str]| {
+        let arguments = [&["node", "access"], arguments, &["--config", "node.yaml"]].concat();
+        house.run(&arguments).await
+    };
+    let denied = access(&["deny", &wallet, "10.0.0.0/8", "--comment", "test"])
+        .await
+        .expect(0);
+    assert_eq!(denied.out.lines().count(), 2, "{}", denied.out);
+    let listed = access(&["list", "--json"]).await.expect(0).json_lines();
+    assert_eq!(listed[0]["subject"], wallet);
+    assert_eq!(listed[1]["comment"], "test");
+    assert_eq!(
+        access(&["remove", "10.0.0.0/8"]).await.expect(0).out,
+        "10.0.0.0/8  removed\n"
+    );
+    access(&["remove", "10.0.0.0/8"]).await.expect(1);
+    access(&["allow", "10.0.0.1/8"]).await.expect(2);
+    let arguments = ["send", &friend, "hi", "--key", "env:KEY", "--node", &address];
+    let start = std::time::Instant::now();
+    loop {
+        let sent = run(house.folder(), &arguments, &[("KEY", &key("alice"))], "").await;
+        if sent.talk.contains("wallet is deny listed") {
+            break;
+        }
+        assert!(start.elapsed().as_secs() < 20, "{sent:?}");
+    }
+    node.stop().await;
+}

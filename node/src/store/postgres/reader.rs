@@ -161,7 +161,11 @@ impl Readers {
     }
 
     /// Once more where a connection turns out to be dead: reading twice changes nothing.
-    async fn query(&self, text: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Columns>, Error> {
+    pub(super) async fn query(
+        &self,
+        text: &str,
+        values: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Columns>, Error> {
         for _ in 0..=CONNECTIONS {
             let client = self.pool.get().await?;
             match run(&client, text, values).await {
