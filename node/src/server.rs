@@ -100,7 +100,7 @@ pub async fn run(
     if let Some(certificate) = &certificate {
         background.spawn(Arc::clone(certificate).keep_current(feeding_ends.clone()));
     }
-    background.spawn(follow_lists(Arc::clone(&api), feeding_ends.clone()));
+    background.spawn(follow_lists(Arc::clone(&api), shutdown.clone()));
 
     let tasks = Tasks::default();
     let gate = Gate::new("api", config.limits.clone(), Arc::clone(&callers));

@@ -390,6 +390,9 @@ impl Store {
 
     /// Takes no more publishes, commits and acknowledges those that wait, and ends the writer.
     pub(crate) async fn close(&self) {
+        if let Engine::Sqlite(sqlite) = &self.engine {
+            sqlite.close_readers();
+        }
         drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
         let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread

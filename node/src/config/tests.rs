@@ -44,6 +44,18 @@ fn the_commented_file_says_the_defaults_and_every_key() {
 }
 
 #[test]
+fn doors_are_closed_by_a_word_and_opened_by_another() {
+    let closed = parse("access: { register: allowed, publish: allowed }\n").unwrap();
+    assert_eq!(
+        [closed.access.register, closed.access.publish],
+        [Admit::Allowed; 2]
+    );
+    let open = [("HERALD_NODE_ACCESS__REGISTER", "open")];
+    let open = load("access: { register: allowed }\n", &open).unwrap();
+    assert_eq!(open, Config::default());
+}
+
+#[test]
 fn an_empty_file_and_empty_maps_mean_the_defaults() {
     for text in ["", "# nothing\n", "auth:\n", "auth: ~\n", "---\nauth: {}\n"] {
         assert_eq!(parse(text).unwrap(), Config::default(), "{text}");
@@ -67,7 +79,7 @@ fn a_problem_says_where_what_was_found_and_what_was_wanted() {
         ),
         (
             "auth: { zebra: 1 }\n",
-            "node.yaml:1:9: auth.zebra: unknown key `zebra`\nhint: known keys here are `max_age`, `max_future`",
+            "node.yaml:1:9: auth.zebra: unknown key `zebra`\nhint: known keys here are `max_age`, `max_future`, `require_token_for_query`",
         ),
         (
             "\nauth:\n  max_age: soon\n",
@@ -76,6 +88,14 @@ fn a_problem_says_where_what_was_found_and_what_was_wanted() {
         (
             "max_request: 8MB\n",
             "node.yaml:1:14: max_request: found `8MB`, wanted a size like `512KiB` or `8MiB`",
+        ),
+        (
+            "access: { register: closed }\n",
+            "node.yaml:1:21: access.register: found `closed`, wanted one of `open`, `allowed`",
+        ),
+        (
+            "auth: { require_token_for_query: 1 }\n",
+            "node.yaml:1:34: auth.require_token_for_query: found `1`, wanted `true` or `false`",
         ),
         ("http: [a]\n", "node.yaml:1:7: http: found a list, wanted a text"),
         ("http:\n", "node.yaml:1:5: http: found nothing, wanted a text"),

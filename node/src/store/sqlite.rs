@@ -108,6 +108,11 @@ impl Sqlite {
             .await
     }
 
+    /// Before the writer closes: the last connection puts the log into the file and removes it, and a reading one cannot.
+    pub(super) fn close_readers(&self) {
+        self.readers.close();
+    }
+
     pub(super) async fn access(&self, known: Option<i64>) -> Result<Option<(i64, Vec<Entry>)>, Error> {
         self.readers
             .read(move |connection| access::read(connection, known))

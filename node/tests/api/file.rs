@@ -58,3 +58,16 @@ async fn the_file_becomes_smaller_when_envelopes_are_deleted() {
     .await;
     until("all are gone", async || node.stored("test-old").await.is_empty()).await;
 }
+
+#[tokio::test]
+async fn a_node_that_ended_well_leaves_one_file_and_no_log() {
+    let node = TestNode::start().await;
+    let sent = envelope("test-log", 1, b"m");
+    node.publish(&Wallet::new(1), vec![sent.clone()]).await;
+    assert_eq!(node.stored("test-log").await, [sent]);
+    let place = node.stop().await;
+    let names = std::fs::read_dir(place.path()).unwrap();
+    let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["node.db", "node.db.lock"]);
+}

@@ -37,6 +37,12 @@ impl Readers {
         CONNECTIONS.saturating_sub(self.free.available_permits())
     }
 
+    /// Takes no more reads and closes what is idle.
+    pub(super) fn close(&self) {
+        self.free.close();
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Runs `read` off the async workers. Dropping the future gives the answer up, not the connection.
     pub(super) async fn read<T, F>(&self, read: F) -> Result<T, Error>
     where
@@ -47,7 +53,7 @@ impl Readers {
             .acquire_owned()
             .await
             .map_err(|_| Error::Closed)?;
-        let idle = Arc::clone(&self.idle);
+        let (idle, free) = (Arc::clone(&self.idle), Arc::clone(&self.free));
         let path = self.path.clone();
         let answer = tokio::task::spawn_blocking(move || {
             let pooled = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -56,9 +62,11 @@ impl Readers {
                 None => open_reading(&path)?,
             };
             let answer = read(&mut connection);
-            idle.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(connection);
+            if !free.is_closed() {
+                idle.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(connection);
+            }
             drop(permit);
             answer
         });
