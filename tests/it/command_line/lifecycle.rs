@@ -181,7 +181,7 @@ async fn a_node_takes_its_settings_from_a_file_and_flags_win() {
     }
     write("htp: 127.0.0.1:1\n");
     for (file, said) in [
-        ("node.yaml", "unknown field `htp`"),
+        ("node.yaml", "unknown key `htp`"),
         ("absent.yaml", "`absent.yaml` cannot be read"),
     ] {
         let ended = run(folder.path(), &["node", "--config", file], &[], "")
