@@ -26,7 +26,7 @@ use tokio::{
 
 use crate::{
     access_list::Entry,
-    config::Location,
+    config::{Database, Location},
     envelope::{AcceptedEnvelope, Arrival},
     host::Clock,
 };
@@ -181,6 +181,15 @@ pub enum OpenError {
         #[source]
         source: Box<refinery::Error>,
     },
+}
+
+impl OpenError {
+    fn database(database: &Database, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Postgres {
+            database: database.to_string(),
+            source: source.into(),
+        }
+    }
 }
 
 /// Why a publish or a read failed.

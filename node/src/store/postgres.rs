@@ -29,7 +29,7 @@ mod writer;
 
 pub(super) use access::Lists;
 
-use connect::{Connector, Failed, Session};
+use connect::{Connector, Session};
 use reader::Readers;
 use tail::Tail;
 use writer::Writer;
@@ -51,10 +51,6 @@ pub(super) async fn open(
     writing: Writing,
     tasks: &mut JoinSet<()>,
 ) -> Result<Postgres, OpenError> {
-    let failed = |source: tokio_postgres::Error| OpenError::Postgres {
-        database: database.to_string(),
-        source: source.into(),
-    };
     let Writing {
         synced,
         clock,
@@ -63,20 +59,22 @@ pub(super) async fn open(
         arrivals,
         committed,
     } = writing;
-    let unreached = |source: Failed| OpenError::Postgres {
-        database: database.to_string(),
-        source: source.into(),
-    };
     let connector = Connector::new(database, synced)?;
     migrate(&connector, database).await?;
-    let session = connector.connect(|_| {}).await.map_err(unreached)?;
-    session.check_durability().await.map_err(failed)?;
-    let head = session.head().await.map_err(failed)?;
+    let session = connector
+        .connect(|_| {})
+        .await
+        .map_err(|error| OpenError::database(database, error))?;
+    session
+        .check_durability()
+        .await
+        .map_err(|error| OpenError::database(database, error))?;
+    let head = session
+        .head()
+        .await
+        .map_err(|error| OpenError::database(database, error))?;
     state.head.store(head, Ordering::Release);
-    let readers = Readers::new(&connector).map_err(|source| OpenError::Postgres {
-        database: database.to_string(),
-        source,
-    })?;
+    let readers = Readers::new(&connector).map_err(|error| OpenError::database(database, error))?;
     let (commits, committed_here) = mpsc::channel(UNTOLD_COMMITS);
     let tail = Tail::new(connector.clone(), Arc::clone(&state), head, arrivals);
     tasks.spawn(tail.run(committed_here));
@@ -87,20 +85,15 @@ pub(super) async fn open(
 
 /// Nodes that start together wait for each other here.
 async fn migrate(connector: &Connector, database: &Database) -> Result<(), OpenError> {
-    let failed = |source: tokio_postgres::Error| OpenError::Postgres {
-        database: database.to_string(),
-        source: source.into(),
-    };
-    let unreached = |source: Failed| OpenError::Postgres {
-        database: database.to_string(),
-        source: source.into(),
-    };
-    let mut session = connector.connect(|_| {}).await.map_err(unreached)?;
+    let mut session = connector
+        .connect(|_| {})
+        .await
+        .map_err(|error| OpenError::database(database, error))?;
     session
         .client
         .batch_execute(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})"))
         .await
-        .map_err(failed)?;
+        .map_err(|error| OpenError::database(database, error))?;
     // The lock ends with the session.
     migrations::migrations::runner()
         .run_async(&mut session.client)
@@ -165,10 +158,9 @@ impl Reading {
     pub(super) async fn open(database: &Database) -> Result<Self, OpenError> {
         let connector = Connector::new(database, true)?;
         let session = connector.connect(|_| {}).await;
-        session.map(Self).map_err(|source| OpenError::Postgres {
-            database: database.to_string(),
-            source: source.into(),
-        })
+        session
+            .map(Self)
+            .map_err(|error| OpenError::database(database, error))
     }
 
     pub(super) async fn head(&self) -> Result<i64, Error> {

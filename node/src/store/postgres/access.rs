@@ -22,17 +22,20 @@ pub(crate) struct Lists {
 
 impl Lists {
     pub(in crate::store) async fn open(database: &Database) -> Result<Self, OpenError> {
-        let failed = |source: tokio_postgres::Error| OpenError::Postgres {
-            database: database.to_string(),
-            source: source.into(),
-        };
         let session = Connector::new(database, true)?
             .connect(|_| {})
             .await
-            .map_err(failed)?;
+            .map_err(|error| OpenError::database(database, error))?;
         let has_lists = "SELECT to_regclass('access') IS NOT NULL";
-        let row = session.client.query_one(has_lists, &[]).await.map_err(failed)?;
-        if row.try_get(0).map_err(failed)? {
+        let row = session
+            .client
+            .query_one(has_lists, &[])
+            .await
+            .map_err(|error| OpenError::database(database, error))?;
+        if row
+            .try_get(0)
+            .map_err(|error| OpenError::database(database, error))?
+        {
             Ok(Self { session })
         } else {
             Err(OpenError::Older {

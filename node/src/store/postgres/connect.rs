@@ -46,10 +46,7 @@ impl Connector {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|source| OpenError::Postgres {
-                database: database.to_string(),
-                source: source.into(),
-            })?
+            .map_err(|error| OpenError::database(database, error))?
             .with_root_certificates(authorities(database)?)
             .with_no_client_auth();
         Ok(Self {
