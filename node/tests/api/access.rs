@@ -1,6 +1,9 @@
 use std::process::{Command, Output};
 
-use herald_node::{Config, config::Admit};
+use herald_node::{
+    Config,
+    config::{Admit, Rate},
+};
 use herald_protocol::proto::api::{Envelope, PublishRequest, message_api_client::MessageApiClient};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -293,4 +296,51 @@ fn a_subject_that_names_nobody_and_a_store_that_is_not_there_are_told() {
             .unwrap()
             .contains("`--http` is for starting a node")
     );
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_the_address_is_the_callers() {
+    let node = TestNode::start_with(|config| {
+        config.limits.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    })
+    .await;
+    let alice = Wallet::new(1);
+    node.publish(&alice, Vec::new()).await;
+    changed(node.place(), &["deny", "198.51.100.0/24"]);
+    let publish = async |forwarded: &str| {
+        let request = http()
+            .post(node.url("/message/v1/publish"))
+            .header("authorization", &alice.bearer)
+            .header("x-forwarded-for", forwarded);
+        answer(request.body("{}")).await.0
+    };
+    until("the denial is seen", async || {
+        publish("198.51.100.7").await == 403
+    })
+    .await;
+    assert_eq!(publish("198.51.101.7").await, 200);
+    // What stands left of the caller is anybody's invention.
+    assert_eq!(publish("198.51.100.7, 198.51.101.7").await, 200);
+}
+
+#[tokio::test]
+async fn an_allow_listed_wallet_has_the_larger_limits() {
+    let node = TestNode::start_with(|config| {
+        config.limits.exempt.clear();
+        config.limits.wallet_publish = Rate::of(2, 1);
+    })
+    .await;
+    let alice = Wallet::new(1);
+    let mut client = node.grpc().await;
+    let three = || {
+        let envelopes = (0..3).map(|number| envelope("test-a", number, b"m")).collect();
+        alice.sign(PublishRequest { envelopes })
+    };
+    let status = client.publish(three()).await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+    changed(node.place(), &["allow", &alice.address()]);
+    until("alice has priority", async || {
+        client.publish(three()).await.is_ok()
+    })
+    .await;
 }
