@@ -30,7 +30,7 @@ mod subscription;
 pub mod tls;
 
 #[doc(hidden)]
-pub use api::decoders;
+pub use api::{access::TokenCheck, decoders};
 pub use config::Config;
 pub use host::Host;
 pub use listen::{Addresses, Listeners};

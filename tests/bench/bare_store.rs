@@ -1,15 +1,22 @@
-//! The least `SQLite` can do for durable envelopes: the node's tables and settings, one insert a row, 256 rows a commit,
-//! on the caller's thread with everything prepared.
+//! Which store the nodes of these figures have, and the least that store can do for durable envelopes.
+//!
+//! `SQLite`: the node's tables and settings, one insert a row, on the caller's thread with everything prepared.
 
 use std::{
     path::Path,
     time::{Duration, Instant},
 };
 
+use herald_node::config::Location;
 use herald_protocol::{envelope, proto::api::Envelope};
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::Error;
+
+/// The store of a node that has `folder` to itself, as its configuration names it.
+pub(crate) fn of_node(folder: &Path) -> Location {
+    folder.join("node.db").into()
+}
 
 pub(crate) struct BareStore {
     connection: Connection,
@@ -33,8 +40,9 @@ impl BareStore {
         })
     }
 
-    /// Stores envelopes, and returns how long that took. The log is copied into the file as often as the node does it.
-    pub(crate) fn store(&mut self, envelopes: &[Envelope]) -> Result<Duration, Error> {
+    /// Stores envelopes, so many rows a commit, and returns how long that took. The log is copied into the file as often as
+    /// the node does it.
+    pub(crate) fn store(&mut self, envelopes: &[Envelope], rows_a_commit: usize) -> Result<Duration, Error> {
         let rows = envelopes
             .iter()
             .map(|envelope| {
@@ -48,7 +56,7 @@ impl BareStore {
             })
             .collect::<Result<Vec<_>, Error>>()?;
         let started = Instant::now();
-        for group in rows.chunks(ROWS) {
+        for group in rows.chunks(rows_a_commit) {
             let transaction = self
                 .connection
                 .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -88,6 +96,5 @@ impl BareStore {
 
 const INSERT: &str = "INSERT INTO envelope (sequence, topic, timestamp_ns, received_ns, digest, message)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (topic, timestamp_ns, digest) DO NOTHING";
-const ROWS: usize = 256;
 /// 16 MiB of topics and messages.
 const CHECKPOINT_ROWS: usize = 15_000;

@@ -17,17 +17,23 @@ use std::{
 mod bare_store;
 mod curve;
 mod empty_node;
+mod fan_out;
 mod figure;
 mod first;
+mod idle;
 mod inbox;
 mod javascript;
 mod list;
 mod load;
 mod message;
 mod node;
+mod page;
 mod people;
 mod process;
 mod publish;
+mod readers;
+mod token;
+mod topics;
 
 use figure::Figure;
 
@@ -37,7 +43,7 @@ pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 /// A figure by name, and how it is measured. The path is a folder on a real disk.
 type Known = (&'static str, fn(&Path) -> Result<Figure, Error>);
 
-const FIGURES: [Known; 9] = [
+const FIGURES: [Known; 16] = [
     ("seal", message::seal),
     ("open", message::open),
     ("first-message", first::message),
@@ -47,6 +53,13 @@ const FIGURES: [Known; 9] = [
     ("js-sends", javascript::sends),
     ("js-first-messages", javascript::first_messages),
     ("node-publish", publish::node_publish),
+    ("node-publish-batched", publish::node_publish_batched),
+    ("node-topics", topics::node_topics),
+    ("node-page", page::node_page),
+    ("node-token", token::node_token),
+    ("node-fan-out", fan_out::node_fan_out),
+    ("node-idle-streams-100", idle::on_100_connections),
+    ("node-idle-streams-10000", idle::on_10_000_connections),
 ];
 
 fn main() -> ExitCode {

@@ -71,7 +71,7 @@ impl Figure {
             Some(false) => "not met",
             None => "-",
         };
-        format!("{name:<18}{value:>10.1} {unit:<3}{floor:>12.1} {unit:<3}{ratio:>9.3}   {target:<8}{met}")
+        format!("{name:<24}{value:>10.1} {unit:<3}{floor:>12.1} {unit:<3}{ratio:>9.3}   {target:<8}{met}")
     }
 
     /// One JSON object; value and floor in the unit of the line for people, `target` and `met` null where there is none.
@@ -126,7 +126,8 @@ pub(crate) fn time<S, F>(
     Ok(rounds)
 }
 
-fn mean<T>(times: u32, work: &mut impl FnMut() -> Result<T, Error>) -> Result<f64, Error> {
+/// Microseconds of one `work` out of so many.
+pub(crate) fn mean<T>(times: u32, work: &mut impl FnMut() -> Result<T, Error>) -> Result<f64, Error> {
     let started = Instant::now();
     for _ in 0..times {
         black_box(work()?);

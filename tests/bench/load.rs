@@ -1,4 +1,4 @@
-//! Publishers: unary calls of the client's own API, a fixed number of them in flight.
+//! Publishers: unary calls of the client's own API, a fixed number of them in flight; and the envelopes they publish.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -8,6 +8,7 @@ use std::{
 use herald::client::{Address, Api, NodeAddress};
 use herald_protocol::{
     contact::ContactBundle,
+    limits,
     proto::{
         api::Envelope,
         contents::{self, ciphertext::Aes256gcmHkdfsha256, ciphertext::Union, message::Version},
@@ -43,18 +44,25 @@ impl Publishers {
         })
     }
 
-    /// Publishes each envelope in a request of its own. Returns how long it took until all were acknowledged.
-    pub(crate) fn publish(&self, envelopes: Vec<Envelope>) -> Result<Duration, Error> {
+    /// Publishes `envelopes`, `batch` to a request and `in_flight` requests at a time. Returns how long it took until all
+    /// were acknowledged.
+    pub(crate) fn publish(
+        &self,
+        envelopes: &[Envelope],
+        batch: usize,
+        in_flight: usize,
+    ) -> Result<Duration, Error> {
+        let requests: Vec<_> = envelopes.chunks(batch).map(<[_]>::to_vec).collect();
         self.runtime.block_on(async {
-            let waiting = Arc::new(Mutex::new(envelopes.into_iter()));
+            let waiting = Arc::new(Mutex::new(requests.into_iter()));
             let mut publishers = JoinSet::new();
             let started = Instant::now();
-            for api in self.apis.iter().cycle().take(IN_FLIGHT) {
+            for api in self.apis.iter().cycle().take(in_flight) {
                 let (api, waiting, authorization) =
                     (api.clone(), Arc::clone(&waiting), Arc::clone(&self.authorization));
                 publishers.spawn(async move {
-                    while let Some(envelope) = next(&waiting) {
-                        api.publish(vec![envelope], &authorization).await?;
+                    while let Some(request) = next(&waiting) {
+                        api.publish(request, &authorization).await?;
                     }
                     Ok::<_, herald::client::Error>(())
                 });
@@ -65,46 +73,80 @@ impl Publishers {
             Ok(started.elapsed())
         })
     }
+
+    /// Publishes `count` envelopes in the largest requests there may be.
+    pub(crate) fn fill(&self, envelopes: &mut Envelopes, count: u32) -> Result<(), Error> {
+        for first in (0..count).step_by(FILLED_AT_ONCE as usize) {
+            let piece = envelopes.take(FILLED_AT_ONCE.min(count - first))?;
+            self.publish(&piece, limits::PUBLISH_ENVELOPES, CONNECTIONS)?;
+        }
+        Ok(())
+    }
 }
 
-fn next(waiting: &Mutex<std::vec::IntoIter<Envelope>>) -> Option<Envelope> {
+fn next(waiting: &Mutex<std::vec::IntoIter<Vec<Envelope>>>) -> Option<Vec<Envelope>> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner).next()
 }
 
-/// Endless different envelopes, each a well-formed message of exactly [`MESSAGE_BYTES`] in one of [`CONVERSATIONS`]:
-/// nodes read the header of such, so noise would be cheaper. What is sealed in it no node can see, so nothing is.
+/// Endless different envelopes, each a well-formed message of `message_bytes` in one of `conversations`: nodes read the
+/// header of such, so noise would be cheaper. What is sealed in it no node can see, so nothing is.
 pub(crate) struct Envelopes {
-    topics: Vec<Topic>,
+    conversations: u32,
+    message_bytes: usize,
+    made: u32,
+    stride: u64,
     created_ns: u64,
 }
 
 impl Envelopes {
-    pub(crate) fn new() -> Result<Self, Error> {
-        let topics = (0..CONVERSATIONS).map(|number| Topic::conversation(&format!("{number:064x}")));
-        Ok(Self {
-            topics: topics.collect::<Result<_, _>>()?,
+    pub(crate) fn new(conversations: u32, message_bytes: usize) -> Self {
+        Self {
+            conversations,
+            message_bytes,
+            made: 0,
+            stride: 1,
             created_ns: herald::clock::now().as_ns(),
-        })
+        }
     }
 
-    pub(crate) fn take(&mut self, count: u32) -> Vec<Envelope> {
-        let topics = self.topics.iter().cycle().take(count as usize);
-        topics
-            .map(|topic| {
-                self.created_ns += 1;
-                let mut message = message(topic, self.created_ns, MESSAGE_BYTES);
-                let excess = message.encoded_len() - MESSAGE_BYTES;
-                if excess > 0 {
-                    message = self::message(topic, self.created_ns, MESSAGE_BYTES - excess);
-                }
-                Envelope {
-                    content_topic: topic.to_string(),
-                    timestamp_ns: self.created_ns,
-                    message: message.encode_to_vec().into(),
-                }
-            })
-            .collect()
+    /// Visits the conversations in an order of its own, so that neighbours in time are none in the store.
+    pub(crate) fn scattered(mut self) -> Self {
+        self.stride = STRIDE;
+        self
     }
+
+    /// When the next one will have been created.
+    pub(crate) fn next_ns(&self) -> u64 {
+        self.created_ns + 1
+    }
+
+    /// The next `count`; any run of as many as there are conversations has one in each.
+    pub(crate) fn take(&mut self, count: u32) -> Result<Vec<Envelope>, Error> {
+        (0..count).map(|_| self.next()).collect()
+    }
+
+    fn next(&mut self) -> Result<Envelope, Error> {
+        let number = u64::from(self.made) * self.stride % u64::from(self.conversations);
+        let topic = conversation(u32::try_from(number)?)?;
+        self.made = self.made.wrapping_add(1);
+        self.created_ns += 1;
+        let mut message = message(&topic, self.created_ns, self.message_bytes);
+        let excess = message.encoded_len() - self.message_bytes;
+        if excess > 0 {
+            message = self::message(&topic, self.created_ns, self.message_bytes - excess);
+        }
+        Ok(Envelope {
+            content_topic: topic.into(),
+            timestamp_ns: self.created_ns,
+            message: message.encode_to_vec().into(),
+        })
+    }
+}
+
+/// The topic of conversation `number`. Neighbours in number are none by name, as it is with topics made from randomness.
+pub(crate) fn conversation(number: u32) -> Result<Topic, Error> {
+    let scattered = u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    Ok(Topic::conversation(&format!("{scattered:016x}{number:048x}"))?)
 }
 
 fn message(topic: &Topic, created_ns: u64, sealed_bytes: usize) -> contents::Message {
@@ -149,7 +191,10 @@ pub(crate) async fn publish_contact(number: u32, node: &NodeAddress) -> Result<A
     Ok(keys.address())
 }
 
-const IN_FLIGHT: usize = 256;
+/// As most floors have it.
+pub(crate) const MESSAGE_BYTES: usize = 1024;
 const CONNECTIONS: usize = 8;
-const CONVERSATIONS: u32 = 1_000;
-const MESSAGE_BYTES: usize = 1024;
+/// Some 50 MiB.
+const FILLED_AT_ONCE: u32 = 100_000;
+/// A prime, so that every conversation has its turn.
+const STRIDE: u64 = 611_953;

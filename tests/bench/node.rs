@@ -1,19 +1,20 @@
 //! A whole node on a runtime of its own, as `herald node` runs one.
 
-use std::{future::Future, path::Path, sync::OnceLock};
+use std::{future::Future, net::SocketAddr, path::Path, sync::OnceLock};
 
 use herald::client::NodeAddress;
 use herald_node::{Config, Host};
 use tokio::{runtime::Runtime, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::Error;
+use crate::{Error, bare_store};
 
 pub(crate) struct Node {
     runtime: Runtime,
     running: JoinHandle<Result<(), herald_node::Error>>,
     shutdown: CancellationToken,
     address: NodeAddress,
+    grpc: SocketAddr,
     http: String,
 }
 
@@ -26,7 +27,7 @@ impl Node {
             http: any(),
             grpc: any(),
             metrics: any(),
-            store: folder.join("node.db").into(),
+            store: bare_store::of_node(folder),
             ..Config::default()
         };
         let runtime = runtime("node")?;
@@ -50,6 +51,7 @@ impl Node {
             running,
             shutdown,
             address,
+            grpc: addresses.grpc,
             http: format!("http://{}", addresses.http),
         })
     }
@@ -61,6 +63,11 @@ impl Node {
 
     pub(crate) fn address(&self) -> NodeAddress {
         self.address.clone()
+    }
+
+    /// Where raw sockets find its gRPC.
+    pub(crate) fn grpc(&self) -> SocketAddr {
+        self.grpc
     }
 
     /// Runs client work on the node's threads.

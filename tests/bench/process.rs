@@ -4,11 +4,14 @@
 //! bench --bench --as node FOLDER                  -> its gRPC and HTTP addresses, then until standard input ends
 //! bench --bench --as client NODE CACHE NUMBER     -> microseconds to connect, and how many conversations it has then
 //! bench --bench --as resident NODE CACHE NUMBER   -> KiB of its memory then, and how many conversations
+//! bench --bench --as streams NODE CONNECTIONS EACH TOPICS BYTES   -> see [`readers`]
+//! bench --bench --as sockets ADDRESS CONNECTIONS BYTES            -> see [`readers`]
 //! ```
 
 use std::{
     fs,
     io::{self, BufRead as _, BufReader, Write as _},
+    net::SocketAddr,
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
@@ -19,7 +22,7 @@ use herald::client::{Cache, Client, NodeAddress};
 use crate::{
     Error,
     node::{Node, runtime},
-    people,
+    people, readers,
 };
 
 /// The part of this program that `arguments` name, those after `--as`.
@@ -27,7 +30,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), Error> {
     match arguments {
         ["node", folder] => {
             let node = Node::start(Path::new(folder))?;
-            writeln!(io::stdout(), "{} {}", node.address(), node.http())?;
+            writeln!(io::stdout(), "{} {}", node.grpc(), node.http())?;
             io::copy(&mut io::stdin(), &mut io::sink())?;
             node.stop()
         }
@@ -39,8 +42,18 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), Error> {
         }
         ["resident", node, cache, number] => {
             let ((_client, runtime), conversations) = connected(node, cache, number)?;
-            let kib = runtime.block_on(settled_kib())?;
+            let kib = runtime.block_on(settled_kib("self"))?;
             Ok(writeln!(io::stdout(), "{kib} {conversations}")?)
+        }
+        ["streams", node, connections, each, topics, bytes] => readers::streams(
+            node.parse()?,
+            connections.parse()?,
+            each.parse()?,
+            topics.parse()?,
+            bytes.parse()?,
+        ),
+        ["sockets", address, connections, bytes] => {
+            readers::sockets(address.parse()?, connections.parse()?, bytes.parse()?)
         }
         _ => Err("`--as` is for this program itself".into()),
     }
@@ -62,12 +75,12 @@ fn connected(
     Ok(((client, runtime), conversations))
 }
 
-/// Resident memory of this process, once it has stayed the same for a while.
-async fn settled_kib() -> Result<u32, Error> {
-    let mut last = resident_kib()?;
+/// Resident memory of a process (`self` is this one), once it has stayed the same for a while.
+async fn settled_kib(process: &str) -> Result<u32, Error> {
+    let mut last = resident_kib(process)?;
     loop {
         tokio::time::sleep(SETTLED).await;
-        let now = resident_kib()?;
+        let now = resident_kib(process)?;
         if now == last {
             return Ok(now);
         }
@@ -75,43 +88,79 @@ async fn settled_kib() -> Result<u32, Error> {
     }
 }
 
-fn resident_kib() -> Result<u32, Error> {
-    let status = fs::read_to_string("/proc/self/status")?;
+fn resident_kib(process: &str) -> Result<u32, Error> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
     Ok(kib.ok_or("no resident memory is told")?.trim().parse()?)
 }
 
-/// A node in a process of its own. Its process ends with this value, or with this process.
-pub(crate) struct NodeProcess {
+/// This program in a role that goes on. Its process ends with this value, or with this process.
+pub(crate) struct Part {
     child: Child,
-    /// Kept so that nothing the node says breaks it.
-    _output: BufReader<ChildStdout>,
-    grpc: NodeAddress,
+    output: BufReader<ChildStdout>,
+}
+
+impl Part {
+    /// Starts it with the arguments after `--as`.
+    pub(crate) fn start(arguments: &[&str]) -> Result<Self, Error> {
+        let mut child = again(arguments)?
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let output = child.stdout.take().ok_or("a part has an output")?;
+        Ok(Self {
+            child,
+            output: BufReader::new(output),
+        })
+    }
+
+    /// Waits for the next line it says.
+    pub(crate) fn line(&mut self) -> Result<String, Error> {
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        match line.strip_suffix('\n') {
+            Some(line) => Ok(line.to_owned()),
+            None => Err("a part of the measurement has ended".into()),
+        }
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // It may have ended already, which is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A node in a process of its own.
+pub(crate) struct NodeProcess {
+    part: Part,
+    grpc: SocketAddr,
     http: String,
 }
 
 impl NodeProcess {
     /// Starts one with default settings, its store in `folder`, on free ports.
     pub(crate) fn start(folder: &Path) -> Result<Self, Error> {
-        let mut child = again(&["node", text(folder)?])?
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let output = child.stdout.take().ok_or("a node has an output")?;
-        let (mut output, mut line) = (BufReader::new(output), String::new());
-        output.read_line(&mut line)?;
-        let (grpc, http) = line.trim().split_once(' ').ok_or("the node did not start")?;
+        let mut part = Part::start(&["node", text(folder)?])?;
+        let line = part.line()?;
+        let (grpc, http) = line.split_once(' ').ok_or("the node did not start")?;
         Ok(Self {
-            child,
-            _output: output,
             grpc: grpc.parse()?,
             http: http.to_owned(),
+            part,
         })
     }
 
     pub(crate) fn address(&self) -> NodeAddress {
-        self.grpc.clone()
+        NodeAddress::plain(self.grpc)
+    }
+
+    /// Where raw sockets find its gRPC.
+    pub(crate) fn grpc(&self) -> SocketAddr {
+        self.grpc
     }
 
     /// Where HTTP clients find it, as a URL.
@@ -119,23 +168,20 @@ impl NodeProcess {
         &self.http
     }
 
+    /// Its resident memory, once that has stayed the same for a while.
+    pub(crate) fn resident_kib(&self) -> Result<u32, Error> {
+        runtime("wait")?.block_on(settled_kib(&self.part.child.id().to_string()))
+    }
+
     /// Drains and closes the store.
     pub(crate) fn stop(mut self) -> Result<(), Error> {
-        drop(self.child.stdin.take());
-        let status = self.child.wait()?;
+        drop(self.part.child.stdin.take());
+        let status = self.part.child.wait()?;
         if status.success() {
             Ok(())
         } else {
             Err(format!("the node ended with {status}").into())
         }
-    }
-}
-
-impl Drop for NodeProcess {
-    fn drop(&mut self) {
-        // It may have ended already, which is as good.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -225,6 +225,22 @@ impl Access {
     }
 }
 
+/// The check before every publish, for measurements of it alone.
+#[derive(Debug)]
+pub struct TokenCheck(Access);
+
+impl TokenCheck {
+    /// With default bounds.
+    pub fn new(clock: Clock) -> Self {
+        Self(Access::new(clock, Auth::default()))
+    }
+
+    /// True for the value of an `authorization` header that names a wallet.
+    pub async fn admits(&self, authorization: &[u8]) -> bool {
+        self.0.wallet(Some(authorization)).await.is_ok()
+    }
+}
+
 /// A token that passed, with the text of its wallet: the checksum in it costs a hash.
 #[derive(Clone, Debug)]
 struct Proven {
