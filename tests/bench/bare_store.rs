@@ -27,12 +27,14 @@ pub(crate) struct BareStore {
 impl BareStore {
     pub(crate) fn create(folder: &Path) -> Result<Self, Error> {
         let connection = Connection::open(folder.join("bare.db"))?;
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", "OFF")?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         connection.pragma_update(None, "cache_size", -32 * 1024)?;
         connection.execute_batch(include_str!("../../node/migrations/sqlite/V1__envelopes.sql"))?;
+        connection.execute_batch(include_str!("../../node/migrations/sqlite/V2__retention.sql"))?;
         Ok(Self {
             connection,
             sequence: 0,
@@ -60,6 +62,7 @@ impl BareStore {
             let transaction = self
                 .connection
                 .transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut insert = transaction.prepare_cached(INSERT)?;
             for (topic, timestamp_ns, digest, message) in group {
                 self.sequence += 1;
                 let values = params![
@@ -70,8 +73,9 @@ impl BareStore {
                     digest,
                     message.as_ref()
                 ];
-                transaction.prepare_cached(INSERT)?.execute(values)?;
+                insert.execute(values)?;
             }
+            drop(insert);
             transaction.commit()?;
             self.logged_rows += group.len();
             if self.logged_rows >= CHECKPOINT_ROWS {
