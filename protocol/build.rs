@@ -39,6 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_client(grpc)
         .build_server(grpc)
         .build_transport(false)
+        .codec_path("crate::codec::Codec")
         .compile_fds_with_config(descriptors, messages)?;
     Ok(())
 }

@@ -28,6 +28,8 @@
 pub mod address;
 pub mod bundle;
 pub mod ciphertext;
+#[cfg(feature = "grpc")]
+mod codec;
 pub mod consent;
 pub mod contact;
 pub mod content;
