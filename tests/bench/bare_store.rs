@@ -35,6 +35,7 @@ impl BareStore {
         connection.pragma_update(None, "cache_size", -32 * 1024)?;
         connection.execute_batch(include_str!("../../node/migrations/sqlite/V1__envelopes.sql"))?;
         connection.execute_batch(include_str!("../../node/migrations/sqlite/V2__retention.sql"))?;
+        connection.execute_batch(include_str!("../../node/migrations/sqlite/V3__access.sql"))?;
         Ok(Self {
             connection,
             sequence: 0,

@@ -46,12 +46,10 @@ pub(crate) enum Refusal {
     NotAllowed,
 }
 
-/// Judges tokens, and remembers good ones: the check of a new token costs a key recovery and a signature.
+/// Judges callers: what their token proves, and what the operator's lists say of them.
 #[derive(Debug)]
 pub(crate) struct Access {
-    clock: Clock,
-    bounds: Auth,
-    known: Arc<Mutex<Known>>,
+    tokens: Tokens,
     admission: Admission,
 }
 
@@ -139,9 +137,7 @@ impl Access {
         store: &Store,
     ) -> Result<Self, store::Error> {
         Ok(Self {
-            clock,
-            bounds,
-            known: Arc::default(),
+            tokens: Tokens::new(clock, bounds),
             admission: Admission::open(rules, store).await?,
         })
     }
@@ -168,13 +164,41 @@ impl Access {
 
     /// Whether some topics are read by their wallet only.
     pub(super) fn restricts_reading(&self) -> bool {
-        self.bounds.require_token_for_query
+        self.tokens.bounds.require_token_for_query
+    }
+
+    /// The wallet of a token that passed before and still holds.
+    pub(super) fn known(&self, authorization: Option<&[u8]>) -> Option<Wallet> {
+        self.tokens.known(authorization)
+    }
+
+    /// The wallet named by the value of an `authorization` header that is not [`known`](Self::known).
+    pub(super) async fn wallet(&self, authorization: Option<&[u8]>) -> Result<Wallet, Error> {
+        self.tokens.wallet(authorization).await
+    }
+}
+
+/// Judges tokens, and remembers good ones: the check of a new token costs a key recovery and a signature.
+#[derive(Debug)]
+struct Tokens {
+    clock: Clock,
+    bounds: Auth,
+    known: Mutex<Known>,
+}
+
+impl Tokens {
+    fn new(clock: Clock, bounds: Auth) -> Self {
+        Self {
+            clock,
+            bounds,
+            known: Mutex::default(),
+        }
     }
 
     /// The wallet of a token that passed before and still holds: this costs a digest.
-    pub(super) fn known(&self, authorization: Option<&[u8]>) -> Option<Wallet> {
+    fn known(&self, authorization: Option<&[u8]>) -> Option<Wallet> {
         let digest: Digest = Sha256::digest(bounded(authorization?)).into();
-        let proven = self.tokens().get(&digest)?;
+        let proven = self.table().get(&digest)?;
         if !self.is_current(&proven.token) {
             return None;
         }
@@ -184,7 +208,7 @@ impl Access {
 
     /// The wallet named by the value of an `authorization` header that is not [`known`](Self::known): this costs a
     /// verification.
-    pub(super) async fn wallet(&self, authorization: Option<&[u8]>) -> Result<Wallet, Error> {
+    async fn wallet(&self, authorization: Option<&[u8]>) -> Result<Wallet, Error> {
         let header = bounded(authorization.ok_or(Refusal::Token(token::Error::NotProvided))?);
         let digest: Digest = Sha256::digest(header).into();
         let header = String::from_utf8_lossy(header).into_owned();
@@ -210,7 +234,7 @@ impl Access {
             token,
             address: Arc::from(token.address().to_string()),
         };
-        self.tokens().insert(digest, proven.clone());
+        self.table().insert(digest, proven.clone());
         Ok(proven)
     }
 
@@ -220,24 +244,25 @@ impl Access {
             && token.created().saturating_since(now) <= self.bounds.max_future
     }
 
-    fn tokens(&self) -> std::sync::MutexGuard<'_, Known> {
+    fn table(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The check before every publish, for measurements of it alone.
+/// The check of a token alone, for measurements of it.
 #[derive(Debug)]
-pub struct TokenCheck(Access);
+pub struct TokenCheck(Tokens);
 
 impl TokenCheck {
     /// With default bounds.
     pub fn new(clock: Clock) -> Self {
-        Self(Access::new(clock, Auth::default()))
+        Self(Tokens::new(clock, Auth::default()))
     }
 
     /// True for the value of an `authorization` header that names a wallet.
     pub async fn admits(&self, authorization: &[u8]) -> bool {
-        self.0.wallet(Some(authorization)).await.is_ok()
+        let authorization = Some(authorization);
+        self.0.known(authorization).is_some() || self.0.wallet(authorization).await.is_ok()
     }
 }
 
