@@ -110,6 +110,9 @@ enum Failure {
     /// Usage or configuration: 2.
     #[error("{0:#}")]
     Usage(anyhow::Error),
+    /// Something else than a node cannot be reached: 3.
+    #[error("{0:#}")]
+    Unreachable(anyhow::Error),
     /// The user interrupted, or did it twice where the first drains: 130.
     #[error("interrupted")]
     Interrupted,
@@ -180,6 +183,7 @@ fn explain(error: &anyhow::Error) -> ExitCode {
     let code = match error.downcast_ref() {
         Some(Failure::Findings(code)) => return ExitCode::from(*code),
         Some(Failure::Usage(_)) => 2,
+        Some(Failure::Unreachable(_)) => 3,
         Some(Failure::Interrupted) => 130,
         None if unreachable => 3,
         None => 1,

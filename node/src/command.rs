@@ -10,7 +10,7 @@ use metrics_exporter_prometheus::BuildError;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Addresses, Config,
+    Addresses, Config, OpenError,
     config::{self, Overrides},
     listen, server, store,
 };
@@ -196,9 +196,10 @@ impl Flags {
 }
 
 impl Error {
-    /// 2 for what the operator has to change, be it flags, configuration, a port or a store that is in use; else 1.
+    /// 3 for a database that cannot be reached; 2 for what the operator has to change, be it flags, configuration, a port or a store that is in use; else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Node(server::Error::Store(OpenError::Postgres { .. })) => 3,
             Self::Config(_)
             | Self::Listen(_)
             | Self::NotServing(_)

@@ -26,6 +26,7 @@ pub(super) async fn execute(node: Node, options: &Options) -> anyhow::Result<()>
     let (done, ()) = tokio::join!(done, signalled);
     done.map_err(|error| match error.exit_code() {
         2 => Failure::Usage(error.into()).into(),
+        3 => Failure::Unreachable(error.into()).into(),
         _ => error.into(),
     })
 }

@@ -1,6 +1,4 @@
-//! Which store the nodes of these figures have, and the least that store can do for durable envelopes.
-//!
-//! `SQLite`: the node's tables and settings, one insert a row, on the caller's thread with everything prepared.
+//! The least `SQLite` can do for durable envelopes: the node's tables and settings, one insert a row, on the caller's thread with everything prepared.
 
 use std::{
     path::Path,
@@ -16,6 +14,12 @@ use crate::Error;
 /// The store of a node that has `folder` to itself, as its configuration names it.
 pub(crate) fn of_node(folder: &Path) -> Location {
     folder.join("node.db").into()
+}
+
+/// The least a store can do.
+pub(crate) trait Bare {
+    /// Stores envelopes, so many rows a commit, and returns how long that took.
+    fn store(&mut self, envelopes: &[Envelope], rows_a_commit: usize) -> Result<Duration, Error>;
 }
 
 pub(crate) struct BareStore {
@@ -43,9 +47,20 @@ impl BareStore {
         })
     }
 
-    /// Stores envelopes, so many rows a commit, and returns how long that took. The log is copied into the file as often as
-    /// the node does it.
-    pub(crate) fn store(&mut self, envelopes: &[Envelope], rows_a_commit: usize) -> Result<Duration, Error> {
+    fn topic(&self, name: &str) -> Result<i64, Error> {
+        self.connection
+            .prepare_cached("INSERT OR IGNORE INTO topic (name) VALUES (?1)")?
+            .execute([name])?;
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT id FROM topic WHERE name = ?1")?;
+        Ok(query.query_row([name], |row| row.get(0))?)
+    }
+}
+
+impl Bare for BareStore {
+    /// The log is copied into the file as often as the node does it.
+    fn store(&mut self, envelopes: &[Envelope], rows_a_commit: usize) -> Result<Duration, Error> {
         let rows = envelopes
             .iter()
             .map(|envelope| {
@@ -86,16 +101,6 @@ impl BareStore {
             }
         }
         Ok(started.elapsed())
-    }
-
-    fn topic(&self, name: &str) -> Result<i64, Error> {
-        self.connection
-            .prepare_cached("INSERT OR IGNORE INTO topic (name) VALUES (?1)")?
-            .execute([name])?;
-        let mut query = self
-            .connection
-            .prepare_cached("SELECT id FROM topic WHERE name = ?1")?;
-        Ok(query.query_row([name], |row| row.get(0))?)
     }
 }
 

@@ -14,9 +14,11 @@ use std::{
     process::ExitCode,
 };
 
+mod bare_database;
 mod bare_store;
 mod curve;
 mod empty_node;
+mod engine;
 mod fan_out;
 mod figure;
 mod first;
@@ -35,6 +37,7 @@ mod readers;
 mod token;
 mod topics;
 
+use engine::Engine;
 use figure::Figure;
 
 /// Whatever keeps a figure from being measured.
@@ -43,7 +46,7 @@ pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 /// A figure by name, and how it is measured. The path is a folder on a real disk.
 type Known = (&'static str, fn(&Path) -> Result<Figure, Error>);
 
-const FIGURES: [Known; 16] = [
+const FIGURES: [Known; 21] = [
     ("seal", message::seal),
     ("open", message::open),
     ("first-message", first::message),
@@ -52,14 +55,37 @@ const FIGURES: [Known; 16] = [
     ("list-memory", list::memory),
     ("js-sends", javascript::sends),
     ("js-first-messages", javascript::first_messages),
-    ("node-publish", publish::node_publish),
-    ("node-publish-batched", publish::node_publish_batched),
-    ("node-topics", topics::node_topics),
-    ("node-page", page::node_page),
+    ("node-publish", |folder| {
+        publish::node_publish(Engine::Sqlite, folder)
+    }),
+    ("node-publish-batched", |folder| {
+        publish::node_publish_batched(Engine::Sqlite, folder)
+    }),
+    ("node-topics", |folder| {
+        topics::node_topics(Engine::Sqlite, folder)
+    }),
+    ("node-page", |folder| page::node_page(Engine::Sqlite, folder)),
     ("node-token", token::node_token),
-    ("node-fan-out", fan_out::node_fan_out),
+    ("node-fan-out", |folder| {
+        fan_out::node_fan_out(Engine::Sqlite, folder)
+    }),
     ("node-idle-streams-100", idle::on_100_connections),
     ("node-idle-streams-10000", idle::on_10_000_connections),
+    ("postgres-publish", |folder| {
+        publish::node_publish(Engine::Postgres, folder)
+    }),
+    ("postgres-publish-batched", |folder| {
+        publish::node_publish_batched(Engine::Postgres, folder)
+    }),
+    ("postgres-topics", |folder| {
+        topics::node_topics(Engine::Postgres, folder)
+    }),
+    ("postgres-page", |folder| {
+        page::node_page(Engine::Postgres, folder)
+    }),
+    ("postgres-fan-out", |folder| {
+        fan_out::node_fan_out(Engine::Postgres, folder)
+    }),
 ];
 
 fn main() -> ExitCode {

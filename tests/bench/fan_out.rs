@@ -12,6 +12,7 @@ use prost::Message as _;
 
 use crate::{
     Error,
+    engine::Engine,
     figure::{Figure, Round, Target},
     load::{Envelopes, MESSAGE_BYTES, Publishers},
     node::Node,
@@ -19,8 +20,8 @@ use crate::{
 };
 
 /// Milliseconds, the publish itself included.
-pub(crate) fn node_fan_out(folder: &Path) -> Result<Figure, Error> {
-    let node = Node::start(folder)?;
+pub(crate) fn node_fan_out(engine: Engine, folder: &Path) -> Result<Figure, Error> {
+    let node = Node::start_on(engine, folder)?;
     let publishers = Publishers::new(&node.address())?;
     let mut envelopes = Envelopes::new(1, MESSAGE_BYTES);
     let sample = envelopes.take(1)?;

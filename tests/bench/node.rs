@@ -7,7 +7,7 @@ use herald_node::{Config, Host};
 use tokio::{runtime::Runtime, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, bare_store};
+use crate::{Error, engine::Engine};
 
 pub(crate) struct Node {
     runtime: Runtime,
@@ -21,13 +21,18 @@ pub(crate) struct Node {
 impl Node {
     /// Starts one with default settings, its store in `folder`, on free ports.
     pub(crate) fn start(folder: &Path) -> Result<Self, Error> {
+        Self::start_on(Engine::Sqlite, folder)
+    }
+
+    /// One with this kind of store.
+    pub(crate) fn start_on(engine: Engine, folder: &Path) -> Result<Self, Error> {
         static HOST: OnceLock<Host> = OnceLock::new();
         let any = || "127.0.0.1:0".to_owned();
         let config = Config {
             http: any(),
             grpc: any(),
             metrics: any(),
-            store: bare_store::of_node(folder),
+            store: engine.location(folder)?,
             ..Config::default()
         };
         let runtime = runtime("node")?;

@@ -10,15 +10,16 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::{
     Error,
+    engine::Engine,
     figure::{self, Figure, Target},
     load::{Envelopes, Publishers, conversation},
     node::{Node, runtime},
 };
 
 /// Microseconds of a page of 100 out of 4 topics, from any place on, forwards and backwards by turns.
-pub(crate) fn node_page(folder: &Path) -> Result<Figure, Error> {
-    let mut many = Stocked::start(&folder.join("many"), MANY)?;
-    let mut few = Stocked::start(&folder.join("few"), FEW)?;
+pub(crate) fn node_page(engine: Engine, folder: &Path) -> Result<Figure, Error> {
+    let mut many = Stocked::start(engine, &folder.join("many"), MANY)?;
+    let mut few = Stocked::start(engine, &folder.join("few"), FEW)?;
     let rounds = figure::time(PAGES, || many.page(), || few.page())?;
     many.node.stop()?;
     few.node.stop()?;
@@ -37,8 +38,8 @@ struct Stocked {
 }
 
 impl Stocked {
-    fn start(folder: &Path, count: u32) -> Result<Self, Error> {
-        let node = Node::start(folder)?;
+    fn start(engine: Engine, folder: &Path, count: u32) -> Result<Self, Error> {
+        let node = Node::start_on(engine, folder)?;
         let mut envelopes = Envelopes::new(count / EACH, MESSAGE_BYTES);
         let first_ns = envelopes.next_ns();
         Publishers::new(&node.address())?.fill(&mut envelopes, count)?;

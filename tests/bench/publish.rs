@@ -10,8 +10,8 @@ use std::{
 
 use crate::{
     Error,
-    bare_store::BareStore,
     empty_node::EmptyNode,
+    engine::Engine,
     figure::{self, Figure, Round, Target},
     load::{Envelopes, MESSAGE_BYTES, Publishers},
     node::Node,
@@ -19,10 +19,10 @@ use crate::{
 
 /// Publishes acknowledged a second, one envelope each and 256 in flight. The floor is the slower of an empty server and the
 /// bare store with the same rows.
-pub(crate) fn node_publish(folder: &Path) -> Result<Figure, Error> {
-    let node = Node::start(folder)?;
+pub(crate) fn node_publish(engine: Engine, folder: &Path) -> Result<Figure, Error> {
+    let node = Node::start_on(engine, folder)?;
     let empty = EmptyNode::start()?;
-    let mut bare = BareStore::create(folder)?;
+    let mut bare = engine.bare(folder)?;
     let (to_node, to_empty) = (
         Publishers::new(&node.address())?,
         Publishers::new(&empty.address())?,
@@ -54,16 +54,16 @@ pub(crate) fn node_publish(folder: &Path) -> Result<Figure, Error> {
     let (empty, bare) = (middle(&by_empty), middle(&by_bare));
     writeln!(
         io::stderr(),
-        "node-publish: empty server {empty:.0}/s, bare store {bare:.0}/s; the slower is the floor"
+        "publish: empty server {empty:.0}/s, bare store {bare:.0}/s; the slower is the floor"
     )?;
     let rounds = if empty <= bare { by_empty } else { by_bare };
     Ok(Figure::of_rounds("/s", &rounds, Target::AtLeast(0.6)))
 }
 
 /// Envelopes acknowledged a second, 100 to a request. The floor is the bare store with the same rows, 100 a transaction.
-pub(crate) fn node_publish_batched(folder: &Path) -> Result<Figure, Error> {
-    let node = Node::start(folder)?;
-    let mut bare = BareStore::create(folder)?;
+pub(crate) fn node_publish_batched(engine: Engine, folder: &Path) -> Result<Figure, Error> {
+    let node = Node::start_on(engine, folder)?;
+    let mut bare = engine.bare(folder)?;
     let publishers = Publishers::new(&node.address())?;
     let mut envelopes = Envelopes::new(CONVERSATIONS, MESSAGE_BYTES);
     let mut rounds = Vec::with_capacity(ROUNDS);

@@ -4,16 +4,17 @@ use std::path::Path;
 
 use crate::{
     Error,
+    engine::Engine,
     figure::{Figure, Round, Target},
     load::{Envelopes, MESSAGE_BYTES, Publishers},
     node::Node,
 };
 
 /// Microseconds a publish, 256 in flight, each to another topic than those before it.
-pub(crate) fn node_topics(folder: &Path) -> Result<Figure, Error> {
+pub(crate) fn node_topics(engine: Engine, folder: &Path) -> Result<Figure, Error> {
     let (mut many, mut few) = (
-        Stocked::start(&folder.join("many"), MANY)?,
-        Stocked::start(&folder.join("few"), FEW)?,
+        Stocked::start(engine, &folder.join("many"), MANY)?,
+        Stocked::start(engine, &folder.join("few"), FEW)?,
     );
     let mut rounds = Vec::with_capacity(ROUNDS);
     for number in 0..WARM_UP + ROUNDS {
@@ -47,8 +48,8 @@ struct Stocked {
 }
 
 impl Stocked {
-    fn start(folder: &Path, topics: u32) -> Result<Self, Error> {
-        let node = Node::start(folder)?;
+    fn start(engine: Engine, folder: &Path, topics: u32) -> Result<Self, Error> {
+        let node = Node::start_on(engine, folder)?;
         let publishers = Publishers::new(&node.address())?;
         publishers.fill(&mut Envelopes::new(topics, SMALL_BYTES), topics)?;
         Ok(Self {

@@ -1,0 +1,50 @@
+//! Which store the nodes of a figure have.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::OnceLock};
+
+use herald_node::config::Location;
+use herald_test_postgres::Cluster;
+
+use crate::{
+    Error,
+    bare_database::BareDatabase,
+    bare_store::{self, Bare, BareStore},
+};
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+impl Engine {
+    /// The store of a node that has `folder` to itself, as its configuration names it.
+    pub(crate) fn location(self, folder: &Path) -> Result<Location, Error> {
+        match self {
+            Self::Sqlite => Ok(bare_store::of_node(folder)),
+            Self::Postgres => Ok(cluster()?.database().parse()?),
+        }
+    }
+
+    /// The least that store can do.
+    pub(crate) fn bare(self, folder: &Path) -> Result<Box<dyn Bare>, Error> {
+        Ok(match self {
+            Self::Sqlite => Box::new(BareStore::create(folder)?),
+            Self::Postgres => Box::new(BareDatabase::create(&cluster()?.database())?),
+        })
+    }
+}
+
+/// One server for all figures, with the settings it comes with, on the disk of the build.
+fn cluster() -> Result<&'static Cluster, Error> {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    if let Some(cluster) = CLUSTER.get() {
+        return Ok(cluster);
+    }
+    // The server runs as another user, who has to come in.
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let open = scratch.join("postgres");
+    fs::create_dir_all(&open)?;
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777))?;
+    Ok(CLUSTER.get_or_init(|| Cluster::start(&open, &[])))
+}
