@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use super::{problem::quote, units};
 
 /// How long envelopes are kept, by the kind of their topic and from their arrival on.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retention {
     /// Contact bundles: without them nobody can write to a wallet.
@@ -39,33 +39,6 @@ pub enum Keep {
     Forever,
     /// Deleted this long after its arrival.
     For(Duration),
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        let [
-            contact,
-            private_store,
-            invite,
-            intro,
-            dm,
-            conversation,
-            user_preferences,
-            group_invite,
-            other,
-        ] = [Keep::Forever; 9];
-        Self {
-            contact,
-            private_store,
-            invite,
-            intro,
-            dm,
-            conversation,
-            user_preferences,
-            group_invite,
-            other,
-        }
-    }
 }
 
 impl Retention {
