@@ -54,6 +54,16 @@ impl Readers {
     }
 
     pub(super) async fn page(&self, request: &PageRequest, budget: &Budget) -> Result<Page, Error> {
+        loop {
+            // An empty page would end the reader's paging, so one whose rows are all gone is read anew.
+            if let Some(page) = self.page_of_now(request, budget).await? {
+                return Ok(page);
+            }
+        }
+    }
+
+    /// Nothing when all rows were deleted between the look at the index and that at the messages.
+    async fn page_of_now(&self, request: &PageRequest, budget: &Budget) -> Result<Option<Page>, Error> {
         let (first_ns, first_digest, last_ns) = request.bounds();
         let limit = i64::try_from(request.limit).unwrap_or(i64::MAX);
         let text = match request.direction {
@@ -83,7 +93,7 @@ impl Readers {
                 rows.push(Row::checked(key.sequence, topic_of(&key), key.position, message)?);
             }
         }
-        Ok(Page { rows, more })
+        Ok((fitting == 0 || !rows.is_empty()).then_some(Page { rows, more }))
     }
 
     pub(super) async fn replay(
