@@ -223,14 +223,14 @@ fn builder(protocol: Protocol, limits: &config::Limits, tasks: Tasks) -> auto::B
     }
 }
 
-/// Hyper spawns a task for every call on a connection.
+/// Hyper spawns a task for every call on a connection; it ends with its connection at the latest, and needs no other end.
 impl<F> hyper::rt::Executor<F> for Tasks
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
     fn execute(&self, future: F) {
-        self.spawn(future);
+        self.running.spawn(future);
     }
 }
 

@@ -88,8 +88,8 @@ pub(crate) fn node_publish_batched(engine: Engine, folder: &Path) -> Result<Figu
     Ok(Figure::of_rounds("/s", &rounds, Target::AtLeast(0.6)))
 }
 
-/// A round takes a few tenths of a second: the ends, when less than 256 are in flight, are a small part of it.
-const PUBLISHES: u32 = 4_096;
+/// A round takes about a second: the ends, when less than 256 are in flight, are a small part of it.
+const PUBLISHES: u32 = 8_192;
 const IN_FLIGHT: usize = 256;
 const ROWS_A_COMMIT: usize = 256;
 const BATCHED: u32 = 10_000;
@@ -97,5 +97,5 @@ const BATCH: usize = 100;
 /// One on each connection.
 const BATCHES_IN_FLIGHT: usize = 8;
 const CONVERSATIONS: u32 = 1_000;
-const ROUNDS: usize = 31;
+const ROUNDS: usize = 17;
 const WARM_UP: usize = 3;

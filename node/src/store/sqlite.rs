@@ -5,6 +5,7 @@
 //! pages of a failed sync, so a retry that "works" proves nothing.
 
 use std::{
+    fs::{File, OpenOptions},
     path::Path,
     sync::{Arc, atomic::Ordering},
     thread,
@@ -24,6 +25,7 @@ use super::{
 use crate::access_list::Entry;
 
 mod access;
+mod checkpoint;
 mod lock;
 mod page;
 mod probe;
@@ -35,6 +37,7 @@ mod writer;
 pub(super) use access::Lists;
 pub(super) use replay::read as replay;
 
+use checkpoint::Checkpoints;
 use lock::Lock;
 use reader::Readers;
 use writer::Writer;
@@ -49,6 +52,8 @@ pub(super) struct Sqlite {
     readers: Readers,
     changes: mpsc::Sender<Change>,
     state: Arc<State>,
+    /// Closed after the connections.
+    _file: Arc<File>,
 }
 
 /// What only the writer may do beside its commits.
@@ -70,6 +75,7 @@ pub(super) fn open(path: &Path, writing: Writing) -> Result<(Sqlite, thread::Joi
         arrivals,
         committed,
     } = writing;
+    let file = Arc::new(open_file(path)?);
     let mut connection = open_writing(path, synced).map_err(failed)?;
     migrations::migrations::runner()
         .run(&mut connection)
@@ -80,8 +86,18 @@ pub(super) fn open(path: &Path, writing: Writing) -> Result<(Sqlite, thread::Joi
     let head = connection.query_row(HEAD, [], |row| row.get(0)).map_err(failed)?;
     state.head.store(head, Ordering::Release);
     let (changes, wanted) = mpsc::channel(1);
-    let writer = Writer::new(connection, Arc::clone(&state), clock, arrivals, committed);
     let runtime = Handle::current();
+    let checkpoints = checkpoint::open(path, synced)
+        .and_then(|connection| Checkpoints::new(connection, Arc::clone(&file), runtime.clone()))
+        .map_err(failed)?;
+    let writer = Writer::new(
+        connection,
+        checkpoints,
+        Arc::clone(&state),
+        clock,
+        arrivals,
+        committed,
+    );
     let thread = thread::Builder::new()
         .name("node-writer".to_owned())
         .spawn(move || {
@@ -97,6 +113,7 @@ pub(super) fn open(path: &Path, writing: Writing) -> Result<(Sqlite, thread::Joi
         readers,
         changes,
         state,
+        _file: file,
     };
     Ok((sqlite, thread))
 }
@@ -185,6 +202,17 @@ impl Sqlite {
     }
 }
 
+/// The file itself, made where there is none, to sync it. It must be opened before the connections and closed after them: a
+/// process that closes any handle of a file gives up the locks that `SQLite` has on it.
+fn open_file(path: &Path) -> Result<File, OpenError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    options.open(path).map_err(|source| OpenError::Folder {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 /// The one writing connection of a node. `FULL` syncs the write-ahead log at every commit: that is what an acknowledgement
 /// promises.
 fn open_writing(path: &Path, synced: bool) -> rusqlite::Result<Connection> {
@@ -193,15 +221,19 @@ fn open_writing(path: &Path, synced: bool) -> rusqlite::Result<Connection> {
     // Counts for a file that is made now only: pages that retention frees can be given back.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", if synced { "FULL" } else { "OFF" })?;
+    connection.pragma_update(None, "synchronous", synchronous(synced))?;
     // The writer takes topic numbers from the same transaction; checking each again costs a lookup a row.
     connection.pragma_update(None, "foreign_keys", "OFF")?;
-    // The writer copies the log into the file itself and looks at the outcome; the automatic way hides a failed sync.
+    // `checkpoint` copies the log into the file and looks at the outcome; the automatic way hides a failed sync.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    connection.pragma_update(None, "journal_size_limit", LOG_KEPT_BYTES)?;
+    connection.pragma_update(None, "journal_size_limit", checkpoint::KEPT_BYTES)?;
     connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB)?;
     connection.set_prepared_statement_cache_capacity(16);
     Ok(connection)
+}
+
+fn synchronous(synced: bool) -> &'static str {
+    if synced { "FULL" } else { "OFF" }
 }
 
 pub(super) fn open_reading(path: &Path) -> rusqlite::Result<Connection> {
@@ -219,7 +251,7 @@ pub(super) const HEAD: &str = "SELECT max(
     (SELECT coalesce(max(sequence), 0) FROM swept))";
 /// An operator's command may hold the file for a moment, to change the access lists.
 const PATIENCE: Duration = Duration::from_secs(10);
-const LOG_KEPT_BYTES: i64 = 64 * 1024 * 1024;
-/// Negative: KiB instead of pages. The writer touches the right edge of the table and the index anywhere.
-const WRITER_CACHE_KIB: i64 = -32 * 1024;
+/// Negative: KiB instead of pages. The writer touches the right edge of the table and the index anywhere; at most commits
+/// `SQLite` looks at every page of it, so more of it costs more than a page read again.
+const WRITER_CACHE_KIB: i64 = -8 * 1024;
 const READER_CACHE_KIB: i64 = -8 * 1024;

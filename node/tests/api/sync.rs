@@ -1,6 +1,9 @@
 //! What reaches the disk before a publish is acknowledged, as the kernel sees it: the node runs under `strace`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use herald_protocol::proto::api::PublishRequest;
 use tonic::Code;
@@ -114,4 +117,26 @@ async fn a_failed_sync_is_never_tried_again_and_ends_all_acknowledgements() {
     let node = TestNode::start_in(place, |_| {}).await;
     let stored = node.stored("test-sync").await.len() as u64;
     assert!(stored >= acknowledged, "{stored} of {acknowledged}");
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_copied_into_the_file_ends_all_acknowledgements() {
+    let place = Place::new();
+    let node = TestNode::start_in(place, |_| {}).await;
+    let place = node.stop().await;
+    let store = place.path().join("node.db");
+    let failing = format!("-P {} -e inject=fsync,fdatasync:error=EIO", store.display());
+    let (mut node, _trace) = traced(&place, "", &failing);
+    // The log is another file.
+    assert_eq!(publish_marks(&node, 3).await.0, 3);
+    // After a second without work it is copied.
+    let (url, http) = (format!("http://{}/readyz", node.metrics), http());
+    while http.get(&url).send().await.unwrap().status() != 503 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let (_, refused) = publish_marks(&node, 1).await;
+    assert_eq!(refused.unwrap().message(), "store cannot write");
+    assert_eq!(node.terminate().await, Some(1));
+    let node = TestNode::start_in(place, |_| {}).await;
+    assert_eq!(node.stored("test-sync").await.len(), 3);
 }

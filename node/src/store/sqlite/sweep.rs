@@ -57,7 +57,7 @@ pub(super) fn compact(connection: &mut Connection) -> rusqlite::Result<bool> {
     let more = after < before && after > FREE_PAGES;
     if !more {
         // The file becomes shorter when the log is copied into it.
-        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+        super::checkpoint::copy(connection)?;
     }
     Ok(more)
 }

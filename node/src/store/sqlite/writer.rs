@@ -1,9 +1,9 @@
-//! The writer: a thread that commits groups of publishes, each in one transaction, and copies the log into the file.
+//! The writer: a thread that commits groups of publishes, each in one transaction.
 
 use std::{
     collections::HashMap,
     sync::{Arc, atomic::Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, config::DbConfig, params};
@@ -15,6 +15,7 @@ use super::{
         commit::{Group, Publish, envelopes, gather, refuse},
     },
     Change,
+    checkpoint::{self, Checkpoints},
 };
 use crate::{
     envelope::{AcceptedEnvelope, Arrival},
@@ -24,18 +25,18 @@ use crate::{
 
 pub(super) struct Writer {
     connection: Connection,
+    checkpoints: Checkpoints,
     state: Arc<State>,
     clock: Clock,
     arrivals: mpsc::Sender<Vec<Arrival>>,
     committed: mpsc::Sender<Group>,
     topics: HashMap<Arc<str>, i64>,
-    /// Payload bytes in the log since it was last copied into the file.
-    logged_bytes: usize,
 }
 
 impl Writer {
     pub(super) fn new(
         connection: Connection,
+        checkpoints: Checkpoints,
         state: Arc<State>,
         clock: Clock,
         arrivals: mpsc::Sender<Vec<Arrival>>,
@@ -43,12 +44,12 @@ impl Writer {
     ) -> Self {
         Self {
             connection,
+            checkpoints,
             state,
             clock,
             arrivals,
             committed,
             topics: HashMap::new(),
-            logged_bytes: 0,
         }
     }
 
@@ -64,21 +65,16 @@ impl Writer {
             state: Arc::clone(&self.state),
             armed: true,
         };
-        while let Some(work) = runtime.block_on(next(&mut queue, &mut changes)) {
+        while let Some(work) = runtime.block_on(next(&mut queue, &mut changes, &mut self.checkpoints)) {
             let done = match work {
                 Work::Publish(first) => self.publish(gather(first, &mut queue)),
-                Work::Change(change) => {
-                    self.topics.clear();
-                    self.logged_bytes += CHANGE_BYTES;
-                    change(&mut self.connection)
+                Work::Change(change) => self.change(change),
+                Work::Copied(copied) => self.checkpoints.go_on(copied, &self.connection),
+                Work::Rest => {
+                    self.checkpoints.begin();
+                    Ok(())
                 }
             };
-            let done = done.and_then(|()| {
-                if self.logged_bytes >= CHECKPOINT_BYTES {
-                    self.checkpoint()?;
-                }
-                Ok(())
-            });
             if let Err(error) = done {
                 tracing::error!(%error, "a write failed, the store takes no more of them");
                 metrics::commit_failed();
@@ -91,22 +87,24 @@ impl Writer {
         while let Some(publish) = queue.blocking_recv() {
             refuse(vec![publish]);
         }
+        let mut copied = self.checkpoints.end();
         if *self.state.writable.borrow() {
             guard.armed = false;
-            if let Err(error) = self.checkpoint() {
-                tracing::warn!(%error, "the log was not copied into the store at the end; the next start does it");
-            }
+            copied = copied.and_then(|()| checkpoint::copy(&self.connection));
+        }
+        if let Err(error) = copied {
+            tracing::warn!(%error, "the log was not copied into the store at the end; the next start does it");
         }
     }
 
     fn publish(&mut self, group: Group) -> rusqlite::Result<()> {
         let started = Instant::now();
         match self.commit(&group) {
-            Ok(arrivals) => {
+            Ok((arrivals, bytes)) => {
                 let kinds = envelopes(&group).map(AcceptedEnvelope::kind);
                 metrics::committed(kinds, arrivals.len(), started.elapsed());
                 self.acknowledge(group, arrivals);
-                Ok(())
+                self.checkpoints.logged(bytes, &self.connection)
             }
             Err(error) => {
                 // Known to all before the first of them is answered.
@@ -117,21 +115,29 @@ impl Writer {
         }
     }
 
-    /// All or nothing. Returns what is new, in the order it came.
-    fn commit(&mut self, group: &[Publish]) -> rusqlite::Result<Vec<Arrival>> {
+    fn change(&mut self, change: Change) -> rusqlite::Result<()> {
+        self.topics.clear();
+        change(&mut self.connection)?;
+        self.checkpoints.logged(CHANGE_BYTES, &self.connection)
+    }
+
+    /// All or nothing. Returns what is new, in the order it came, and about what it took in the log.
+    fn commit(&mut self, group: &[Publish]) -> rusqlite::Result<(Vec<Arrival>, usize)> {
         let received_ns = i64::try_from((self.clock)().as_ns()).unwrap_or(i64::MAX);
         let mut arrivals = Vec::with_capacity(group.len());
+        let mut bytes = 0;
         let mut sequence = self.state.head.load(Ordering::Relaxed);
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut insert = transaction.prepare_cached(INSERT)?;
         for envelope in envelopes(group) {
             if envelope.is_ephemeral() {
                 arrivals.push(Arrival::relayed(envelope));
                 continue;
             }
             let topic = topic_id(&transaction, &mut self.topics, envelope.topic())?;
-            let inserted = transaction.prepare_cached(INSERT)?.execute(params![
+            let inserted = insert.execute(params![
                 sequence + 1,
                 topic,
                 envelope.timestamp_ns(),
@@ -141,13 +147,14 @@ impl Writer {
             ])?;
             if inserted == 1 {
                 sequence += 1;
-                self.logged_bytes += envelope.size();
+                bytes += INDEX_PAGE_BYTES + envelope.size();
                 arrivals.push(Arrival::stored(sequence, envelope));
             }
         }
+        drop(insert);
         transaction.commit()?;
         self.state.head.store(sequence, Ordering::Release);
-        Ok(arrivals)
+        Ok((arrivals, bytes))
     }
 
     fn acknowledge(&self, group: Group, arrivals: Vec<Arrival>) {
@@ -168,25 +175,31 @@ impl Writer {
             tracing::error!(%error, "the log may be copied into the store once more");
         }
     }
-
-    fn checkpoint(&mut self) -> rusqlite::Result<()> {
-        self.logged_bytes = 0;
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-    }
 }
 
 /// What the writer does next.
 enum Work {
     Publish(Publish),
     Change(Change),
+    /// A copy of the log ended.
+    Copied(rusqlite::Result<()>),
+    /// Nobody wants anything.
+    Rest,
 }
 
 /// Nothing when the queue is closed and empty.
-async fn next(queue: &mut mpsc::Receiver<Publish>, changes: &mut mpsc::Receiver<Change>) -> Option<Work> {
+async fn next(
+    queue: &mut mpsc::Receiver<Publish>,
+    changes: &mut mpsc::Receiver<Change>,
+    checkpoints: &mut Checkpoints,
+) -> Option<Work> {
+    let behind = checkpoints.behind();
     tokio::select! {
         publish = queue.recv() => publish.map(Work::Publish),
         Some(change) = changes.recv() => Some(Work::Change(change)),
+        copied = checkpoints.copied() => Some(Work::Copied(copied)),
+        // Readers look into the log first, and a start after a crash reads all of it.
+        () = tokio::time::sleep(QUIET), if behind => Some(Work::Rest),
     }
 }
 
@@ -229,8 +242,10 @@ impl Drop for FailOnDrop {
 
 const INSERT: &str = "INSERT INTO envelope (sequence, topic, timestamp_ns, received_ns, digest, message)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (topic, timestamp_ns, digest) DO NOTHING";
-/// Large enough that copying the log is a small part of the writing, small enough to take well under a second.
-const CHECKPOINT_BYTES: usize = 16 * 1024 * 1024;
+/// Without work for so long, the writer has the log copied.
+const QUIET: Duration = Duration::from_secs(1);
+/// A row is next to the one before; its place in the index is on a page of its own.
+const INDEX_PAGE_BYTES: usize = 4_096;
 /// About what a change writes into the log.
 const CHANGE_BYTES: usize = 2 * 1024 * 1024;
 /// About 10 MiB.
