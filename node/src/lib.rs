@@ -34,5 +34,7 @@ pub use api::{access::TokenCheck, decoders};
 pub use config::Config;
 pub use host::Host;
 pub use listen::{Addresses, Listeners};
+#[doc(hidden)]
+pub use server::serve_handler;
 pub use server::{Error, run};
 pub use store::OpenError;

@@ -2,7 +2,9 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use herald_protocol::proto::api::message_api_server::MessageApi;
 use tokio::{
+    net::TcpListener,
     sync::{mpsc, watch},
     task::JoinSet,
 };
@@ -160,6 +162,30 @@ pub async fn run(
     feeding_ends.cancel();
     background.shutdown().await;
     if failed { Err(Error::StoreFailed) } else { Ok(()) }
+}
+
+/// Serves gRPC as a node does, with another handler and without anything behind it, until `shutdown`: what the handler of the
+/// node is measured against.
+pub async fn serve_handler(
+    listener: TcpListener,
+    config: &Config,
+    handler: impl MessageApi,
+    shutdown: CancellationToken,
+) {
+    let callers = Arc::new(Callers::new(&config.limits));
+    let port = Port {
+        listener,
+        protocol: Protocol::Grpc {
+            ping: config.heartbeat,
+        },
+        routes: grpc::routes_of(handler, config.max_request, |services| services),
+        conversations: &grpc::CONVERSATIONS,
+        tls: None,
+        gate: Gate::new("api", config.limits.clone(), callers),
+    };
+    let tasks = Tasks::default();
+    connection::serve(port, tasks.clone(), shutdown).await;
+    tasks.end(config.drain).await;
 }
 
 async fn open_access(config: &Config, host: &Host, store: &Store) -> Result<Access, Error> {

@@ -16,11 +16,23 @@ pub(crate) struct BareDatabase {
     sequence: i64,
 }
 
+/// Writes down which pages everybody sees, as autovacuum does.
+pub(crate) fn vacuum(url: &str) -> Result<(), Error> {
+    let (runtime, client) = connect(url)?;
+    runtime.block_on(client.batch_execute("VACUUM (ANALYZE) envelope"))?;
+    Ok(runtime.block_on(client.batch_execute("CHECKPOINT"))?)
+}
+
+fn connect(url: &str) -> Result<(Runtime, Client), Error> {
+    let runtime = runtime("bare")?;
+    let (client, connection) = runtime.block_on(tokio_postgres::connect(url, NoTls))?;
+    runtime.spawn(connection);
+    Ok((runtime, client))
+}
+
 impl BareDatabase {
     pub(crate) fn create(url: &str) -> Result<Self, Error> {
-        let runtime = runtime("bare")?;
-        let (client, connection) = runtime.block_on(tokio_postgres::connect(url, NoTls))?;
-        runtime.spawn(connection);
+        let (runtime, client) = connect(url)?;
         let tables = include_str!("../../node/migrations/postgres/V1__envelopes.sql");
         runtime.block_on(client.batch_execute(tables))?;
         let insert = runtime.block_on(client.prepare(INSERT))?;

@@ -5,16 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use herald_node::config::Location;
 use herald_protocol::{envelope, proto::api::Envelope};
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::Error;
-
-/// The store of a node that has `folder` to itself, as its configuration names it.
-pub(crate) fn of_node(folder: &Path) -> Location {
-    folder.join("node.db").into()
-}
 
 /// The least a store can do.
 pub(crate) trait Bare {

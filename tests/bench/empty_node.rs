@@ -1,20 +1,15 @@
-//! The least a gRPC server can do for a publish: decode the request, answer.
+//! The least a gRPC server can do for a publish: the node's own server, which decodes the request, and a handler that answers.
 
 use futures::stream::Pending;
 use herald::client::NodeAddress;
-use herald_protocol::{
-    limits,
-    proto::api::{
-        BatchQueryRequest, BatchQueryResponse, Envelope, PublishRequest, PublishResponse, QueryRequest,
-        QueryResponse, SubscribeAllRequest, SubscribeRequest,
-        message_api_server::{MessageApi, MessageApiServer},
-    },
+use herald_node::Config;
+use herald_protocol::proto::api::{
+    BatchQueryRequest, BatchQueryResponse, Envelope, PublishRequest, PublishResponse, QueryRequest,
+    QueryResponse, SubscribeAllRequest, SubscribeRequest, message_api_server::MessageApi,
 };
 use tokio::{net::TcpListener, runtime::Runtime};
-use tonic::{
-    Request, Response, Status, Streaming,
-    transport::{Server, server::TcpIncoming},
-};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::{Error, node::runtime};
 
@@ -29,13 +24,9 @@ impl EmptyNode {
         let runtime = runtime("empty")?;
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
         let address = NodeAddress::plain(listener.local_addr()?);
-        let messages = MessageApiServer::new(Empty).max_decoding_message_size(limits::REQUEST_BYTES);
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        runtime.spawn(
-            Server::builder()
-                .add_service(messages)
-                .serve_with_incoming(incoming),
-        );
+        runtime.spawn(async move {
+            herald_node::serve_handler(listener, &Config::default(), Empty, CancellationToken::new()).await;
+        });
         Ok(Self {
             _runtime: runtime,
             address,

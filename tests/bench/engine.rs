@@ -2,13 +2,12 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::OnceLock};
 
-use herald_node::config::Location;
 use herald_test_postgres::Cluster;
 
 use crate::{
     Error,
-    bare_database::BareDatabase,
-    bare_store::{self, Bare, BareStore},
+    bare_database::{self, BareDatabase},
+    bare_store::{Bare, BareStore},
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -19,10 +18,18 @@ pub(crate) enum Engine {
 
 impl Engine {
     /// The store of a node that has `folder` to itself, as its configuration names it.
-    pub(crate) fn location(self, folder: &Path) -> Result<Location, Error> {
+    pub(crate) fn store(self, folder: &Path) -> Result<String, Error> {
         match self {
-            Self::Sqlite => Ok(bare_store::of_node(folder)),
-            Self::Postgres => Ok(cluster()?.database().parse()?),
+            Self::Sqlite => Ok(folder.join("node.db").display().to_string()),
+            Self::Postgres => Ok(cluster()?.database()),
+        }
+    }
+
+    /// What a server does by itself within minutes of being filled.
+    pub(crate) fn settle(self, store: &str) -> Result<(), Error> {
+        match self {
+            Self::Sqlite => Ok(()),
+            Self::Postgres => bare_database::vacuum(store),
         }
     }
 

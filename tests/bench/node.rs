@@ -16,6 +16,7 @@ pub(crate) struct Node {
     address: NodeAddress,
     grpc: SocketAddr,
     http: String,
+    store: String,
 }
 
 impl Node {
@@ -28,11 +29,12 @@ impl Node {
     pub(crate) fn start_on(engine: Engine, folder: &Path) -> Result<Self, Error> {
         static HOST: OnceLock<Host> = OnceLock::new();
         let any = || "127.0.0.1:0".to_owned();
+        let store = engine.store(folder)?;
         let config = Config {
             http: any(),
             grpc: any(),
             metrics: any(),
-            store: engine.location(folder)?,
+            store: store.parse()?,
             ..Config::default()
         };
         let runtime = runtime("node")?;
@@ -58,12 +60,18 @@ impl Node {
             address,
             grpc: addresses.grpc,
             http: format!("http://{}", addresses.http),
+            store,
         })
     }
 
     /// Where HTTP clients find it.
     pub(crate) fn http(&self) -> &str {
         &self.http
+    }
+
+    /// Its store, as its configuration names it.
+    pub(crate) fn store(&self) -> &str {
+        &self.store
     }
 
     pub(crate) fn address(&self) -> NodeAddress {

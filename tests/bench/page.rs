@@ -43,6 +43,7 @@ impl Stocked {
         let mut envelopes = Envelopes::new(count / EACH, MESSAGE_BYTES);
         let first_ns = envelopes.next_ns();
         Publishers::new(&node.address())?.fill(&mut envelopes, count)?;
+        engine.settle(node.store())?;
         let runtime = runtime("load")?;
         let channel = Endpoint::from_shared(format!("http://{}", node.grpc()))?;
         let client = MessageApiClient::new(runtime.block_on(channel.connect())?);

@@ -17,7 +17,7 @@ use super::{Api, Credentials, deadline::Deadline, status::Error, stream::LiveStr
 
 mod transport;
 
-pub(crate) use transport::routes;
+pub(crate) use transport::{routes, routes_of};
 
 /// Translates between tonic and [`Api`].
 #[derive(Clone, Debug)]

@@ -62,6 +62,11 @@ impl Budget {
         Self(Arc::new(AtomicUsize::new(bytes)))
     }
 
+    /// What all rows together may still have.
+    pub(super) fn left(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// Whether the `number`-th row of a page still fits. The first is always answered: an empty page would end the reader's
     /// paging.
     pub(super) fn admits(&self, number: usize, topic: &str, message_bytes: usize) -> bool {

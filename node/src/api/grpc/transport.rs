@@ -15,7 +15,7 @@ use futures::{
     FutureExt as _,
     future::{CatchUnwind, Either},
 };
-use herald_protocol::proto::api::message_api_server::MessageApiServer;
+use herald_protocol::proto::api::message_api_server::{MessageApi, MessageApiServer};
 use http::{Request, Response};
 use tokio::time::Sleep;
 use tonic::{Code, Status, body::Body, codec::CompressionEncoding, server::NamedService, service::Routes};
@@ -31,13 +31,23 @@ mod reflection;
 
 /// `MessageApi`, `grpc.health.v1` and server reflection.
 pub(crate) fn routes(api: Arc<Api>, health: GrpcHealth) -> Router {
-    let max = api.max_request;
-    let messages = MessageApiServer::new(Grpc { api })
-        .max_decoding_message_size(max)
+    let max_request = api.max_request;
+    routes_of(Grpc { api }, max_request, |services| {
+        services.add_service(Timed(health.into_server()))
+    })
+}
+
+/// The same with a handler that need not be the node's, and what else there is.
+pub(crate) fn routes_of<H: MessageApi>(
+    handler: H,
+    max_request: usize,
+    more: impl FnOnce(Routes) -> Routes,
+) -> Router {
+    let messages = MessageApiServer::new(handler)
+        .max_decoding_message_size(max_request)
         // Answers are ciphertext, which does not compress; requests may be compressed all the same.
         .accept_compressed(CompressionEncoding::Gzip);
-    Routes::new(Timed(messages))
-        .add_service(Timed(health.into_server()))
+    more(Routes::new(Timed(messages)))
         .add_service(Timed(reflection::v1()))
         .add_service(Timed(reflection::v1alpha()))
         .into_axum_router()

@@ -21,14 +21,6 @@ pub(super) struct Readers {
     pool: Pool,
 }
 
-/// A row of the index that belongs to a page.
-struct Key {
-    topic: usize,
-    position: Position,
-    sequence: i64,
-    message_bytes: usize,
-}
-
 impl Readers {
     pub(super) fn new(connector: &Connector) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let recycling = ManagerConfig {
@@ -54,18 +46,9 @@ impl Readers {
     }
 
     pub(super) async fn page(&self, request: &PageRequest, budget: &Budget) -> Result<Page, Error> {
-        loop {
-            // An empty page would end the reader's paging, so one whose rows are all gone is read anew.
-            if let Some(page) = self.page_of_now(request, budget).await? {
-                return Ok(page);
-            }
-        }
-    }
-
-    /// Nothing when all rows were deleted between the look at the index and that at the messages.
-    async fn page_of_now(&self, request: &PageRequest, budget: &Budget) -> Result<Option<Page>, Error> {
         let (first_ns, first_digest, last_ns) = request.bounds();
         let limit = i64::try_from(request.limit).unwrap_or(i64::MAX);
+        let room = i64::try_from(budget.left()).unwrap_or(i64::MAX);
         let text = match request.direction {
             Direction::Ascending => ASCENDING,
             Direction::Descending => DESCENDING,
@@ -73,27 +56,33 @@ impl Readers {
         let found = self
             .query(
                 text,
-                &[&request.topics, &first_ns, &first_digest, &last_ns, &limit],
+                &[&request.topics, &first_ns, &first_digest, &last_ns, &limit, &room],
             )
             .await?;
-        let keys = found.iter().map(key).collect::<Result<Vec<_>, Error>>()?;
-        let topic_of = |key: &Key| request.topics.get(key.topic).cloned().unwrap_or_default();
-        let fitting = keys
-            .iter()
-            .enumerate()
-            .take_while(|(number, key)| budget.admits(*number, &topic_of(key), key.message_bytes))
-            .count();
-        let sequences: Vec<i64> = keys.iter().take(fitting).map(|key| key.sequence).collect();
-        let mut messages = self.messages(&sequences).await?.into_iter().peekable();
-        let more = fitting < keys.len() || keys.len() == request.limit;
-        let mut rows = Vec::with_capacity(fitting);
-        for key in keys.into_iter().take(fitting) {
-            // A row that was deleted since its key was read is left out.
-            if let Some((_, message)) = messages.next_if(|(sequence, _)| *sequence == key.sequence) {
-                rows.push(Row::checked(key.sequence, topic_of(&key), key.position, message)?);
+        let mut rows = Vec::with_capacity(found.len());
+        for columns in &found {
+            let sequence = columns.try_get(3)?;
+            let position = Position {
+                timestamp_ns: columns.try_get(1)?,
+                digest: digest(columns, 2, sequence)?,
+            };
+            // Ordinality begins with one.
+            let number: i64 = columns.try_get(0)?;
+            let topic = usize::try_from(number - 1)
+                .ok()
+                .and_then(|number| request.topics.get(number).cloned())
+                .ok_or(Error::Corrupt { sequence })?;
+            let message: Option<&[u8]> = columns.try_get(4)?;
+            match message {
+                Some(message) if budget.admits(rows.len(), &topic, message.len()) => {
+                    let message = Bytes::copy_from_slice(message);
+                    rows.push(Row::checked(sequence, topic, position, message)?);
+                }
+                _ => return Ok(Page { rows, more: true }),
             }
         }
-        Ok((fitting == 0 || !rows.is_empty()).then_some(Page { rows, more }))
+        let more = rows.len() == request.limit;
+        Ok(Page { rows, more })
     }
 
     pub(super) async fn replay(
@@ -160,16 +149,6 @@ impl Readers {
         status.size.saturating_sub(status.available)
     }
 
-    /// The messages of these rows, in this order.
-    async fn messages(&self, sequences: &[i64]) -> Result<Vec<(i64, Bytes)>, Error> {
-        if sequences.is_empty() {
-            return Ok(Vec::new());
-        }
-        let found = self.query(MESSAGES, &[&sequences]).await?;
-        let message = |row: &Columns| Ok((row.try_get(0)?, Bytes::copy_from_slice(row.try_get(1)?)));
-        found.iter().map(message).collect()
-    }
-
     /// Once more where a connection turns out to be dead: reading twice changes nothing.
     pub(super) async fn query(
         &self,
@@ -195,21 +174,6 @@ async fn run(
 ) -> Result<Vec<Columns>, tokio_postgres::Error> {
     let statement = client.prepare_cached(text).await?;
     client.query(&statement, values).await
-}
-
-fn key(row: &Columns) -> Result<Key, Error> {
-    let sequence = row.try_get(3)?;
-    let topic: i64 = row.try_get(0)?;
-    Ok(Key {
-        // Ordinality begins with one.
-        topic: usize::try_from(topic - 1).map_err(|_| Error::Corrupt { sequence })?,
-        position: Position {
-            timestamp_ns: row.try_get(1)?,
-            digest: digest(row, 2, sequence)?,
-        },
-        sequence,
-        message_bytes: usize::try_from(row.try_get::<_, i32>(4)?).unwrap_or(usize::MAX),
-    })
 }
 
 fn digest(row: &Columns, column: usize, sequence: i64) -> Result<Digest, Error> {
@@ -255,34 +219,38 @@ impl From<deadpool_postgres::PoolError> for Error {
     }
 }
 
-/// Each topic is read from its own start only as far as it can contribute; sizes are looked up for the page's rows only.
+/// Each topic is read from its own start only as far as it can contribute. Messages beyond the room are not sent, only that
+/// they are there; the first always is.
 const ASCENDING: &str = "
-    SELECT key.*, octet_length(envelope.message) FROM (
-        SELECT asked.number, found.timestamp_ns, found.digest, found.sequence
-        FROM unnest($1::text[]) WITH ORDINALITY AS asked (topic, number)
-        CROSS JOIN LATERAL (
-            SELECT timestamp_ns, digest, sequence FROM envelope
-            WHERE topic = asked.topic AND (timestamp_ns, digest) > ($2, $3) AND timestamp_ns <= $4
-            ORDER BY timestamp_ns, digest LIMIT $5
-        ) AS found
-        ORDER BY found.timestamp_ns, found.digest, found.sequence LIMIT $5
-    ) AS key JOIN envelope USING (sequence)
-    ORDER BY key.timestamp_ns, key.digest, key.sequence";
+    SELECT number, timestamp_ns, digest, sequence, CASE WHEN bytes <= $6 OR place = 1 THEN message END FROM (
+        SELECT key.*, message, row_number() OVER place AS place, sum(octet_length(message)) OVER place AS bytes
+        FROM (
+            SELECT asked.number, found.timestamp_ns, found.digest, found.sequence
+            FROM unnest($1::text[]) WITH ORDINALITY AS asked (topic, number)
+            CROSS JOIN LATERAL (
+                SELECT timestamp_ns, digest, sequence FROM envelope
+                WHERE topic = asked.topic AND (timestamp_ns, digest) > ($2, $3) AND timestamp_ns <= $4
+                ORDER BY timestamp_ns, digest LIMIT $5
+            ) AS found
+            ORDER BY found.timestamp_ns, found.digest, found.sequence LIMIT $5
+        ) AS key JOIN envelope USING (sequence)
+        WINDOW place AS (ORDER BY key.timestamp_ns, key.digest, key.sequence ROWS UNBOUNDED PRECEDING)
+    ) AS page ORDER BY timestamp_ns, digest, sequence";
 const DESCENDING: &str = "
-    SELECT key.*, octet_length(envelope.message) FROM (
-        SELECT asked.number, found.timestamp_ns, found.digest, found.sequence
-        FROM unnest($1::text[]) WITH ORDINALITY AS asked (topic, number)
-        CROSS JOIN LATERAL (
-            SELECT timestamp_ns, digest, sequence FROM envelope
-            WHERE topic = asked.topic AND (timestamp_ns, digest) < ($2, $3) AND timestamp_ns >= $4
-            ORDER BY timestamp_ns DESC, digest DESC LIMIT $5
-        ) AS found
-        ORDER BY found.timestamp_ns DESC, found.digest DESC, found.sequence LIMIT $5
-    ) AS key JOIN envelope USING (sequence)
-    ORDER BY key.timestamp_ns DESC, key.digest DESC, key.sequence";
-const MESSAGES: &str = "
-    SELECT sequence, message FROM unnest($1::bigint[]) WITH ORDINALITY AS asked (sequence, number)
-    JOIN envelope USING (sequence) ORDER BY number";
+    SELECT number, timestamp_ns, digest, sequence, CASE WHEN bytes <= $6 OR place = 1 THEN message END FROM (
+        SELECT key.*, message, row_number() OVER place AS place, sum(octet_length(message)) OVER place AS bytes
+        FROM (
+            SELECT asked.number, found.timestamp_ns, found.digest, found.sequence
+            FROM unnest($1::text[]) WITH ORDINALITY AS asked (topic, number)
+            CROSS JOIN LATERAL (
+                SELECT timestamp_ns, digest, sequence FROM envelope
+                WHERE topic = asked.topic AND (timestamp_ns, digest) < ($2, $3) AND timestamp_ns >= $4
+                ORDER BY timestamp_ns DESC, digest DESC LIMIT $5
+            ) AS found
+            ORDER BY found.timestamp_ns DESC, found.digest DESC, found.sequence LIMIT $5
+        ) AS key JOIN envelope USING (sequence)
+        WINDOW place AS (ORDER BY key.timestamp_ns DESC, key.digest DESC, key.sequence ROWS UNBOUNDED PRECEDING)
+    ) AS page ORDER BY timestamp_ns DESC, digest DESC, sequence";
 const SCAN: &str = "
     SELECT sequence, topic, octet_length(message) FROM envelope
     WHERE sequence > $1 AND sequence <= $2 ORDER BY sequence";
