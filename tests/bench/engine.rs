@@ -42,7 +42,8 @@ impl Engine {
     }
 }
 
-/// One server for all figures, with the settings it comes with, on the disk of the build.
+/// One server for all figures, on the disk of the build, with the settings it comes with but for its memory: that is meant
+/// to be set, and made for the smallest machines.
 fn cluster() -> Result<&'static Cluster, Error> {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     if let Some(cluster) = CLUSTER.get() {
@@ -53,5 +54,5 @@ fn cluster() -> Result<&'static Cluster, Error> {
     let open = scratch.join("postgres");
     fs::create_dir_all(&open)?;
     fs::set_permissions(&open, fs::Permissions::from_mode(0o777))?;
-    Ok(CLUSTER.get_or_init(|| Cluster::start(&open, &[])))
+    Ok(CLUSTER.get_or_init(|| Cluster::start(&open, &["shared_buffers = 1GB"])))
 }

@@ -76,9 +76,16 @@ pub(super) async fn open(
     state.head.store(head, Ordering::Release);
     let readers = Readers::new(&connector).map_err(|error| OpenError::database(database, error))?;
     let (commits, committed_here) = mpsc::channel(UNTOLD_COMMITS);
-    let tail = Tail::new(connector.clone(), Arc::clone(&state), head, arrivals);
+    let own = Arc::default();
+    let tail = Tail::new(
+        connector.clone(),
+        Arc::clone(&state),
+        head,
+        arrivals,
+        Arc::clone(&own),
+    );
     tasks.spawn(tail.run(committed_here));
-    let writer = Writer::new(connector, Arc::clone(&state), clock, commits, committed);
+    let writer = Writer::new(connector, Arc::clone(&state), clock, commits, committed, own);
     tasks.spawn(writer.run(session, queue));
     Ok(Postgres { readers, state })
 }

@@ -7,11 +7,11 @@ use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
-use tokio::{task::JoinSet, time::timeout};
-use tokio_postgres::{AsyncMessage, Client, Config, Notification};
+use tokio::{sync::OnceCell, task::JoinSet, time::timeout};
+use tokio_postgres::{AsyncMessage, Client, Config, Notification, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::super::OpenError;
+use super::{super::OpenError, tail::PIECE};
 use crate::config::Database;
 
 /// How to reach the database.
@@ -28,6 +28,8 @@ pub(super) struct Session {
     pub(super) client: Client,
     /// Moves bytes between client and socket.
     _driver: JoinSet<()>,
+    head: OnceCell<Statement>,
+    piece: OnceCell<Statement>,
 }
 
 impl Connector {
@@ -87,6 +89,8 @@ impl Connector {
         Ok(Session {
             client,
             _driver: driver,
+            head: OnceCell::new(),
+            piece: OnceCell::new(),
         })
     }
 }
@@ -94,7 +98,19 @@ impl Connector {
 impl Session {
     /// The newest committed arrival of all nodes.
     pub(super) async fn head(&self) -> Result<i64, tokio_postgres::Error> {
-        let row = self.client.query_one("SELECT head FROM arrival", &[]).await?;
+        let head = || self.client.prepare("SELECT head FROM arrival");
+        let head = self.head.get_or_try_init(head).await?;
+        self.client.query_one(head, &[]).await?.try_get(0)
+    }
+
+    /// What reads a piece of the arrivals.
+    pub(super) async fn piece(&self) -> Result<&Statement, tokio_postgres::Error> {
+        self.piece.get_or_try_init(|| self.client.prepare(PIECE)).await
+    }
+
+    /// The process that serves this session.
+    pub(super) async fn process(&self) -> Result<i32, tokio_postgres::Error> {
+        let row = self.client.query_one("SELECT pg_backend_pid()", &[]).await?;
         row.try_get(0)
     }
 

@@ -1,12 +1,16 @@
 //! The tail: follows the arrivals of all nodes in their order, and hands them to this node's feed.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicI32, Ordering},
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
+use tokio_postgres::Notification;
 
 use super::{
     super::{Error, PIECE_BYTES, PIECE_ROWS, Replay, State},
@@ -23,8 +27,10 @@ pub(super) struct Tail {
     /// Everything up to here was handed on.
     position: i64,
     arrivals: mpsc::Sender<Vec<Arrival>>,
-    /// Some node has published.
+    /// Another node has published.
     wake: Arc<Notify>,
+    /// The database's process of this node's writer, whose commits need no reading.
+    own: Arc<AtomicI32>,
     /// Whether the last attempt to read failed, so that an outage is one line of the log.
     failing: bool,
 }
@@ -35,6 +41,7 @@ impl Tail {
         state: Arc<State>,
         position: i64,
         arrivals: mpsc::Sender<Vec<Arrival>>,
+        own: Arc<AtomicI32>,
     ) -> Self {
         Self {
             connector,
@@ -43,6 +50,7 @@ impl Tail {
             position,
             arrivals,
             wake: Arc::default(),
+            own,
             failing: false,
         }
     }
@@ -108,8 +116,13 @@ impl Tail {
     }
 
     async fn listen(&self) -> Result<Session, Error> {
-        let wake = Arc::clone(&self.wake);
-        let session = self.connector.connect(move |_| wake.notify_one()).await?;
+        let (wake, own) = (Arc::clone(&self.wake), Arc::clone(&self.own));
+        let told = move |notification: Notification| {
+            if notification.process_id() != own.load(Ordering::Relaxed) {
+                wake.notify_one();
+            }
+        };
+        let session = self.connector.connect(told).await?;
         session.client.batch_execute("LISTEN herald_arrivals").await?;
         Ok(session)
     }
@@ -124,12 +137,12 @@ impl Tail {
 
 /// The next arrivals after `position` up to `last`, which is committed; ephemeral ones, too.
 pub(super) async fn piece(session: &Session, position: i64, last: i64) -> Result<Replay, Error> {
-    let statement = session.client.prepare(PIECE).await?;
+    let statement = session.piece().await?;
     let bound = |bound: usize| i64::try_from(bound).unwrap_or(i64::MAX);
     let (rows, bytes) = (bound(PIECE_ROWS), bound(PIECE_BYTES));
     let found = session
         .client
-        .query(&statement, &[&position, &last, &rows, &bytes])
+        .query(statement, &[&position, &last, &rows, &bytes])
         .await?;
     let Some(end) = found.last() else {
         return Ok(Replay {
@@ -162,7 +175,7 @@ pub(super) async fn piece(session: &Session, position: i64, last: i64) -> Result
 }
 
 /// At most $3 rows and $4 bytes, but always one; the last column says whether nothing was cut.
-const PIECE: &str = "
+pub(super) const PIECE: &str = "
     SELECT sequence, topic, timestamp_ns, digest, message, uncut FROM (
         SELECT *, sum(octet_length(message)) OVER (ORDER BY sequence) AS bytes,
             row_number() OVER (ORDER BY sequence) AS number,

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicI32, Ordering},
+    },
     time::Duration,
 };
 
@@ -42,6 +45,8 @@ pub(super) struct Writer {
     clock: Clock,
     commits: mpsc::Sender<Commit>,
     committed: mpsc::Sender<Group>,
+    /// The database's process that commits.
+    own: Arc<AtomicI32>,
 }
 
 /// A session that is ready to publish.
@@ -65,6 +70,7 @@ impl Writer {
         clock: Clock,
         commits: mpsc::Sender<Commit>,
         committed: mpsc::Sender<Group>,
+        own: Arc<AtomicI32>,
     ) -> Self {
         Self {
             connector,
@@ -72,6 +78,7 @@ impl Writer {
             clock,
             commits,
             committed,
+            own,
         }
     }
 
@@ -199,6 +206,7 @@ impl Writer {
             .client
             .prepare("SELECT before, new FROM publish($1, $2, $3, $4, $5, $6)")
             .await?;
+        self.own.store(session.process().await?, Ordering::Relaxed);
         Ok(Prepared { session, publish })
     }
 
