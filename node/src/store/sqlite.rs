@@ -253,5 +253,5 @@ pub(super) const HEAD: &str = "SELECT max(
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Negative: KiB instead of pages. The writer touches the right edge of the table and the index anywhere; at most commits
 /// `SQLite` looks at every page of it, so more of it costs more than a page read again.
-const WRITER_CACHE_KIB: i64 = -8 * 1024;
+const WRITER_CACHE_KIB: i64 = -4 * 1024;
 const READER_CACHE_KIB: i64 = -8 * 1024;

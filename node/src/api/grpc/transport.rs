@@ -91,10 +91,14 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let call = Call::begin(method(request.uri().path()), GRPC, request.headers());
+        let method = method(request.uri().path());
+        let call = Call::begin(method, GRPC, request.headers());
         let deadline = match Deadline::of(request.headers()) {
             Ok(deadline) => deadline.instant().map(|end| {
-                request.extensions_mut().insert(deadline);
+                // A stream goes on when the call is answered, and keeps to it by itself.
+                if method.starts_with("subscribe") {
+                    request.extensions_mut().insert(deadline);
+                }
                 Box::pin(tokio::time::sleep_until(end))
             }),
             Err(refusal) => {
