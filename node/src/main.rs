@@ -11,10 +11,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-/// As in `herald`.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Runs a node of an XMTP V2 network until SIGTERM or SIGINT.
 #[derive(Debug, Parser)]
 #[command(name = "herald-node", version, max_term_width = 100)]

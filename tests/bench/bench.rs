@@ -40,10 +40,6 @@ mod topics;
 use engine::Engine;
 use figure::Figure;
 
-/// The one of the programs.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Whatever keeps a figure from being measured.
 pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 
