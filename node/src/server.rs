@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use axum::Router;
 use herald_protocol::proto::api::message_api_server::MessageApi;
 use tokio::{
     net::TcpListener,
@@ -107,16 +108,15 @@ pub async fn run(
     let tasks = Tasks::default();
     let gate = Gate::new("api", config.limits.clone(), Arc::clone(&callers));
     let grpc = Port {
-        listener: listeners.grpc,
-        protocol: Protocol::Grpc {
-            ping: config.heartbeat,
-        },
-        routes: grpc::routes(Arc::clone(&api), GrpcHealth::new(readiness.clone())),
-        conversations: &grpc::CONVERSATIONS,
         tls: certificate
             .as_ref()
             .map(|certificate| certificate.acceptor(&[tls::HTTP2])),
-        gate: Arc::clone(&gate),
+        ..grpc_port(
+            listeners.grpc,
+            config.heartbeat,
+            grpc::routes(Arc::clone(&api), GrpcHealth::new(readiness.clone())),
+            Arc::clone(&gate),
+        )
     };
     let http = Port {
         listener: listeners.http,
@@ -173,19 +173,23 @@ pub async fn serve_handler(
     shutdown: CancellationToken,
 ) {
     let callers = Arc::new(Callers::new(&config.limits));
-    let port = Port {
-        listener,
-        protocol: Protocol::Grpc {
-            ping: config.heartbeat,
-        },
-        routes: grpc::routes_of(handler, config.max_request, |services| services),
-        conversations: &grpc::CONVERSATIONS,
-        tls: None,
-        gate: Gate::new("api", config.limits.clone(), callers),
-    };
+    let gate = Gate::new("api", config.limits.clone(), callers);
+    let routes = grpc::routes_of(handler, config.max_request, |services| services);
+    let port = grpc_port(listener, config.heartbeat, routes, gate);
     let tasks = Tasks::default();
     connection::serve(port, tasks.clone(), shutdown).await;
     tasks.end(config.drain).await;
+}
+
+fn grpc_port(listener: TcpListener, ping: Duration, routes: Router, gate: Arc<Gate>) -> Port {
+    Port {
+        listener,
+        protocol: Protocol::Grpc { ping },
+        routes,
+        conversations: &grpc::CONVERSATIONS,
+        tls: None,
+        gate,
+    }
 }
 
 async fn open_access(config: &Config, host: &Host, store: &Store) -> Result<Access, Error> {

@@ -145,6 +145,15 @@ pub enum OpenError {
         /// The store.
         store: String,
     },
+    /// The file could not be made or opened.
+    #[error("the store `{}` cannot be opened", path.display())]
+    File {
+        /// The store.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
     /// `SQLite` refused the file.
     #[error("the store `{}` cannot be opened", path.display())]
     Sqlite {

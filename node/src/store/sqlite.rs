@@ -207,7 +207,7 @@ impl Sqlite {
 fn open_file(path: &Path) -> Result<File, OpenError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    options.open(path).map_err(|source| OpenError::Folder {
+    options.open(path).map_err(|source| OpenError::File {
         path: path.to_owned(),
         source,
     })

@@ -4,7 +4,9 @@ use std::{
 };
 
 use herald_node::Config;
-use herald_protocol::proto::api::{PublishRequest, PublishResponse, SubscribeRequest};
+use herald_protocol::proto::api::{
+    PublishRequest, PublishResponse, QueryRequest, SubscribeRequest, message_api_client::MessageApiClient,
+};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -206,6 +208,36 @@ async fn a_body_that_does_not_arrive_is_not_waited_for() {
         next.is_ok_and(|next| next.unwrap().is_some())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_call_that_does_not_end_ends_with_the_drain() {
+    let node = TestNode::start_with(|config| config.drain = SHORT).await;
+    let channel = channel(node.addresses.grpc).await;
+    let mut grpc = tonic::client::Grpc::new(channel.clone());
+    grpc.ready().await.unwrap();
+    let (calls, called) = tokio::sync::oneshot::channel();
+    let never = futures::stream::once(async move {
+        calls.send(()).unwrap();
+        std::future::pending().await
+    });
+    let codec = tonic_prost::ProstCodec::<PublishRequest, PublishResponse>::default();
+    let path = "/xmtp.message_api.v1.MessageApi/Publish".parse().unwrap();
+    let mut calling = tokio::task::JoinSet::new();
+    calling.spawn(async move { grpc.client_streaming(Request::new(never), path, codec).await });
+    called.await.unwrap();
+    // Answered on the same connection, so the node knows of the call before it.
+    let query = QueryRequest {
+        content_topics: vec!["test-drain".to_owned()],
+        ..QueryRequest::default()
+    };
+    MessageApiClient::new(channel).query(query).await.unwrap();
+    // Its body may take as long as it likes; the drain takes less.
+    let start = Instant::now();
+    node.stop().await;
+    assert!(start.elapsed() < Config::default().limits.body / 2);
+    let status = calling.join_next().await.unwrap().unwrap().unwrap_err();
+    assert_ne!(status.code(), Code::DeadlineExceeded, "it was waited for");
 }
 
 #[tokio::test]

@@ -1,9 +1,6 @@
 //! What reaches the disk before a publish is acknowledged, as the kernel sees it: the node runs under `strace`.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 use herald_protocol::proto::api::PublishRequest;
 use tonic::Code;
@@ -131,9 +128,10 @@ async fn a_log_that_cannot_be_copied_into_the_file_ends_all_acknowledgements() {
     assert_eq!(publish_marks(&node, 3).await.0, 3);
     // After a second without work it is copied.
     let (url, http) = (format!("http://{}/readyz", node.metrics), http());
-    while http.get(&url).send().await.unwrap().status() != 503 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("the store fails", async || {
+        http.get(&url).send().await.unwrap().status() == 503
+    })
+    .await;
     let (_, refused) = publish_marks(&node, 1).await;
     assert_eq!(refused.unwrap().message(), "store cannot write");
     assert_eq!(node.terminate().await, Some(1));

@@ -164,3 +164,24 @@ async fn a_slow_stream_is_fed_from_the_database_what_other_nodes_wrote() {
     assert!(take(&mut slow, 5_000).await == sent, "5,000 in order");
     assert!(counter("herald_node_replayed_total") > before);
 }
+
+#[tokio::test]
+async fn what_a_node_wrote_itself_it_does_not_read_back() {
+    let database = Cluster::shared().database();
+    let node = &nodes_on(&database, 1).await[0];
+    let mut stream = subscribe(node, vec!["test-own".to_owned()]).await;
+    // Whoever reads arrivals back waits for this; whoever stores envelopes does not.
+    let (client, connection) = tokio_postgres::connect(&database, NoTls).await.unwrap();
+    let mut driver = JoinSet::new();
+    driver.spawn(connection);
+    client
+        .batch_execute("BEGIN; LOCK TABLE relayed IN ACCESS EXCLUSIVE MODE")
+        .await
+        .unwrap();
+    let alice = Wallet::new(1);
+    for number in 0..100 {
+        let sent = envelope("test-own", number, b"m");
+        node.publish(&alice, vec![sent.clone()]).await;
+        assert_eq!(take(&mut stream, 1).await, [sent]);
+    }
+}

@@ -219,38 +219,32 @@ impl From<deadpool_postgres::PoolError> for Error {
     }
 }
 
-/// Each topic is read from its own start only as far as it can contribute. Messages beyond the room are not sent, only that
-/// they are there; the first always is.
-const ASCENDING: &str = "
-    SELECT number, timestamp_ns, digest, sequence, CASE WHEN bytes <= $6 OR place = 1 THEN message END FROM (
-        SELECT key.*, message, row_number() OVER place AS place, sum(octet_length(message)) OVER place AS bytes
-        FROM (
-            SELECT asked.number, found.timestamp_ns, found.digest, found.sequence
-            FROM unnest($1::text[]) WITH ORDINALITY AS asked (topic, number)
-            CROSS JOIN LATERAL (
-                SELECT timestamp_ns, digest, sequence FROM envelope
-                WHERE topic = asked.topic AND (timestamp_ns, digest) > ($2, $3) AND timestamp_ns <= $4
-                ORDER BY timestamp_ns, digest LIMIT $5
-            ) AS found
-            ORDER BY found.timestamp_ns, found.digest, found.sequence LIMIT $5
-        ) AS key JOIN envelope USING (sequence)
-        WINDOW place AS (ORDER BY key.timestamp_ns, key.digest, key.sequence ROWS UNBOUNDED PRECEDING)
-    ) AS page ORDER BY timestamp_ns, digest, sequence";
-const DESCENDING: &str = "
-    SELECT number, timestamp_ns, digest, sequence, CASE WHEN bytes <= $6 OR place = 1 THEN message END FROM (
-        SELECT key.*, message, row_number() OVER place AS place, sum(octet_length(message)) OVER place AS bytes
-        FROM (
-            SELECT asked.number, found.timestamp_ns, found.digest, found.sequence
-            FROM unnest($1::text[]) WITH ORDINALITY AS asked (topic, number)
-            CROSS JOIN LATERAL (
-                SELECT timestamp_ns, digest, sequence FROM envelope
-                WHERE topic = asked.topic AND (timestamp_ns, digest) < ($2, $3) AND timestamp_ns >= $4
-                ORDER BY timestamp_ns DESC, digest DESC LIMIT $5
-            ) AS found
-            ORDER BY found.timestamp_ns DESC, found.digest DESC, found.sequence LIMIT $5
-        ) AS key JOIN envelope USING (sequence)
-        WINDOW place AS (ORDER BY key.timestamp_ns DESC, key.digest DESC, key.sequence ROWS UNBOUNDED PRECEDING)
-    ) AS page ORDER BY timestamp_ns DESC, digest DESC, sequence";
+/// A page in an order, from beyond a place on. Each topic is read from its own start only as far as it can contribute. Messages
+/// beyond the room are not sent, only that they are there; the first always is.
+macro_rules! page {
+    ($order:literal, $beyond:literal, $until:literal) => {
+        concat!(
+            "SELECT number, timestamp_ns, digest, sequence, CASE WHEN bytes <= $6 OR place = 1 THEN message END FROM (
+                SELECT key.*, message, row_number() OVER place AS place, sum(octet_length(message)) OVER place AS bytes
+                FROM (
+                    SELECT asked.number, found.timestamp_ns, found.digest, found.sequence
+                    FROM unnest($1::text[]) WITH ORDINALITY AS asked (topic, number)
+                    CROSS JOIN LATERAL (
+                        SELECT timestamp_ns, digest, sequence FROM envelope
+                        WHERE topic = asked.topic AND (timestamp_ns, digest) ", $beyond, " ($2, $3) AND timestamp_ns ", $until, " $4
+                        ORDER BY timestamp_ns ", $order, ", digest ", $order, " LIMIT $5
+                    ) AS found
+                    ORDER BY found.timestamp_ns ", $order, ", found.digest ", $order, ", found.sequence LIMIT $5
+                ) AS key JOIN envelope USING (sequence)
+                WINDOW place AS (
+                    ORDER BY key.timestamp_ns ", $order, ", key.digest ", $order, ", key.sequence ROWS UNBOUNDED PRECEDING
+                )
+            ) AS page ORDER BY timestamp_ns ", $order, ", digest ", $order, ", sequence"
+        )
+    };
+}
+const ASCENDING: &str = page!("ASC", ">", "<=");
+const DESCENDING: &str = page!("DESC", "<", ">=");
 const SCAN: &str = "
     SELECT sequence, topic, octet_length(message) FROM envelope
     WHERE sequence > $1 AND sequence <= $2 ORDER BY sequence";

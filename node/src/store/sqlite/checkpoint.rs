@@ -38,8 +38,8 @@ impl Checkpoints {
         })
     }
 
-    /// After so many bytes. Begins a copy when there is enough for one; waits for one that does not keep up, so
-    /// that the log has a bound.
+    /// After so many bytes. Begins a copy when there is enough for one. One that does not keep up is waited for and followed
+    /// by the rest, however much that is, so that the log has a bound.
     pub(super) fn logged(&mut self, bytes: usize, writer: &Connection) -> rusqlite::Result<()> {
         self.logged_bytes += bytes;
         if self.copying.is_none() {
@@ -47,8 +47,8 @@ impl Checkpoints {
                 self.begin();
             }
         } else if self.logged_bytes >= LOG_BYTES {
-            let copied = self.runtime.clone().block_on(self.copied());
-            self.go_on(copied, writer)?;
+            self.runtime.clone().block_on(self.copied())?;
+            self.take_rest(writer)?;
         }
         Ok(())
     }
@@ -85,6 +85,11 @@ impl Checkpoints {
             self.begin();
             return Ok(());
         }
+        self.take_rest(writer)
+    }
+
+    /// By the writer, so that nothing is written meanwhile.
+    fn take_rest(&mut self, writer: &Connection) -> rusqlite::Result<()> {
         self.logged_bytes = 0;
         copy(writer)
     }
@@ -123,8 +128,67 @@ fn unsynced(error: &io::Error) -> rusqlite::Error {
 
 /// Large enough that copying is a small part of the writing: pages that change often are copied once.
 const WORTH_BYTES: usize = 64 * 1024 * 1024;
-/// About 20 ms of copying.
+/// A small part of it.
 const REST_BYTES: usize = 4 * 1024 * 1024;
 const LOG_BYTES: usize = 4 * WORTH_BYTES;
-/// What stays of the log for the next time: to write over a file costs half of what it costs to make it longer.
+/// What stays of the log for the next time: to write over a file is cheaper than to make it longer.
 pub(super) const KEPT_BYTES: i64 = 128 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pages in the log, and how many of them are in the file.
+    fn pages(connection: &Connection) -> (i64, i64) {
+        let numbers = |row: &rusqlite::Row<'_>| Ok((row.get(1)?, row.get(2)?));
+        connection
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], numbers)
+            .unwrap()
+    }
+
+    #[test]
+    fn a_copy_that_does_not_keep_up_is_waited_for_until_the_log_begins_anew() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node.db");
+        let file = Arc::new(super::super::open_file(&path).unwrap());
+        let writer = super::super::open_writing(&path, true).unwrap();
+        writer
+            .execute_batch("CREATE TABLE row (bytes BLOB); INSERT INTO row VALUES (zeroblob(1000000))")
+            .unwrap();
+        let copying = open(&path, true).unwrap();
+        let mut checkpoints = Checkpoints::new(copying, file, runtime.handle().clone()).unwrap();
+        checkpoints.logged(WORTH_BYTES, &writer).unwrap();
+        assert!(checkpoints.copying.is_some(), "there is enough for a copy");
+        writer
+            .execute_batch("INSERT INTO row VALUES (zeroblob(1000000))")
+            .unwrap();
+        checkpoints.logged(LOG_BYTES, &writer).unwrap();
+        assert!(checkpoints.copying.is_none() && !checkpoints.behind());
+        writer.execute_batch("INSERT INTO row VALUES (x'00')").unwrap();
+        let (logged, copied) = pages(&writer);
+        assert!(logged < 100, "the log goes on at {logged} pages");
+        assert_eq!(logged, copied);
+    }
+
+    #[test]
+    fn what_was_written_meanwhile_is_copied_by_another_copy_when_it_is_much() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node.db");
+        let file = Arc::new(super::super::open_file(&path).unwrap());
+        let writer = super::super::open_writing(&path, true).unwrap();
+        writer.execute_batch("CREATE TABLE row (bytes BLOB)").unwrap();
+        let copying = open(&path, true).unwrap();
+        let mut checkpoints = Checkpoints::new(copying, file, runtime.handle().clone()).unwrap();
+        checkpoints.begin();
+        checkpoints.logged(REST_BYTES + 1, &writer).unwrap();
+        let copied = runtime.block_on(checkpoints.copied());
+        checkpoints.go_on(copied, &writer).unwrap();
+        assert!(checkpoints.copying.is_some());
+        checkpoints.logged(REST_BYTES, &writer).unwrap();
+        let copied = runtime.block_on(checkpoints.copied());
+        checkpoints.go_on(copied, &writer).unwrap();
+        assert!(checkpoints.copying.is_none() && !checkpoints.behind());
+    }
+}

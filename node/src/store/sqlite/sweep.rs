@@ -54,12 +54,8 @@ pub(super) fn compact(connection: &mut Connection) -> rusqlite::Result<bool> {
     drop(pages);
     drop(statement);
     let after = free(connection)?;
-    let more = after < before && after > FREE_PAGES;
-    if !more {
-        // The file becomes shorter when the log is copied into it.
-        super::checkpoint::copy(connection)?;
-    }
-    Ok(more)
+    // The file becomes shorter when the log is copied into it.
+    Ok(after < before && after > FREE_PAGES)
 }
 
 /// Returns the topics they were on.
