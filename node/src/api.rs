@@ -77,7 +77,7 @@ impl Api {
         self.limits
             .publish(credentials.caller, &wallet.account(), allow_listed, cost)?;
         let publisher = self.access.publisher(wallet, credentials.address)?;
-        let accepted = publish::accept(&publisher, &request)?;
+        let accepted = publish::accept(&publisher, request)?;
         if !accepted.is_empty() {
             self.store.publish(accepted).await?;
         }

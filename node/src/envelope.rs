@@ -16,6 +16,7 @@ pub(crate) type Digest = [u8; 32];
 pub(crate) struct AcceptedEnvelope {
     topic: Arc<str>,
     timestamp_ns: i64,
+    /// Of its own: a decoded message is a slice of its whole request, which must not wait for the disk or a slow stream.
     message: Bytes,
     digest: Digest,
     ephemeral: bool,
@@ -45,7 +46,7 @@ impl AcceptedEnvelope {
             topic: Arc::from(topic),
             timestamp_ns,
             digest: envelope::digest(topic, &published.message),
-            message: published.message.clone(),
+            message: Bytes::copy_from_slice(&published.message),
             ephemeral: kind.is_ephemeral(),
             kind: kind.label(),
         })
@@ -159,14 +160,6 @@ impl Arrival {
     /// Bytes it keeps alive in a queue.
     pub(crate) fn size(&self) -> usize {
         self.topic.len() + self.message.len()
-    }
-
-    /// The same with a message of its own: a decoded message is a slice of its whole request, which a queue must not keep.
-    pub(crate) fn detached(&self) -> Self {
-        Self {
-            message: Bytes::copy_from_slice(&self.message),
-            ..self.clone()
-        }
     }
 
     pub(crate) fn to_envelope(&self) -> api::Envelope {

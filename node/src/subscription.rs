@@ -161,7 +161,7 @@ impl Feed {
             if arrival.sequence().is_some_and(|sequence| sequence <= route.from) {
                 continue;
             }
-            let arrival = shared.get_or_insert_with(|| Arc::new(arrival.detached()));
+            let arrival = shared.get_or_insert_with(|| Arc::new(arrival.clone()));
             route.subscriber.offer(arrival);
             fed += 1;
         }

@@ -17,14 +17,14 @@ pub(super) fn cost(request: &PublishRequest) -> Result<u32, Error> {
 /// First whether the wallet may write there at all, for every envelope, then the envelopes themselves.
 pub(super) fn accept(
     publisher: &Publisher,
-    request: &PublishRequest,
+    request: PublishRequest,
 ) -> Result<Vec<AcceptedEnvelope>, Error> {
     for envelope in &request.envelopes {
         publisher.check_may_publish(&envelope.content_topic)?;
     }
     request
         .envelopes
-        .iter()
-        .map(|envelope| Ok(AcceptedEnvelope::check(envelope)?))
+        .into_iter()
+        .map(|envelope| Ok(AcceptedEnvelope::check(&envelope)?))
         .collect()
 }
