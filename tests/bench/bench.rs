@@ -14,6 +14,7 @@ use std::{
     process::ExitCode,
 };
 
+mod accept;
 mod bare_database;
 mod bare_store;
 mod curve;
@@ -34,6 +35,7 @@ mod people;
 mod process;
 mod publish;
 mod readers;
+mod slow;
 mod token;
 mod topics;
 
@@ -46,7 +48,7 @@ pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 /// A figure by name, and how it is measured. The path is a folder on a real disk.
 type Known = (&'static str, fn(&Path) -> Result<Figure, Error>);
 
-const FIGURES: [Known; 21] = [
+const FIGURES: [Known; 24] = [
     ("seal", message::seal),
     ("open", message::open),
     ("first-message", first::message),
@@ -71,6 +73,9 @@ const FIGURES: [Known; 21] = [
     }),
     ("node-idle-streams-100", idle::on_100_connections),
     ("node-idle-streams-10000", idle::on_10_000_connections),
+    ("node-accept", accept::beside_idle_streams),
+    ("node-slow-reader", slow::latency),
+    ("node-slow-reader-memory", slow::memory),
     ("postgres-publish", |folder| {
         publish::node_publish(Engine::Postgres, folder)
     }),

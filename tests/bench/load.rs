@@ -130,16 +130,21 @@ impl Envelopes {
         let topic = conversation(u32::try_from(number)?)?;
         self.made = self.made.wrapping_add(1);
         self.created_ns += 1;
-        let mut message = message(&topic, self.created_ns, self.message_bytes);
-        let excess = message.encoded_len() - self.message_bytes;
-        if excess > 0 {
-            message = self::message(&topic, self.created_ns, self.message_bytes - excess);
-        }
-        Ok(Envelope {
-            content_topic: topic.into(),
-            timestamp_ns: self.created_ns,
-            message: message.encode_to_vec().into(),
-        })
+        Ok(envelope(&topic, self.created_ns, self.message_bytes))
+    }
+}
+
+/// A well-formed one, created at `created_ns`.
+pub(crate) fn envelope(topic: &Topic, created_ns: u64, message_bytes: usize) -> Envelope {
+    let mut message = message(topic, created_ns, message_bytes);
+    let excess = message.encoded_len() - message_bytes;
+    if excess > 0 {
+        message = self::message(topic, created_ns, message_bytes - excess);
+    }
+    Envelope {
+        content_topic: topic.to_string(),
+        timestamp_ns: created_ns,
+        message: message.encode_to_vec().into(),
     }
 }
 

@@ -15,10 +15,7 @@ pub(super) fn cost(request: &PublishRequest) -> Result<u32, Error> {
 }
 
 /// First whether the wallet may write there at all, for every envelope, then the envelopes themselves.
-pub(super) fn accept(
-    publisher: &Publisher,
-    request: PublishRequest,
-) -> Result<Vec<AcceptedEnvelope>, Error> {
+pub(super) fn accept(publisher: &Publisher, request: PublishRequest) -> Result<Vec<AcceptedEnvelope>, Error> {
     for envelope in &request.envelopes {
         publisher.check_may_publish(&envelope.content_topic)?;
     }
