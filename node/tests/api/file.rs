@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use herald_node::config::Keep;
-use tonic::Code;
+use herald_protocol::proto::api::message_api_client::MessageApiClient;
+use tonic::{Code, transport::Endpoint};
 
 use crate::harness::*;
 
@@ -70,4 +71,63 @@ async fn a_node_that_ended_well_leaves_one_file_and_no_log() {
     let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["node.db", "node.db.lock"]);
+}
+
+#[tokio::test]
+async fn of_a_file_with_flipped_bits_every_answer_is_what_was_stored_or_a_refusal() {
+    const TOPICS: u64 = 40;
+    const ON_EACH: u64 = 25;
+    const ROUNDS: usize = 50;
+    const PAGES: usize = 20;
+    let topic = |number: u64| format!("test-bits-{number}");
+    let node = TestNode::start().await;
+    let alice = Wallet::new(1);
+    for number in 0..TOPICS {
+        let sent = (0..ON_EACH).map(|at| envelope(&topic(number), at, vec![at as u8; 2_000]));
+        node.publish(&alice, sent.collect()).await;
+    }
+    let place = node.stop().await;
+    let sound = std::fs::read(place.path().join("node.db")).unwrap();
+    let mut seed = herald_node::clock::wall().as_ns();
+    eprintln!("seed: {seed}");
+    let mut random = move |below: usize| {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below
+    };
+    let (mut whole, mut refused) = (0, 0);
+    for _ in 0..ROUNDS {
+        let mut damaged = sound.clone();
+        for _ in 0..PAGES {
+            let bit = random(damaged.len() * 8);
+            damaged[bit / 8] ^= 1 << (bit % 8);
+        }
+        let place = Place::new();
+        std::fs::write(place.path().join("node.db"), damaged).unwrap();
+        let node = TestNode::start_in(place, |_| {}).await;
+        let node_address = format!("http://{}", node.addresses.grpc);
+        let Ok(channel) = Endpoint::from_shared(node_address).unwrap().connect().await else {
+            refused += TOPICS;
+            continue;
+        };
+        let mut client = MessageApiClient::new(channel);
+        for number in 0..TOPICS {
+            let Ok(page) = client.query(ascending([&topic(number)])).await else {
+                refused += 1;
+                continue;
+            };
+            let answered = page.into_inner().envelopes;
+            whole += u64::from(answered.len() as u64 == ON_EACH);
+            for found in answered {
+                let at = found.timestamp_ns;
+                assert!(at < ON_EACH, "an envelope from nowhere: {at}");
+                assert_eq!(found, envelope(&topic(number), at, vec![at as u8; 2_000]));
+            }
+        }
+        drop(client);
+        node.end().await;
+    }
+    // Some of both, or nothing was tested.
+    assert!(whole > 0 && refused > 0, "{whole} whole, {refused} refused");
 }

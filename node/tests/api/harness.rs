@@ -143,6 +143,13 @@ impl TestNode {
         self.place
     }
 
+    /// Ends the node, well or not.
+    pub(crate) async fn end(mut self) {
+        self.shutdown.cancel();
+        let ended = tokio::time::timeout(DEADLINE, self.running.join_next()).await;
+        ended.expect("the node ends in time").unwrap().unwrap().ok();
+    }
+
     pub(crate) async fn grpc(&self) -> MessageApiClient<Channel> {
         MessageApiClient::new(channel(self.addresses.grpc).await)
     }

@@ -20,13 +20,22 @@ pub(super) fn read(
     let keys = keys(&transaction, request)?;
     let full = keys.len() == request.limit;
     let mut rows = Vec::with_capacity(keys.len());
-    let mut read = transaction.prepare_cached("SELECT message FROM envelope WHERE sequence = ?1")?;
+    let mut read =
+        transaction.prepare_cached("SELECT timestamp_ns, message FROM envelope WHERE sequence = ?1")?;
     for key in keys {
-        let message = read.query_row([key.sequence], |row| {
-            Ok(Bytes::copy_from_slice(row.get_ref(0)?.as_blob()?))
+        let position = key.position(request.direction);
+        let (timestamp_ns, message) = read.query_row([key.sequence], |row| {
+            let message = Bytes::copy_from_slice(row.get_ref(1)?.as_blob()?);
+            Ok((row.get::<_, i64>(0)?, message))
         })?;
+        // The digest does not cover the time, which is in the index and in the row.
+        if timestamp_ns != position.timestamp_ns {
+            return Err(Error::Corrupt {
+                sequence: key.sequence,
+            });
+        }
         let topic = request.topics.get(key.topic).cloned().unwrap_or_default();
-        let row = Row::checked(key.sequence, topic, key.position(request.direction), message)?;
+        let row = Row::checked(key.sequence, topic, position, message)?;
         if !budget.admits(rows.len(), &row.topic, row.message.len()) {
             return Ok(Page { rows, more: true });
         }
