@@ -80,10 +80,11 @@ async fn of_a_file_with_flipped_bits_every_answer_is_what_was_stored_or_a_refusa
     const ROUNDS: usize = 50;
     const PAGES: usize = 20;
     let topic = |number: u64| format!("test-bits-{number}");
+    let on = |number: u64, at: u64| envelope(&topic(number), at, format!("{at:04}").repeat(500));
     let node = TestNode::start().await;
     let alice = Wallet::new(1);
     for number in 0..TOPICS {
-        let sent = (0..ON_EACH).map(|at| envelope(&topic(number), at, vec![at as u8; 2_000]));
+        let sent = (0..ON_EACH).map(|at| on(number, at));
         node.publish(&alice, sent.collect()).await;
     }
     let place = node.stop().await;
@@ -122,7 +123,7 @@ async fn of_a_file_with_flipped_bits_every_answer_is_what_was_stored_or_a_refusa
             for found in answered {
                 let at = found.timestamp_ns;
                 assert!(at < ON_EACH, "an envelope from nowhere: {at}");
-                assert_eq!(found, envelope(&topic(number), at, vec![at as u8; 2_000]));
+                assert_eq!(found, on(number, at));
             }
         }
         drop(client);
