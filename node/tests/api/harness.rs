@@ -136,18 +136,18 @@ impl TestNode {
     }
 
     /// Ends the node and leaves its store.
-    pub(crate) async fn stop(mut self) -> Place {
-        self.shutdown.cancel();
-        let ended = tokio::time::timeout(DEADLINE, self.running.join_next()).await;
-        ended.expect("the node ends in time").unwrap().unwrap().unwrap();
-        self.place
+    pub(crate) async fn stop(self) -> Place {
+        let (place, ended) = self.end().await;
+        ended.unwrap();
+        place
     }
 
-    /// Ends the node, well or not.
-    pub(crate) async fn end(mut self) {
+    /// The same for a node that may have a reason to end badly.
+    pub(crate) async fn end(mut self) -> (Place, Result<(), herald_node::Error>) {
         self.shutdown.cancel();
         let ended = tokio::time::timeout(DEADLINE, self.running.join_next()).await;
-        ended.expect("the node ends in time").unwrap().unwrap().ok();
+        let ended = ended.expect("the node ends in time").unwrap().unwrap();
+        (self.place, ended)
     }
 
     pub(crate) async fn grpc(&self) -> MessageApiClient<Channel> {
