@@ -170,3 +170,22 @@ impl Arrival {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_accepted_message_keeps_nothing_of_its_request() {
+        let request = Bytes::from(vec![7; 10_000]);
+        let published = api::Envelope {
+            content_topic: "test-own".to_owned(),
+            timestamp_ns: 1,
+            message: request.slice(..10),
+        };
+        let accepted = AcceptedEnvelope::check(&published).unwrap();
+        drop(published);
+        assert!(request.is_unique());
+        assert_eq!(accepted.message(), &request[..10]);
+    }
+}

@@ -1,11 +1,7 @@
 //! What one reader who hardly reads costs the others: 999 live streams with a topic each take 1,000 envelopes a second, and
 //! one more, of all topics, takes one a second. After a second or so the node has to feed that one from its store.
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use herald::client::Api;
 use herald_protocol::{
@@ -15,8 +11,9 @@ use herald_protocol::{
 };
 use tokio::{
     runtime::Runtime,
+    sync::mpsc,
     task::JoinSet,
-    time::{MissedTickBehavior, interval, sleep},
+    time::{MissedTickBehavior, interval, sleep, timeout},
 };
 use tonic::{Streaming, transport::Endpoint};
 
@@ -31,21 +28,15 @@ use crate::{
 
 /// Milliseconds from publish to the fast readers, 99 of 100; beside it the same without the slow one.
 pub(crate) fn latency(folder: &Path) -> Result<Figure, Error> {
-    let crowd = Crowd::gather(folder)?;
+    let mut crowd = Crowd::gather(folder)?;
     let mut rounds = Vec::with_capacity(TURNS * MEASURED);
     for number in 0..TURNS {
-        let beside = || {
-            let slow = crowd.slow_reader()?;
-            let latencies = crowd.latencies();
-            drop(slow);
-            latencies
-        };
         let (subjects, floors) = if number % 2 == 0 {
-            let subjects = beside()?;
+            let subjects = crowd.latencies_beside_slow_reader()?;
             (subjects, crowd.latencies()?)
         } else {
             let floors = crowd.latencies()?;
-            (beside()?, floors)
+            (crowd.latencies_beside_slow_reader()?, floors)
         };
         let pairs = subjects.into_iter().zip(floors);
         rounds.extend(pairs.map(|(subject, floor)| Round { subject, floor }));
@@ -58,7 +49,7 @@ pub(crate) fn latency(folder: &Path) -> Result<Figure, Error> {
 pub(crate) fn memory(folder: &Path) -> Result<Figure, Error> {
     let mut rounds = Vec::with_capacity(MEMORY_ROUNDS);
     for number in 0..MEMORY_ROUNDS {
-        let crowd = Crowd::gather(&folder.join(number.to_string()))?;
+        let mut crowd = Crowd::gather(&folder.join(number.to_string()))?;
         crowd.publish(BEFORE)?;
         let before = crowd.node.resident_kib()?;
         let slow = crowd.slow_reader()?;
@@ -81,8 +72,8 @@ struct Crowd {
     publisher: Api,
     authorization: Arc<str>,
     topics: Vec<Topic>,
-    /// Nanoseconds from publish to each reader since they were last taken.
-    taken: Arc<Mutex<Vec<u64>>>,
+    /// Nanoseconds from each publish to its reader; there is room for those of the longest measurement.
+    taken: mpsc::Receiver<u64>,
     _fast: JoinSet<()>,
 }
 
@@ -91,7 +82,7 @@ impl Crowd {
         let node = NodeProcess::start(folder)?;
         let runtime = runtime("crowd")?;
         let topics = (0..FAST).map(conversation).collect::<Result<Vec<_>, _>>()?;
-        let taken: Arc<Mutex<Vec<u64>>> = Arc::default();
+        let (told, taken) = mpsc::channel(FAST as usize * BEHIND);
         let authorization = token::bearer(&people::identity(1)?, herald::clock::now())?.into();
         let address = node.address();
         let (fast, publisher) = runtime.block_on(async {
@@ -100,7 +91,7 @@ impl Crowd {
                 let api = Api::new(address.clone())?;
                 for topic in topics {
                     let stream = api.subscribe(vec![topic.to_string()]).await?;
-                    fast.spawn(read(stream, Arc::clone(&taken)));
+                    fast.spawn(read(stream, told.clone()));
                 }
             }
             Ok::<_, Error>((fast, Api::new(address)?))
@@ -139,17 +130,24 @@ impl Crowd {
         })
     }
 
+    fn latencies_beside_slow_reader(&mut self) -> Result<Vec<f64>, Error> {
+        let slow = self.slow_reader()?;
+        let latencies = self.latencies();
+        drop(slow);
+        latencies
+    }
+
     /// Of every second, after those in which a slow reader falls behind. A copy of the node's log is in few of them.
-    fn latencies(&self) -> Result<Vec<f64>, Error> {
+    fn latencies(&mut self) -> Result<Vec<f64>, Error> {
         self.publish(LEAD)?;
         (0..MEASURED).map(|_| self.publish(1)).collect()
     }
 
     /// Publishes to all topics in turn until each has had `rounds` envelopes and all have been read. Returns the milliseconds
     /// that 99 of 100 took at most.
-    fn publish(&self, rounds: usize) -> Result<f64, Error> {
-        self.take();
+    fn publish(&mut self, rounds: usize) -> Result<f64, Error> {
         let expected = rounds * self.topics.len();
+        let mut latencies = Vec::with_capacity(expected);
         self.runtime.block_on(async {
             let mut ticks = interval(TICK);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -166,20 +164,17 @@ impl Crowd {
             while let Some(published) = publishing.join_next().await {
                 published??;
             }
-            while self.taken.lock().unwrap_or_else(PoisonError::into_inner).len() < expected {
-                sleep(TICK).await;
+            while latencies.len() < expected {
+                let next = timeout(PATIENCE, self.taken.recv()).await;
+                let next = next.map_err(|_| "a fast reader has not got what was published")?;
+                latencies.push(next.ok_or("nobody reads")?);
             }
             Ok::<_, Error>(())
         })?;
-        let mut latencies = self.take();
         latencies.sort_unstable();
         let slowest = latencies.get(latencies.len() * 99 / 100);
         let nanoseconds = slowest.copied().ok_or("nothing was read")?;
         Ok(Duration::from_nanos(nanoseconds).as_secs_f64() * 1e3)
-    }
-
-    fn take(&self) -> Vec<u64> {
-        std::mem::take(&mut self.taken.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn leave(self) -> Result<(), Error> {
@@ -188,10 +183,12 @@ impl Crowd {
     }
 }
 
-async fn read(mut stream: Streaming<Envelope>, taken: Arc<Mutex<Vec<u64>>>) {
+async fn read(mut stream: Streaming<Envelope>, told: mpsc::Sender<u64>) {
     while let Ok(Some(envelope)) = stream.message().await {
         let took = herald::clock::now().as_ns().saturating_sub(envelope.timestamp_ns);
-        taken.lock().unwrap_or_else(PoisonError::into_inner).push(took);
+        if told.send(took).await.is_err() {
+            return;
+        }
     }
 }
 
@@ -201,6 +198,7 @@ const STREAMS_A_CONNECTION: usize = 100;
 const TICK: Duration = Duration::from_millis(1);
 /// Between two reads of the slow one.
 const PAUSE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Seconds, one envelope on each topic: before what is measured, so that the slow one is behind, and those measured in a turn.
 const LEAD: usize = 2;
 const MEASURED: usize = 10;

@@ -37,7 +37,7 @@ fn mark(number: u64) -> String {
     format!("mark-{number:04}-")
 }
 
-/// Publishes whose log was synced between their arrival at the node and an answer on their connection.
+/// Publishes whose log was synced, its data and not its times, between their arrival at the node and an answer on their connection.
 fn synced_before_answered(trace: &Path) -> u64 {
     let trace = std::fs::read_to_string(trace).unwrap();
     let mut synced = 0;
@@ -54,7 +54,7 @@ fn synced_before_answered(trace: &Path) -> u64 {
         }
         let sync = own
             .iter()
-            .position(|line| line.contains("sync(") && line.contains("-wal>"));
+            .position(|line| line.contains("fdatasync(") && line.contains("-wal>"));
         let answer = own.iter().rposition(|line| {
             line.contains("<TCP:[")
                 && ["writev(", "sendto(", "write(", "sendmsg("]

@@ -136,6 +136,9 @@ pub(super) const KEPT_BYTES: i64 = 128 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use tempfile::TempDir;
+    use tokio::runtime::Runtime;
+
     use super::*;
 
     /// Pages in the log, and how many of them are in the file.
@@ -146,18 +149,25 @@ mod tests {
             .unwrap()
     }
 
-    #[test]
-    fn a_copy_that_does_not_keep_up_is_waited_for_until_the_log_begins_anew() {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
+    /// A store with a table, its writing connection and what copies its log; they end in this order's reverse.
+    fn opened() -> (Runtime, TempDir, Connection, Checkpoints) {
+        let runtime = Runtime::new().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("node.db");
         let file = Arc::new(super::super::open_file(&path).unwrap());
         let writer = super::super::open_writing(&path, true).unwrap();
-        writer
-            .execute_batch("CREATE TABLE row (bytes BLOB); INSERT INTO row VALUES (zeroblob(1000000))")
-            .unwrap();
+        writer.execute_batch("CREATE TABLE row (bytes BLOB)").unwrap();
         let copying = open(&path, true).unwrap();
-        let mut checkpoints = Checkpoints::new(copying, file, runtime.handle().clone()).unwrap();
+        let checkpoints = Checkpoints::new(copying, file, runtime.handle().clone()).unwrap();
+        (runtime, folder, writer, checkpoints)
+    }
+
+    #[test]
+    fn a_copy_that_does_not_keep_up_is_waited_for_until_the_log_begins_anew() {
+        let (_runtime, _folder, writer, mut checkpoints) = opened();
+        writer
+            .execute_batch("INSERT INTO row VALUES (zeroblob(1000000))")
+            .unwrap();
         checkpoints.logged(WORTH_BYTES, &writer).unwrap();
         assert!(checkpoints.copying.is_some(), "there is enough for a copy");
         writer
@@ -173,14 +183,7 @@ mod tests {
 
     #[test]
     fn what_was_written_meanwhile_is_copied_by_another_copy_when_it_is_much() {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("node.db");
-        let file = Arc::new(super::super::open_file(&path).unwrap());
-        let writer = super::super::open_writing(&path, true).unwrap();
-        writer.execute_batch("CREATE TABLE row (bytes BLOB)").unwrap();
-        let copying = open(&path, true).unwrap();
-        let mut checkpoints = Checkpoints::new(copying, file, runtime.handle().clone()).unwrap();
+        let (runtime, _folder, writer, mut checkpoints) = opened();
         checkpoints.begin();
         checkpoints.logged(REST_BYTES + 1, &writer).unwrap();
         let copied = runtime.block_on(checkpoints.copied());
