@@ -11,21 +11,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::bot::audience::Audience;
 use crate::bot::dialog::command::{Command, CommandDeclaration};
-use crate::bot::expression::{Expression, Names, Template, Type, Value};
+use crate::bot::expression::{Expression, Names, Type, Value};
 use crate::bot::trigger::Trigger;
 use crate::client::mnemonic::DerivationPath;
 
+pub use content::Part;
 pub use diagnostics::{Code, Finding, Severity};
+pub use policy::{Consent, Limit, Policy};
 pub use secret::SecretReference;
 
 use tree::Tree;
 
+/// What is sent.
+mod content;
 /// Findings: what is wrong, where, and what would be right.
 pub mod diagnostics;
 /// Spans of time such as `5m`.
@@ -36,6 +39,8 @@ mod file;
 mod later;
 /// The kinds and places of nodes, and the bounds of a file.
 mod outline;
+/// Policy.
+mod policy;
 /// From the shape to a valid bot.
 mod resolve;
 /// References to secrets.
@@ -253,49 +258,6 @@ pub struct Rule {
     pub policy: Policy,
     /// A paused rule does not fire.
     pub paused: bool,
-}
-
-/// One message of a rule, a welcome, or a reply.
-#[derive(Debug, Clone)]
-pub struct Part {
-    /// `if`: the part is left out when its condition is false.
-    pub condition: Option<Expression>,
-    /// The text.
-    pub template: Template,
-}
-
-/// The policy of a rule: its own keys over the file's `defaults` over the language's defaults.
-#[derive(Debug, Clone)]
-pub struct Policy {
-    /// What makes an occurrence the same as an earlier one; empty stands for the trigger's own id.
-    pub key: Vec<Expression>,
-    /// Whom the rule may write to at all.
-    pub consent: Consent,
-    /// How many messages one recipient gets in a sliding window.
-    pub limit: Option<Limit>,
-    /// How long a message is worth sending, counted from the occurrence.
-    pub ttl: Duration,
-}
-
-/// The consent a rule needs before it writes to a wallet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Consent {
-    /// The wallet is a member of a list of this bot.
-    #[default]
-    OptedIn,
-    /// The wallet caused the event it is told of.
-    Transactional,
-    /// None; worth a warning.
-    Any,
-}
-
-/// At most `count` messages in any span of `per`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limit {
-    /// At least one.
-    pub count: u32,
-    /// At least one second.
-    pub per: Duration,
 }
 
 /// People who asked to be written to.

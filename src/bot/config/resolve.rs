@@ -14,13 +14,19 @@ use crate::bot::dialog::command::Command;
 use crate::bot::expression::{Type, Value};
 use crate::client::mnemonic::{self, DerivationPath};
 
+use policy::Defaults;
 use report::Report;
-use rule::Defaults;
 
+/// `to`.
+mod audience;
+/// `send` and its like.
+mod content;
 /// `lists`.
 mod list;
 /// `node`.
 mod node;
+/// `defaults` and policy.
+mod policy;
 /// Findings, and the readers of single texts.
 mod report;
 /// `rules` and `commands`.

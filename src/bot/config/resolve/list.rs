@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::content::parts;
 use super::report::Report;
-use super::rule::parts;
 use super::scope::{self, MEMBER_NAMES};
 use super::{Context, NodeId};
 use crate::bot::audience::list::LEAVE_WORDS;

@@ -1,0 +1,118 @@
+//! The shape of `when`.
+
+use serde::Deserialize;
+
+use crate::bot::config::spanned::{Entries, Spanned, Text};
+
+/// A trigger, told by its key.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase", expecting = "a trigger like `{ every: 10m }`")]
+pub(crate) enum TriggerFile {
+    Cron(CronFile),
+    Webhook(WebhookFile),
+    Message(MessageFile),
+    Joined(JoinedFile),
+    Started(StartedFile),
+    Manual(ManualFile),
+    At(AtFile),
+    Every(EveryFile),
+}
+
+/// `cron` in a zone.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a cron trigger: a map of keys")]
+pub(crate) struct CronFile {
+    /// Five fields. Literal.
+    pub(crate) cron: Text,
+    /// A time zone; UTC if left out. Literal.
+    pub(crate) tz: Option<Text>,
+}
+
+/// `every`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an interval: a map of keys")]
+pub(crate) struct EveryFile {
+    /// A duration. Literal.
+    pub(crate) every: Text,
+}
+
+/// `at`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an instant: a map of keys")]
+pub(crate) struct AtFile {
+    /// An instant, or with `tz` a local time. Literal.
+    pub(crate) at: Text,
+    /// A time zone. Literal.
+    pub(crate) tz: Option<Text>,
+}
+
+/// `webhook`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a webhook: a map of keys")]
+pub(crate) struct WebhookFile {
+    /// A path. Literal.
+    pub(crate) webhook: Text,
+    /// How requests are checked.
+    pub(crate) verify: Spanned<VerifyFile>,
+    /// Types of the body's fields.
+    pub(crate) body: Option<Entries<BodyFile>>,
+}
+
+/// `verify`.
+#[derive(Debug, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "`{ scheme: standard-webhooks, secret: env:NAME }`"
+)]
+pub(crate) struct VerifyFile {
+    /// A word of a closed set. Literal.
+    pub(crate) scheme: Text,
+    /// A reference to a secret. Literal.
+    pub(crate) secret: Option<Text>,
+    /// A duration. Literal.
+    pub(crate) tolerance: Option<Text>,
+}
+
+/// A field of a webhook's body.
+#[derive(Debug, Deserialize)]
+#[serde(expecting = "a type, or a map of fields and their types")]
+pub(crate) enum BodyFile {
+    /// A type. Literal.
+    #[serde(rename = "$text")]
+    Type(Text),
+    /// A record.
+    #[serde(rename = "$map")]
+    Record(Entries<BodyFile>),
+}
+
+/// `message`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a message trigger: a map of keys")]
+pub(crate) struct MessageFile {
+    /// `any`, or words separated by `|`. Literal.
+    pub(crate) message: Text,
+}
+
+/// `joined`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a joined trigger: a map of keys")]
+pub(crate) struct JoinedFile {
+    /// A list's name. Literal.
+    pub(crate) joined: Text,
+}
+
+/// `started`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a started trigger: a map of keys")]
+pub(crate) struct StartedFile {
+    /// `true`. Literal.
+    pub(crate) started: Text,
+}
+
+/// `manual`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a manual trigger: a map of keys")]
+pub(crate) struct ManualFile {
+    /// `true`. Literal.
+    pub(crate) manual: Text,
+}
