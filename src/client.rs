@@ -39,7 +39,7 @@ pub use herald_protocol::{
     content::Compression,
     invitation::InvitationContext,
     message::MessageId,
-    time::TimestampNs,
+    time::{Clock, TimestampNs},
     topic::Topic,
     wallet::WalletKey,
 };
@@ -138,7 +138,7 @@ struct Inner {
     address: Address,
     identity: identity::Identity,
     keys: RwLock<Arc<PrivateKeyBundle>>,
-    clock: fn() -> TimestampNs,
+    clock: Clock,
     token: Mutex<Option<(String, TimestampNs)>>,
     contacts: contacts::Contacts,
     conversations: known::Conversations,
@@ -186,7 +186,7 @@ impl Client {
 
     /// A bearer token that is valid for some time still; `renew` makes a new one whatever the old one's age.
     fn authorization(&self, renew: bool) -> Result<String, Error> {
-        let now = (self.inner.clock)();
+        let now = self.inner.clock.now();
         let mut token = self.inner.token.lock().unwrap_or_else(PoisonError::into_inner);
         match token.as_ref() {
             Some((value, made)) if !renew && now.as_ns().saturating_sub(made.as_ns()) < TOKEN_LIFE_NS => {

@@ -83,7 +83,7 @@ impl Embedded {
     /// Serves until shutdown, then drains.
     pub async fn serve(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let host = Host {
-            clock: clock::wall,
+            clock: clock::wall.into(),
             metrics: metrics::install().context("metrics")?,
         };
         herald_node::run(self.listeners, self.config, host, shutdown)

@@ -1,15 +1,13 @@
 //! What the process that runs a node lends to it.
 
-use herald_protocol::time::TimestampNs;
 use metrics_exporter_prometheus::PrometheusHandle;
 
-/// Reads the wall clock.
-pub type Clock = fn() -> TimestampNs;
+pub use herald_protocol::time::Clock;
 
 /// Clock and metrics of the process, so that several nodes can live in one.
 #[derive(Clone)]
 pub struct Host {
-    /// The wall clock.
+    /// The wall clock; tests have others.
     pub clock: Clock,
     /// Renders `/metrics`; see [`crate::metrics::install`].
     pub metrics: PrometheusHandle,

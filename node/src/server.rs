@@ -22,6 +22,7 @@ use crate::{
     },
     caller::Callers,
     connection::{self, Gate, Port, Protocol, Tasks},
+    envelope::Arrival,
     metrics, operator,
     store::{self, Store, retention},
     subscription::Feed,
@@ -64,8 +65,7 @@ pub async fn run(
     warn_of_dangers(&config, listeners.addresses());
     let callers = Arc::new(Callers::new(&config.limits));
     let (arrivals, arrived) = mpsc::channel(ARRIVED_BATCHES);
-    let store =
-        Arc::new(Store::open(&config.store, !config.dangerously_unsynced, host.clock, arrivals).await?);
+    let store = Arc::new(open_store(&config, &host, arrivals).await?);
     let feed = Arc::new(Feed::new(Arc::clone(&store), config.stall));
     let (drain, draining) = watch::channel(false);
     // It was opened and migrated a moment ago.
@@ -91,7 +91,7 @@ pub async fn run(
     background.spawn(retention::run(
         Arc::clone(&store),
         config.retention,
-        host.clock,
+        host.clock.clone(),
         feeding_ends.clone(),
     ));
     background.spawn(upkeep(host.clone(), Arc::clone(&store), feeding_ends.clone()));
@@ -192,8 +192,18 @@ fn grpc_port(listener: TcpListener, ping: Duration, routes: Router, gate: Arc<Ga
     }
 }
 
+async fn open_store(
+    config: &Config,
+    host: &Host,
+    arrivals: mpsc::Sender<Vec<Arrival>>,
+) -> Result<Store, Error> {
+    let clock = host.clock.clone();
+    Ok(Store::open(&config.store, !config.dangerously_unsynced, clock, arrivals).await?)
+}
+
 async fn open_access(config: &Config, host: &Host, store: &Store) -> Result<Access, Error> {
-    Access::open(host.clock, config.auth.clone(), config.access.clone(), store)
+    let clock = host.clock.clone();
+    Access::open(clock, config.auth.clone(), config.access.clone(), store)
         .await
         .map_err(|error| Error::AccessLists(Box::new(error)))
 }

@@ -1,6 +1,6 @@
-//! Points in time. Nothing here reads a clock.
+//! Points in time, and the shape of what tells them. Nothing here reads the machine's clock.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// Nanoseconds since the Unix epoch, as envelopes and headers carry them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -64,9 +64,48 @@ impl fmt::Display for TimestampNs {
     }
 }
 
+/// Tells the time: the machine's clock, or one that a test moves. Clones are the same clock.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> TimestampNs + Send + Sync>);
+
+impl Clock {
+    /// A clock that calls this each time it is read.
+    pub fn new(read: impl Fn() -> TimestampNs + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    /// The time it shows.
+    pub fn now(&self) -> TimestampNs {
+        (self.0)()
+    }
+}
+
+impl<F: Fn() -> TimestampNs + Send + Sync + 'static> From<F> for Clock {
+    fn from(read: F) -> Self {
+        Self::new(read)
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Clock").finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_is_made_from_whatever_tells_the_time() {
+        fn fixed() -> TimestampNs {
+            TimestampNs::from_ns(7)
+        }
+        let moved = TimestampNs::from_ns(8);
+        let clocks = [Clock::from(fixed), Clock::new(move || moved)];
+        let clones = clocks.clone().map(|clock| clock.now().as_ns());
+        assert_eq!(clones, [7, 8]);
+    }
 
     #[test]
     fn milliseconds_survive_and_overflow_is_told() {

@@ -1,7 +1,10 @@
 //! A bot that runs: its file, its store, and the scopes its expressions and templates are evaluated in.
 
 use chrono::{DateTime, Utc};
-use herald_protocol::{address::Address, time::TimestampNs};
+use herald_protocol::{
+    address::Address,
+    time::{Clock, TimestampNs},
+};
 use tokio::sync::Notify;
 
 use super::{
@@ -18,7 +21,7 @@ pub(crate) struct Running {
     pub(crate) address: Address,
     pub(crate) store: Store,
     pub(crate) events: Events,
-    pub(crate) clock: fn() -> TimestampNs,
+    pub(crate) clock: Clock,
     /// An occurrence was recorded.
     pub(crate) to_plan: Notify,
     /// A row was planned.
@@ -36,7 +39,7 @@ pub(crate) fn to_json(names: &Scope) -> String {
 impl Running {
     /// The time, for people.
     pub(crate) fn now(&self) -> DateTime<Utc> {
-        to_utc((self.clock)())
+        to_utc(self.clock.now())
     }
 
     /// Tells an event, waiting when its reader is slow. Nobody listening is no reason to stop.

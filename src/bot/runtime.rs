@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use herald_protocol::{address::Address, time::TimestampNs, wallet::WalletKey};
+use herald_protocol::{
+    address::Address,
+    time::{Clock, TimestampNs},
+    wallet::WalletKey,
+};
 use tokio::{
     sync::{Notify, mpsc},
     task::JoinSet,
@@ -41,7 +45,7 @@ pub struct Shared {
     /// What their clients read from the network once.
     pub cache: Cache,
     /// The wall clock.
-    pub clock: fn() -> TimestampNs,
+    pub clock: Clock,
     /// Where events go.
     pub events: Events,
 }
@@ -139,7 +143,7 @@ impl Runtime {
                 address: wallet.address(),
                 store: shared.store.clone(),
                 events: shared.events.clone(),
-                clock: shared.clock,
+                clock: shared.clock.clone(),
                 to_plan: Notify::new(),
                 to_deliver: Notify::new(),
             });
@@ -227,10 +231,10 @@ impl Life {
     async fn connect(&self) -> Option<(Client, store::Listening)> {
         let mut wait = FIRST_WAIT;
         loop {
-            let before = (self.running.clock)();
+            let before = self.running.clock.now();
             let mut builder = Client::builder(self.wallet.clone(), self.node.clone())
                 .cache(self.cache.clone())
-                .clock(self.running.clock);
+                .clock(self.running.clock.clone());
             if let Some(network) = &self.network {
                 builder = builder.network(network);
             }

@@ -174,7 +174,7 @@ impl Stage {
         let shared = Shared {
             store,
             cache,
-            clock: crate::clock::now,
+            clock: crate::clock::now.into(),
             events: sender,
         };
         let runtime = Runtime::start(launches, &shared, started, shutdown);

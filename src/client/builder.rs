@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
-use herald_protocol::{bundle::PrivateKeyBundle, time::TimestampNs};
+use herald_protocol::{bundle::PrivateKeyBundle, time::Clock};
 
 use super::{
     Api, Cache, Client, Error, Inner, KeyStorage, NodeAddress,
@@ -23,7 +23,7 @@ pub struct Builder {
     node: NodeAddress,
     cache: Option<Cache>,
     network: Option<String>,
-    clock: fn() -> TimestampNs,
+    clock: Clock,
     observer: Option<Observer>,
     fetch: Option<Fetch>,
 }
@@ -58,7 +58,7 @@ impl Builder {
             node,
             cache: None,
             network: None,
-            clock: crate::clock::now,
+            clock: crate::clock::now.into(),
             observer: None,
             fetch: None,
         }
@@ -110,10 +110,10 @@ impl Builder {
         self
     }
 
-    /// Uses another clock than the system's.
+    /// Uses another clock than the system's: a function, or a [`Clock`].
     #[must_use]
-    pub fn clock(mut self, clock: fn() -> TimestampNs) -> Self {
-        self.clock = clock;
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.clock = clock.into();
         self
     }
 
@@ -135,7 +135,7 @@ impl Builder {
         let api = Api::new(self.node)?;
         let (keys, new_identity) = match self.keys.take() {
             Some(keys) => (self.identity.own(keys)?, false),
-            None => Box::pin(self.identity.load_or_create(&api, self.clock)).await?,
+            None => Box::pin(self.identity.load_or_create(&api, &self.clock)).await?,
         };
         let cache = self.cache.map_or_else(Cache::in_memory, Ok)?;
         let account = Account {

@@ -132,7 +132,7 @@ impl Client {
             return Ok(());
         }
         let consent = &self.inner.consent;
-        let at = consent.next_time((self.inner.clock)());
+        let at = consent.next_time(self.inner.clock.now());
         let payload = consent.preferences.seal(action, Entropy::from_bytes(random()?));
         let envelope = Envelope {
             content_topic: consent.topic(),
@@ -208,7 +208,7 @@ impl Client {
             return Ok(Vec::new());
         };
         let entries = self.apply_entries(envelopes).await?;
-        let read = TimestampNs::from_ns(read).min((self.inner.clock)());
+        let read = TimestampNs::from_ns(read).min(self.inner.clock.now());
         let cache = &self.inner.conversations;
         // Anybody can write to the topic who has seen it: only what opens is kept.
         let opened: Vec<Envelope> = entries.iter().map(|entry| entry.envelope.clone()).collect();
@@ -263,7 +263,7 @@ impl Client {
         let Some(proof) = state.v2().and_then(|v2| v2.consent_proof.as_deref()) else {
             return false;
         };
-        match proof.verify(state.peer, self.inner.address, (self.inner.clock)()) {
+        match proof.verify(state.peer, self.inner.address, self.inner.clock.now()) {
             Ok(()) => true,
             Err(error) => {
                 self.drop_bad(DroppedKind::ConsentProof, state.topic().as_str(), None, &error);
@@ -275,7 +275,7 @@ impl Client {
     /// A proof that this wallet wants messages of `sender`, to be handed to it; it goes with the sender's invitation and is
     /// good for 30 days. The wallet has to sign.
     pub async fn prove_consent(&self, sender: Address) -> Result<ConsentProof, Error> {
-        let at = (self.inner.clock)();
+        let at = self.inner.clock.now();
         let text = herald_protocol::consent::consent_proof_text(sender, at);
         let signature = self.inner.identity.sign(&text).await?;
         Ok(ConsentProof::new(&signature, at))

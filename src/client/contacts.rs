@@ -78,7 +78,7 @@ impl Client {
 
     /// The newest contact of each wallet that the wallet itself signed; an inner error says why it has none.
     pub(super) async fn contacts(&self, wallets: &[Address]) -> Result<Vec<Result<Contact, Error>>, Error> {
-        let now = (self.inner.clock)();
+        let now = self.inner.clock.now();
         let known = |wallet: &Address| {
             let found = self.inner.contacts.find(*wallet, now);
             found.ok_or(Error::NotOnNetwork { wallet: *wallet })
@@ -129,7 +129,7 @@ impl Client {
         // Imported keys may have no V1 form.
         let v1 = keys.public_v1().ok().map(ContactBundle::V1);
         for contact in v1.into_iter().chain([ContactBundle::V2(own.clone())]) {
-            latest = (self.inner.clock)().as_ns().max(latest.saturating_add(1));
+            latest = self.inner.clock.now().as_ns().max(latest.saturating_add(1));
             let envelope = Envelope {
                 content_topic: topic.to_string(),
                 timestamp_ns: latest,

@@ -151,7 +151,12 @@ impl Conversation {
     /// The keys by which a push server recognises this wallet's own messages: last, current and next 30-day period. None in V1.
     pub fn hmac_keys(&self) -> Option<[(u64, Zeroizing<[u8; 32]>); 3]> {
         let own = self.client.address();
-        Some(self.state.v2()?.keys.hmac_keys((self.client.inner.clock)(), own))
+        Some(
+            self.state
+                .v2()?
+                .keys
+                .hmac_keys(self.client.inner.clock.now(), own),
+        )
     }
 }
 

@@ -67,7 +67,7 @@ impl Client {
     pub fn export_hmac_keys(&self) -> Zeroizing<Vec<u8>> {
         let all = self.inner.conversations.all();
         let keys = all.iter().filter_map(|state| Some(&state.v2()?.keys));
-        hmac_keys::export(keys, (self.inner.clock)(), self.inner.address)
+        hmac_keys::export(keys, self.inner.clock.now(), self.inner.address)
     }
 
     pub(super) fn handle(&self, state: Arc<State>) -> Conversation {
@@ -170,7 +170,7 @@ impl Client {
     /// Opens envelopes of the own lists.
     async fn open_entries(&self, envelopes: Vec<Envelope>) -> Result<Opened, Error> {
         let read = envelopes.iter().map(|envelope| envelope.timestamp_ns).max();
-        let read = read.map(|read| TimestampNs::from_ns(read).min((self.inner.clock)()));
+        let read = read.map(|read| TimestampNs::from_ns(read).min(self.inner.clock.now()));
         let client = self.clone();
         let found = compute_each(envelopes, move |envelope| client.read_list_entry(&envelope)).await?;
         let found = found.into_iter().flatten().collect();

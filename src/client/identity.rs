@@ -20,7 +20,7 @@ use herald_protocol::{
     ciphertext::Entropy,
     key::PrivateKey,
     key_bundle::SealedKeyBundle,
-    time::TimestampNs,
+    time::{Clock, TimestampNs},
     wallet,
 };
 use zeroize::Zeroizing;
@@ -180,7 +180,7 @@ impl Identity {
     pub(super) async fn load_or_create(
         &self,
         api: &Api,
-        clock: fn() -> TimestampNs,
+        clock: &Clock,
     ) -> Result<(PrivateKeyBundle, bool), super::Error> {
         let loaded = match self.find(api).await? {
             Some(stored) if stored.misplaced => {
@@ -203,9 +203,9 @@ impl Identity {
     async fn create_and_store(
         &self,
         api: &Api,
-        clock: fn() -> TimestampNs,
+        clock: &Clock,
     ) -> Result<(PrivateKeyBundle, bool), super::Error> {
-        let made = self.create(clock()).await?;
+        let made = self.create(clock.now()).await?;
         let identity_key = made.public().bundle().identity_key().clone();
         let store = self.store(api, clock, made, Seen::default(), Signing::Unproven);
         match store.await {

@@ -160,7 +160,7 @@ impl Draft {
     /// Seals without the network. CPU work of some 30 µs, more for the first message to a peer.
     pub(super) fn seal_now(&self) -> Result<Sealed, Error> {
         let client = &self.conversation.client;
-        let now = (client.inner.clock)();
+        let now = client.inner.clock.now();
         let sent = self.sent.unwrap_or(now);
         // It may have been opened meanwhile.
         let known = client.inner.conversations.of_topic(self.conversation.topic());
@@ -231,7 +231,7 @@ impl Conversation {
         }
         let opened = self.clone();
         let invitations = compute(move || {
-            let now = (opened.client.inner.clock)();
+            let now = opened.client.inner.clock.now();
             opened.client.opening(&opened.state, &bytes::Bytes::new(), now)
         });
         let invitations = invitations.await??;

@@ -121,7 +121,7 @@ impl Client {
 
     /// The rule that picks V1 or V2 for a peer without a known V2 conversation.
     fn choose(&self, asked: Asked, contact: Option<Result<Contact, Error>>) -> Result<Arc<State>, Error> {
-        let (own, wallet, now) = (self.inner.address, asked.wallet, (self.inner.clock)());
+        let (own, wallet, now) = (self.inner.address, asked.wallet, self.inner.clock.now());
         if wallet == own {
             return Err(Error::OwnWallet { wallet });
         }

@@ -81,7 +81,7 @@ impl Client {
 
     /// Streams conversations: those that are known, oldest first, then new ones as they are opened by either side.
     pub fn stream_conversations(&self) -> ConversationStream {
-        let mut feed = Feed::new(self.clone(), (self.inner.clock)(), OVERLAP);
+        let mut feed = Feed::new(self.clone(), self.inner.clock.now(), OVERLAP);
         feed.follow(self.list_topics().map(String::from).to_vec(), From::Lists);
         ConversationStream {
             feed,
@@ -110,7 +110,7 @@ impl MessageStream {
     }
 
     pub(super) fn of_ephemeral(conversation: Conversation) -> Self {
-        let now = (conversation.client.inner.clock)();
+        let now = conversation.client.inner.clock.now();
         let mut feed = Feed::new(conversation.client, now, OVERLAP);
         feed.follow(vec![conversation.state.topic().ephemeral().into()], From::Now);
         Self::new(feed, Scope::One(conversation.state))
@@ -190,7 +190,7 @@ impl MessageStream {
         client.learn_preferences(preferences).await?;
         client.learn_and_prove(entries).await?;
         let opened = client.open_all(items).await?;
-        let now = (client.inner.clock)();
+        let now = client.inner.clock.now();
         for message in opened.into_iter().flatten() {
             self.feed.saw(message.sent.min(now));
             self.ready.push_back(message);

@@ -46,7 +46,7 @@ impl Node {
         } else {
             let metrics = herald_node::metrics::install()?;
             HOST.get_or_init(|| Host {
-                clock: herald::clock::now,
+                clock: herald::clock::now.into(),
                 metrics,
             })
             .clone()

@@ -222,7 +222,7 @@ impl Tokens {
 
     /// Verification is some 100 microseconds of arithmetic: too much for a thread that serves everybody else.
     async fn verify(&self, header: String, digest: Digest) -> Result<Proven, Error> {
-        let now = (self.clock)();
+        let now = self.clock.now();
         let Auth {
             max_age, max_future, ..
         } = self.bounds;
@@ -239,7 +239,7 @@ impl Tokens {
     }
 
     fn is_current(&self, token: &VerifiedToken) -> bool {
-        let now = (self.clock)();
+        let now = self.clock.now();
         now.saturating_since(token.created()) <= self.bounds.max_age
             && token.created().saturating_since(now) <= self.bounds.max_future
     }
@@ -255,8 +255,8 @@ pub struct TokenCheck(Tokens);
 
 impl TokenCheck {
     /// With default bounds.
-    pub fn new(clock: Clock) -> Self {
-        Self(Tokens::new(clock, Auth::default()))
+    pub fn new(clock: impl Into<Clock>) -> Self {
+        Self(Tokens::new(clock.into(), Auth::default()))
     }
 
     /// True for the value of an `authorization` header that names a wallet.

@@ -58,7 +58,7 @@ impl Import {
         };
         // Nobody streams what is imported; the channel is drained below, by its end.
         let (arrivals, mut streamed) = mpsc::channel(1);
-        let store = Store::open(&config.store, true, clock::wall, arrivals)
+        let store = Store::open(&config.store, true, clock::wall.into(), arrivals)
             .await
             .map_err(opened)?;
         let storing = async {

@@ -13,7 +13,7 @@ pub(super) async fn execute(
 ) -> Result<(), Error> {
     let listeners = config.bind().await?;
     let host = Host {
-        clock: clock::wall,
+        clock: clock::wall.into(),
         metrics: metrics::install()?,
     };
     ready(listeners.addresses());

@@ -95,16 +95,17 @@ pub(crate) async fn run(store: Arc<Store>, retention: Retention, clock: Clock, s
         .unwrap_or(LONGEST_INTERVAL);
     let mut ticks = tokio::time::interval(shortest.clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL));
     while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-        let sweeping = sweep(&store, &bounded, clock);
+        let sweeping = sweep(&store, &bounded, &clock);
         if let Some(Err(error)) = shutdown.run_until_cancelled(sweeping).await {
             tracing::warn!(%error, cause = std::error::Error::source(&error), "old envelopes could not be deleted");
         }
     }
 }
 
-async fn sweep(store: &Store, bounded: &[(&'static str, Duration)], clock: Clock) -> Result<(), Error> {
+async fn sweep(store: &Store, bounded: &[(&'static str, Duration)], clock: &Clock) -> Result<(), Error> {
     for (kind, age) in bounded {
-        let before = clock()
+        let before = clock
+            .now()
             .as_ns()
             .saturating_sub(u64::try_from(age.as_nanos()).unwrap_or(u64::MAX));
         let expiry = Expiry {
@@ -124,7 +125,7 @@ async fn sweep(store: &Store, bounded: &[(&'static str, Duration)], clock: Clock
     while store.compact().await? {
         tokio::time::sleep(PAUSE).await;
     }
-    store.forget_relayed(clock()).await
+    store.forget_relayed(clock.now()).await
 }
 
 /// One of each kind that is stored.

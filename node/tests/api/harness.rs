@@ -12,7 +12,7 @@ use herald_protocol::{
     bundle::{PrivateKeyBundle, UnsignedIdentity},
     key::PrivateKey,
     proto::api::{Envelope, PublishRequest, QueryRequest, message_api_client::MessageApiClient},
-    time::TimestampNs,
+    time::{Clock, TimestampNs},
     token,
     wallet::WalletKey,
 };
@@ -96,11 +96,11 @@ impl TestNode {
     }
 
     /// A node with another clock than the wall's.
-    pub(crate) async fn start_at(clock: fn() -> TimestampNs) -> Self {
+    pub(crate) async fn start_at(clock: impl Into<Clock>) -> Self {
         Self::start_by(clock, Place::new(), |_| {}).await
     }
 
-    async fn start_by(clock: fn() -> TimestampNs, place: Place, change: impl FnOnce(&mut Config)) -> Self {
+    async fn start_by(clock: impl Into<Clock>, place: Place, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config {
             http: "127.0.0.1:0".to_owned(),
             grpc: "localhost:0".to_owned(),
@@ -113,7 +113,7 @@ impl TestNode {
         let addresses = listeners.addresses();
         let shutdown = CancellationToken::new();
         let host = Host {
-            clock,
+            clock: clock.into(),
             metrics: METRICS.clone(),
         };
         let mut running = JoinSet::new();

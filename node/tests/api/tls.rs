@@ -141,7 +141,7 @@ async fn a_node_does_not_start_with_a_certificate_it_cannot_use() {
         };
         let listeners = config.bind().await.unwrap();
         let host = Host {
-            clock: clock::wall,
+            clock: clock::wall.into(),
             metrics: METRICS.clone(),
         };
         let error = herald_node::run(listeners, config, host, CancellationToken::new()).await;

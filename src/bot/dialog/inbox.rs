@@ -32,7 +32,7 @@ pub(crate) async fn listen(
     shutdown: CancellationToken,
 ) {
     // The clock may have been ahead when the mark was moved.
-    let read = listening.read.min((running.clock)());
+    let read = listening.read.min(running.clock.now());
     let old = read
         .as_ns()
         .saturating_sub(u64::try_from(REMEMBERED.as_nanos()).unwrap_or(u64::MAX));
@@ -111,7 +111,7 @@ async fn until_handled(running: &Arc<Running>, incoming: Incoming, shutdown: &Ca
 
 async fn handle(running: &Arc<Running>, incoming: Incoming) -> Result<(), store::Error> {
     let shared = Arc::clone(running);
-    let now = (running.clock)();
+    let now = running.clock.now();
     let effects = running.store.write(move |transaction| {
         if store::handle(transaction, &shared.bot.name, &incoming.id, incoming.sent, now)? {
             answer::answer(transaction, &shared, &incoming)

@@ -213,7 +213,7 @@ mod tests {
             address: Address::from_bytes([0; 20]),
             store: Store::open(&folder.path().join("herald.db")).unwrap(),
             events: sender,
-            clock: now,
+            clock: now.into(),
             to_plan: Notify::new(),
             to_deliver: Notify::new(),
         });

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use herald_protocol::{bundle::PrivateKeyBundle, time::TimestampNs};
+use herald_protocol::{bundle::PrivateKeyBundle, time::Clock};
 
 use super::{Identity, Signing, random_key, storage::Seen};
 use crate::client::{self, Api, Client};
@@ -28,7 +28,7 @@ impl Client {
         let identity = &self.inner.identity;
         let _one_at_a_time = identity.rotating.lock().await;
         let current = self.keys();
-        let rotating = identity.rotate(&self.inner.api, self.inner.clock, &current);
+        let rotating = identity.rotate(&self.inner.api, &self.inner.clock, &current);
         let rotated = Box::pin(rotating).await?;
         *self.inner.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rotated);
         self.publish_contact().await
@@ -40,7 +40,7 @@ impl Identity {
     async fn rotate(
         &self,
         api: &Api,
-        clock: fn() -> TimestampNs,
+        clock: &Clock,
         current: &PrivateKeyBundle,
     ) -> Result<PrivateKeyBundle, client::Error> {
         let (keys, seen, signing) = match self.find(api).await? {
@@ -49,7 +49,7 @@ impl Identity {
         };
         // Newer than every other one, whatever the clock of the client that made those.
         let newest = keys.public().bundle().pre_key().created();
-        let now = clock().max(newest.checked_add(MILLISECOND).unwrap_or(newest));
+        let now = clock.now().max(newest.checked_add(MILLISECOND).unwrap_or(newest));
         let rotated = keys.rotated(random_key()?, now)?;
         let stored = self.store(api, clock, rotated, seen, signing).await?;
         self.kept.store(true, Ordering::Relaxed);

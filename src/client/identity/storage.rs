@@ -6,7 +6,11 @@
 
 use bytes::Bytes;
 use herald_protocol::{
-    bundle::PrivateKeyBundle, key_bundle::SealedKeyBundle, proto::api::Envelope, time::TimestampNs, token,
+    bundle::PrivateKeyBundle,
+    key_bundle::SealedKeyBundle,
+    proto::api::Envelope,
+    time::{Clock, TimestampNs},
+    token,
     topic::Topic,
 };
 
@@ -73,7 +77,7 @@ impl Identity {
     pub(super) async fn store(
         &self,
         api: &Api,
-        clock: fn() -> TimestampNs,
+        clock: &Clock,
         mut keys: PrivateKeyBundle,
         mut seen: Seen,
         mut signing: Signing,
@@ -144,7 +148,7 @@ impl Identity {
     async fn keep(
         &self,
         api: &Api,
-        clock: fn() -> TimestampNs,
+        clock: &Clock,
         keys: &PrivateKeyBundle,
         sealed: Bytes,
         seen: &mut Seen,
@@ -152,13 +156,15 @@ impl Identity {
         match &self.storage {
             KeyStorage::Network => {
                 // The clock of whoever stored the last ones may be ahead of this one.
-                seen.latest = clock().max(TimestampNs::from_ns(seen.latest.as_ns().saturating_add(1)));
+                seen.latest = clock
+                    .now()
+                    .max(TimestampNs::from_ns(seen.latest.as_ns().saturating_add(1)));
                 let envelope = Envelope {
                     content_topic: Topic::private_store(self.address).to_string(),
                     timestamp_ns: seen.latest.as_ns(),
                     message: sealed.clone(),
                 };
-                let token = |_| Ok(token::bearer(keys, clock())?);
+                let token = |_| Ok(token::bearer(keys, clock.now())?);
                 outgoing::publish_until_taken(api, &[envelope], token).await?;
             }
             KeyStorage::File(path) => {

@@ -114,7 +114,7 @@ impl Feed {
 
     /// Follows the wallet's consent log.
     pub(in super::super) fn of_preferences(client: Client) -> Self {
-        let (topic, now) = (client.inner.consent.topic(), (client.inner.clock)());
+        let (topic, now) = (client.inner.consent.topic(), client.inner.clock.now());
         let mut feed = Self::new(client, now, Duration::ZERO);
         feed.follow(vec![topic], From::Preferences);
         feed

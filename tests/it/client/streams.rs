@@ -203,7 +203,7 @@ async fn impatient(
     let listeners = config.bind().await.unwrap();
     let address = NodeAddress::plain(listeners.addresses().grpc);
     let host = Host {
-        clock: now,
+        clock: now.into(),
         metrics: PrometheusBuilder::new().build_recorder().handle(),
     };
     let mut running = JoinSet::new();

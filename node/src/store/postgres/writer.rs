@@ -160,7 +160,7 @@ impl Writer {
             messages.push(envelope.message());
             ephemeral.push(envelope.is_ephemeral());
         }
-        let received_ns = i64::try_from((self.clock)().as_ns()).unwrap_or(i64::MAX);
+        let received_ns = i64::try_from(self.clock.now().as_ns()).unwrap_or(i64::MAX);
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 6] = [
             &topics,
             &timestamps_ns,

@@ -123,7 +123,7 @@ impl Writer {
 
     /// All or nothing. Returns what is new, in the order it came, and about what it took in the log.
     fn commit(&mut self, group: &[Publish]) -> rusqlite::Result<(Vec<Arrival>, usize)> {
-        let received_ns = i64::try_from((self.clock)().as_ns()).unwrap_or(i64::MAX);
+        let received_ns = i64::try_from(self.clock.now().as_ns()).unwrap_or(i64::MAX);
         let mut arrivals = Vec::with_capacity(group.len());
         let mut bytes = 0;
         let mut sequence = self.state.head.load(Ordering::Relaxed);
