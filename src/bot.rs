@@ -14,6 +14,7 @@ pub mod expression;
 pub(crate) mod fire;
 mod identity;
 mod outbox;
+pub mod project;
 pub(crate) mod running;
 mod runtime;
 pub mod store;
@@ -21,5 +22,6 @@ pub mod trigger;
 
 pub use event::{Event, Events, Kind, print_time};
 pub use identity::{Error as IdentityError, resolve as resolve_identity};
+pub use project::Project;
 pub use running::to_utc;
 pub use runtime::{Bots, Launch, Runtime, Shared, Started, events};

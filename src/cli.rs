@@ -8,6 +8,7 @@ mod inbox;
 mod keys;
 mod node;
 mod print;
+mod project;
 mod run;
 mod send;
 mod signals;
@@ -24,7 +25,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::client;
+use crate::{bot::Project, client};
 
 /// Sends end-to-end encrypted messages to blockchain wallets, as YAML bots declare them.
 #[derive(Debug, Parser)]
@@ -45,6 +46,9 @@ struct Options {
     /// The folder of the stores, keys and the API token [default: data]
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// The project's file [default: herald.yaml in the folder of the bots or above it]
+    #[arg(long, global = true, value_name = "FILE")]
+    project: Option<PathBuf>,
     /// Say more on stderr; twice for everything (`HERALD_LOG` takes a filter instead)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -56,6 +60,12 @@ struct Options {
 impl Options {
     fn data(&self) -> &Path {
         self.data.as_deref().unwrap_or(Path::new("data"))
+    }
+
+    /// The file of what bots must not forget.
+    fn store(&self, project: &Project) -> PathBuf {
+        let own = || self.data().join("herald.db");
+        project.store.clone().unwrap_or_else(own)
     }
 
     /// Makes the data folder, readable by its owner only; an existing one stays as it is.

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use hooks::addresses as webhooks;
-pub use token::{ApiToken, Error as TokenError};
+pub use token::{ApiToken, Error as TokenError, TokensError};
 
 use crate::bot::Bots;
 

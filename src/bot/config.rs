@@ -12,11 +12,13 @@ use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use crate::bot::audience::Audience;
 use crate::bot::dialog::command::{Command, CommandDeclaration};
 use crate::bot::expression::{Expression, Names, Type, Value};
+use crate::bot::project::Project;
 use crate::bot::trigger::Trigger;
 use crate::client::mnemonic::DerivationPath;
 
@@ -25,7 +27,7 @@ pub use diagnostics::{Code, Finding, Severity};
 pub use policy::{Consent, Limit, Policy};
 pub use secret::SecretReference;
 
-use tree::Tree;
+use tree::{NodeId, Tree};
 
 /// What is sent.
 mod content;
@@ -54,13 +56,42 @@ mod spanned;
 /// The file as a tree.
 mod tree;
 
-/// Reads a bot's file.
+/// Reads a bot's file, in a project without a file.
+///
+/// # Errors
+/// As [`load_in`].
+pub fn load(path: &Path) -> Result<(Bot, Vec<Finding>), Vec<Finding>> {
+    load_in(&Project::default(), path)
+}
+
+/// Reads the file of a bot of a project.
 ///
 /// # Errors
 /// Every finding, errors and warnings, in the order of the file, when at least one is an error.
-pub fn load(path: &Path) -> Result<(Bot, Vec<Finding>), Vec<Finding>> {
+pub fn load_in(project: &Project, path: &Path) -> Result<(Bot, Vec<Finding>), Vec<Finding>> {
     let bytes = read_file(path).map_err(|finding| vec![*finding])?;
-    let digest = Sha256::digest(&bytes).into();
+    let file_digest = Sha256::digest(&bytes).into();
+    let (bot, found) = read::<file::BotFile, Bot>(path, bytes, "bot", |tree, left_out, file| {
+        resolve::resolve(tree, left_out, file, (path, project))
+    })?;
+    Ok((Bot { file_digest, ..bot }, found))
+}
+
+/// Reads a project's file; see [`Project::load`].
+pub(crate) fn load_project(path: &Path) -> Result<(Project, Vec<Finding>), Vec<Finding>> {
+    let bytes = read_file(path).map_err(|finding| vec![*finding])?;
+    read::<file::ProjectFile, Project>(path, bytes, "project", |tree, left_out, file| {
+        resolve::project::resolve(tree, left_out, file, path)
+    })
+}
+
+/// Reads the bytes of a file that is to be a `what`.
+fn read<F: DeserializeOwned, T>(
+    path: &Path,
+    bytes: Vec<u8>,
+    what: &'static str,
+    resolve: impl FnOnce(&Tree, &BTreeSet<NodeId>, &F) -> (Option<T>, Vec<Finding>),
+) -> Result<(T, Vec<Finding>), Vec<Finding>> {
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let line = error
@@ -73,25 +104,19 @@ pub fn load(path: &Path) -> Result<(Bot, Vec<Finding>), Vec<Finding>> {
         let message = format!("expected UTF-8, found another byte in line {line}");
         vec![*whole_file(path, Code::Yaml, message)]
     })?;
-    let tree = Tree::parse(path, text).map_err(|finding| vec![*finding])?;
+    let tree = Tree::parse(path, text, what).map_err(|finding| vec![*finding])?;
     let mut found = Vec::new();
     let mut left_out = BTreeSet::new();
-    let mut bot = None;
-    if let Some(file) = shape::read::<file::BotFile>(&tree, &mut left_out, &mut found) {
-        let (resolved, more) = resolve::resolve(&tree, &left_out, &file, path);
-        bot = resolved;
+    let mut value = None;
+    if let Some(file) = shape::read::<F>(&tree, &mut left_out, &mut found) {
+        let (resolved, more) = resolve(&tree, &left_out, &file);
+        value = resolved;
         found.extend(more);
     }
     found.sort_by_key(|finding| (finding.line, finding.column, finding.code));
     let is_wrong = found.iter().any(|finding| finding.severity == Severity::Error);
-    match bot {
-        Some(bot) if !is_wrong => Ok((
-            Bot {
-                file_digest: digest,
-                ..bot
-            },
-            found,
-        )),
+    match value {
+        Some(value) if !is_wrong => Ok((value, found)),
         _ => Err(found),
     }
 }

@@ -1,5 +1,7 @@
 //! A bot that runs: its file, its store, and the scopes its expressions and templates are evaluated in.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use herald_protocol::{
     address::Address,
@@ -11,12 +13,14 @@ use super::{
     config::{Bot, Field, Rule},
     event::{Event, Events, Kind},
     expression::{Scope, Value},
+    project::Project,
     store::{Member, Occurrence, Standing, Store},
 };
 
 /// What the tasks of one bot share.
 pub(crate) struct Running {
     pub(crate) bot: Bot,
+    pub(crate) project: Arc<Project>,
     /// The bot's wallet.
     pub(crate) address: Address,
     pub(crate) store: Store,

@@ -18,11 +18,15 @@ use super::{
     dialog,
     event::{Event, Events, Kind},
     fire, outbox,
+    project::Project,
     running::Running,
     store::{self, Store},
     trigger,
 };
-use crate::client::{Cache, Client, Disposition, NodeAddress, jittered};
+use crate::{
+    client::{Cache, Client, Disposition, NodeAddress, jittered},
+    fetch::Fetch,
+};
 
 /// A bot with what it needs to run.
 #[derive(Debug)]
@@ -40,6 +44,10 @@ pub struct Launch {
 /// What all bots of a process share.
 #[derive(Clone, Debug)]
 pub struct Shared {
+    /// Where nodes, chains and upload targets are.
+    pub project: Arc<Project>,
+    /// The one client for what bots name on the web: [`Project::fetch`].
+    pub fetch: Fetch,
     /// What the bots must not forget.
     pub store: Store,
     /// What their clients read from the network once.
@@ -140,6 +148,7 @@ impl Runtime {
         {
             let running = Arc::new(Running {
                 bot,
+                project: Arc::clone(&shared.project),
                 address: wallet.address(),
                 store: shared.store.clone(),
                 events: shared.events.clone(),

@@ -4,8 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::{Failure, Options, check, print};
-use crate::bot::config::{self, Bot, Finding};
+use super::{Failure, Options, check, print, project};
+use crate::bot::{
+    Project,
+    config::{self, Bot, Finding},
+};
 
 /// The files of `paths`: files as they are, and every *.yaml of a folder in the order of their names.
 pub(super) fn files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
@@ -52,11 +55,20 @@ pub(super) enum Identities {
     AreMade,
 }
 
-/// Loads every bot, or prints every finding and starts nothing.
-pub(super) fn load(paths: &[PathBuf], options: &Options, identities: Identities) -> anyhow::Result<Vec<Bot>> {
-    let (mut bots, mut findings, mut failed) = (Vec::<Bot>::new(), Vec::new(), false);
+/// Loads every bot and the project they belong to, or prints every finding and starts nothing.
+pub(super) fn load(
+    paths: &[PathBuf],
+    options: &Options,
+    identities: Identities,
+) -> anyhow::Result<(Vec<Bot>, Project)> {
+    let (project, mut findings) = project::read(options, paths)?;
+    let Some(project) = project else {
+        check::tell(&findings, options);
+        return Err(Failure::Findings(2).into());
+    };
+    let (mut bots, mut failed) = (Vec::<Bot>::new(), false);
     for file in files(paths)? {
-        match config::load(&file) {
+        match config::load_in(&project, &file) {
             Ok((bot, warnings)) => {
                 if let Some(other) = bots.iter().find(|other| other.name == bot.name) {
                     let (first, second) = (other.file.display(), bot.file.display());
@@ -83,5 +95,5 @@ pub(super) fn load(paths: &[PathBuf], options: &Options, identities: Identities)
     for warning in findings.iter().filter(is_news) {
         print::talk(&warning.to_string());
     }
-    Ok(bots)
+    Ok((bots, project))
 }

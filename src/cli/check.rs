@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failure, Options, bots, print};
-use crate::bot::config::{Finding, Severity};
+use super::{Failure, Options, bots, print, project};
+use crate::bot::config::{self, Finding, Severity};
 
 /// Checks bot files and runs nothing.
 #[derive(Args, Debug)]
@@ -18,9 +18,12 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn execute(self, options: &Options) -> anyhow::Result<()> {
         let files = bots::files(&self.paths)?;
-        let (mut findings, mut rules) = (Vec::new(), 0);
+        let (project, mut findings) = project::read(options, &self.paths)?;
+        // Without it the bots are checked all the same: most of what they say does not change with the project.
+        let project = project.unwrap_or_default();
+        let mut rules = 0;
         for file in &files {
-            match crate::bot::config::load(file) {
+            match config::load_in(&project, file) {
                 Ok((bot, warnings)) => {
                     rules += bot.rules.len();
                     findings.extend(warnings);

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use herald_protocol::address::Address;
 
-use super::{Failure, Options, print};
+use super::{Failure, Options, print, project};
 use crate::bot::{
     print_time,
     store::{Delivery, Filter, State, Store},
@@ -46,10 +46,10 @@ fn time(text: &str) -> Result<DateTime<Utc>, String> {
 
 impl Deliveries {
     pub(super) async fn execute(self, options: &Options) -> anyhow::Result<()> {
-        let path = options.data().join("herald.db");
+        let path = options.store(&project::load(options, &project::here())?);
         if !path.is_file() {
             let reason = format!(
-                "there is no store at {}; --data names the folder of the herald that ran",
+                "there is no store at {}; --data names the folder of the herald that ran, --project its project",
                 path.display()
             );
             return Err(Failure::Usage(anyhow::anyhow!(reason)).into());

@@ -34,7 +34,8 @@ const JOINING: Duration = Duration::from_secs(15);
 impl Dev {
     pub(super) async fn execute(self, options: &Options) -> anyhow::Result<()> {
         let mut wallets = Vec::new();
-        for bot in bots::load(&self.run.paths, options, bots::Identities::AreMade)? {
+        let (bots, project) = bots::load(&self.run.paths, options, bots::Identities::AreMade)?;
+        for bot in bots {
             let wallet = wallet_of(&bot, options)?;
             wallets.push((bot, wallet));
         }
@@ -45,7 +46,13 @@ impl Dev {
         )?;
         let shutdown = CancellationToken::new();
         let signalled = signals::cancel_on_signal(shutdown.clone())?;
-        let stage = Stage::set(&self.run, wallets, Started::OnCall, (options, &shutdown)).await?;
+        let stage = Stage::set(
+            &self.run,
+            (wallets, project),
+            Started::OnCall,
+            (options, &shutdown),
+        )
+        .await?;
         let Stage {
             house,
             bots,

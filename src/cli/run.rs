@@ -1,6 +1,10 @@
 //! `herald run`: bots in production. `herald dev` starts the same way.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -10,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, Options, bots, print, signals};
 use crate::{
     bot::{
-        self, Bots, Event, Kind, Launch, Runtime, Shared, Started,
+        self, Bots, Event, Kind, Launch, Project, Runtime, Shared, Started,
         config::{Bot, NodeAddress as BotNode},
         print_time,
         store::Store,
@@ -28,9 +32,9 @@ pub(super) struct Run {
     pub(super) paths: Vec<PathBuf>,
     #[command(flatten)]
     listen: Listen,
-    /// Webhooks and herald's own API
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7411")]
-    pub(super) api: String,
+    /// Webhooks and herald's own API [default: the project's, else 127.0.0.1:7411]
+    #[arg(long, value_name = "ADDR")]
+    pub(super) api: Option<String>,
 }
 
 /// Where a node listens. Port 0 takes any free one.
@@ -59,7 +63,7 @@ impl Listen {
 
 impl Run {
     pub(super) async fn execute(self, options: &Options) -> anyhow::Result<()> {
-        let loaded = bots::load(&self.paths, options, bots::Identities::MustExist)?;
+        let (loaded, project) = bots::load(&self.paths, options, bots::Identities::MustExist)?;
         let mut wallets = Vec::with_capacity(loaded.len());
         for bot in loaded {
             let wallet = bot::resolve_identity(&bot).map_err(|error| Failure::Usage(error.into()))?;
@@ -67,7 +71,7 @@ impl Run {
         }
         let shutdown = CancellationToken::new();
         let signalled = signals::cancel_on_signal(shutdown.clone())?;
-        let stage = Stage::set(&self, wallets, Started::OnChange, (options, &shutdown)).await?;
+        let stage = Stage::set(&self, (wallets, project), Started::OnChange, (options, &shutdown)).await?;
         let Stage {
             house,
             mut events,
@@ -139,15 +143,19 @@ impl Stage {
     /// Takes the ports and stores and starts the bots. Nothing is started when anything of it is not to be had.
     pub(super) async fn set(
         run: &Run,
-        wallets: Vec<(Bot, herald_protocol::wallet::WalletKey)>,
+        (wallets, project): (Vec<(Bot, herald_protocol::wallet::WalletKey)>, Project),
         started: Started,
         (options, shutdown): (&Options, &CancellationToken),
     ) -> anyhow::Result<Self> {
         let data = options.data();
         options.make_data()?;
-        let store = Store::open(&data.join("herald.db")).map_err(|error| Failure::Usage(error.into()))?;
+        make_folder_of(&options.store(&project))?;
+        let store = Store::open(&options.store(&project)).map_err(|error| Failure::Usage(error.into()))?;
         let cache = Cache::open(&data.join("client.db"))?;
         let token = ApiToken::load_or_create(&data.join("api.token"))?;
+        let token = token
+            .and(&project)
+            .map_err(|error| Failure::Usage(error.into()))?;
         let built_in = wallets.iter().any(|(bot, _)| bot.node == BotNode::BuiltIn);
         let ports = run.listen.ports();
         let node = if built_in {
@@ -157,7 +165,9 @@ impl Stage {
         } else {
             Network::Elsewhere(Metrics::bind(&ports).await.map_err(Failure::Usage)?)
         };
-        let api = Embedded::listen(&run.api).await.map_err(Failure::Usage)?;
+        let api = Embedded::listen(run.api.as_ref().unwrap_or(&project.listen))
+            .await
+            .map_err(Failure::Usage)?;
         let addresses = addresses(&node, &api, wallets.iter().map(|(bot, _)| bot))?;
         let mut launches = Vec::with_capacity(wallets.len());
         for (bot, wallet) in wallets {
@@ -172,6 +182,8 @@ impl Stage {
         }
         let (sender, events) = bot::events();
         let shared = Shared {
+            fetch: project.fetch()?,
+            project: Arc::new(project),
             store,
             cache,
             clock: crate::clock::now.into(),
@@ -218,6 +230,20 @@ impl House {
         node.map_err(unusable)?;
         api.context("the API")
     }
+}
+
+/// Makes the folder that the project wants its store in, readable by its owner only.
+fn make_folder_of(store: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let folder = store.parent().unwrap_or(Path::new(""));
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder);
+    made.with_context(|| format!("cannot make the folder {}", folder.display()))
 }
 
 /// A store that cannot be had is the operator's to change; all else is a failure.

@@ -200,6 +200,15 @@ pub enum Code {
     /// Not the derivation path of a key.
     #[serde(rename = "E212")]
     DerivationPath,
+    /// Not an address on the web that can be used here.
+    #[serde(rename = "E213")]
+    Url,
+    /// Not a network, or not an address to listen at.
+    #[serde(rename = "E214")]
+    Network,
+    /// Not a store.
+    #[serde(rename = "E215")]
+    Store,
     /// A secret is missing on this machine.
     #[serde(rename = "W301")]
     SecretMissing,

@@ -1,4 +1,4 @@
-//! The shape of a bot's file: every key this release reads, each value still the text that stands there.
+//! The shape of a bot's file, and of the project's: every key this release reads, each value still the text that stands there.
 //!
 //! Unknown keys are refused. The marks `expression`, `template` and `literal` say how a text is read later on.
 
@@ -9,6 +9,7 @@ use super::spanned::{Entries, OneOrMany, Raw, Spanned, Text};
 pub(crate) use audience::AudienceFile;
 pub(crate) use content::{ContentFile, PartFile, TextFile};
 pub(crate) use policy::{DefaultsFile, LimitFile};
+pub(crate) use project::{ChainFile, FetchFile, FolderFile, ProjectFile, S3File, UploadFile};
 pub(crate) use trigger::{BodyFile, TriggerFile, VerifyFile, WebhookFile};
 
 /// `to`.
@@ -17,6 +18,8 @@ mod audience;
 mod content;
 /// `defaults`, and the policy of rules.
 mod policy;
+/// `herald.yaml`.
+mod project;
 /// `when`.
 mod trigger;
 

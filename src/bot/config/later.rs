@@ -1,7 +1,7 @@
 //! What the language defines and this release does not have yet. A bot that uses it is told so, at its place.
 
 /// Keys by the shape that holds them: the names of the types in [`file`](super::file).
-const KEYS: [(&str, &[&str]); 18] = [
+const KEYS: [(&str, &[&str]); 20] = [
     (
         "BotFile",
         &["profile", "sources", "tables", "flows", "fallback", "tests"],
@@ -31,6 +31,8 @@ const KEYS: [(&str, &[&str]); 18] = [
     ("ContentFile", CONTENT),
     ("PartFile", CONTENT),
     ("CommandFile", &["add", "remove", "set", "admins", "run"]),
+    ("ProjectFile", &["allow_run"]),
+    ("ChainFile", &["rpc", "confirmations"]),
 ];
 
 const POLICY: &[&str] = &[

@@ -72,8 +72,8 @@ pub(crate) struct Outline {
 type Refusal = (usize, Code, String, Option<String>);
 
 impl Outline {
-    /// Reads the events of a file.
-    pub(crate) fn read(source: &Source) -> Result<Self, Refusal> {
+    /// Reads the events of a file that is to be a `what`.
+    pub(crate) fn read(source: &Source, what: &'static str) -> Result<Self, Refusal> {
         if source.text().len() > MAX_BYTES {
             let message = format!(
                 "expected a file of at most 256 KiB, found {} bytes",
@@ -82,6 +82,7 @@ impl Outline {
             return Err((0, Code::Bounds, message, None));
         }
         let mut builder = Builder {
+            what,
             nodes: Vec::new(),
             open: Vec::new(),
             anchors: HashMap::new(),
@@ -106,7 +107,7 @@ impl Outline {
             return Err((
                 0,
                 Code::Shape,
-                "expected a bot, found an empty file".to_owned(),
+                format!("expected a {what}, found an empty file"),
                 None,
             ));
         }
@@ -138,6 +139,7 @@ struct Open {
 }
 
 struct Builder {
+    what: &'static str,
     nodes: Vec<OutlineNode>,
     open: Vec<Open>,
     /// Complete nodes by the parser's number of their anchor.
@@ -158,7 +160,7 @@ impl Builder {
                     return refuse_feature(
                         range.start,
                         "expected one document, found a second",
-                        "one file is one bot",
+                        &format!("one file is one {}", self.what),
                     );
                 }
                 Ok(())

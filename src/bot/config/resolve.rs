@@ -12,6 +12,7 @@ use super::tree::{Content, NodeId, Tree};
 use super::{Bot, Identity, List, NodeAddress, Rule};
 use crate::bot::dialog::command::Command;
 use crate::bot::expression::{Type, Value};
+use crate::bot::project::Project;
 use crate::client::mnemonic::{self, DerivationPath};
 
 use policy::Defaults;
@@ -27,6 +28,8 @@ mod list;
 mod node;
 /// `defaults` and policy.
 mod policy;
+/// `herald.yaml`.
+pub(super) mod project;
 /// Findings, and the readers of single texts.
 mod report;
 /// `rules` and `commands`.
@@ -54,14 +57,14 @@ impl Context {
     }
 }
 
-/// Resolves a file.
+/// Resolves a file of a project.
 ///
 /// The bot is `None` exactly when a finding is an error.
 pub(crate) fn resolve(
     tree: &Tree,
     left_out: &BTreeSet<NodeId>,
     file: &BotFile,
-    path: &Path,
+    (path, project): (&Path, &Project),
 ) -> (Option<Bot>, Vec<Finding>) {
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let mut report = Report {
@@ -76,7 +79,7 @@ pub(crate) fn resolve(
     let identity = identity(&mut report, &file.identity, &folder);
     let node = match &file.node {
         Some(text) => node::resolve(&mut report, text),
-        None => Some(NodeAddress::BuiltIn),
+        None => Some(project.node.clone()),
     };
     let (vars_type, vars) = vars::resolve(&mut report, file.vars.as_ref());
     let mut context = Context {

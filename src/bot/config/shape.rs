@@ -135,7 +135,7 @@ fn finding(tree: &Tree, left_out: &BTreeSet<NodeId>, place: Place, error: &Error
                 return None;
             }
             let holder = match tree.path(id) {
-                path if path.is_empty() => "the bot".to_owned(),
+                path if path.is_empty() => format!("the {}", tree.what()),
                 path => quote(&path),
             };
             (

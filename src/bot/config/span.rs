@@ -112,7 +112,7 @@ mod tests {
 
     /// Where `needle` of the scalar under `key` stands in the file, as line and column.
     fn place_of(yaml: &str, needle: &str) -> (usize, usize) {
-        let tree = Tree::parse("t.yaml".as_ref(), yaml.to_owned()).unwrap();
+        let tree = Tree::parse("t.yaml".as_ref(), yaml.to_owned(), "bot").unwrap();
         let node = tree.entry(Tree::ROOT, "key").unwrap();
         let offset = tree.scalar(node).unwrap().find(needle).unwrap();
         let (line, column, _) = tree.source().place(tree.byte_in(node, offset));

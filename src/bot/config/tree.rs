@@ -58,22 +58,25 @@ enum Step {
 #[derive(Debug)]
 pub(crate) struct Tree {
     file: PathBuf,
+    /// What the file is: `bot` or `project`.
+    what: &'static str,
     source: Source,
     nodes: Vec<Node>,
 }
 
 impl Tree {
-    /// Reads the text of a file.
+    /// Reads the text of a file that is to be a `what`.
     ///
     /// # Errors
     /// The one reason why the text is not a tree within bounds.
-    pub(crate) fn parse(file: &Path, text: String) -> Result<Self, Box<Finding>> {
+    pub(crate) fn parse(file: &Path, text: String, what: &'static str) -> Result<Self, Box<Finding>> {
         let mut tree = Self {
             file: file.to_owned(),
+            what,
             source: Source::new(text),
             nodes: Vec::new(),
         };
-        let outline = Outline::read(&tree.source)
+        let outline = Outline::read(&tree.source, what)
             .map_err(|(byte, code, message, hint)| tree.finding(byte, code, message, hint))?;
         let mut nodes = Vec::new();
         let text = tree.source.text();
@@ -94,6 +97,11 @@ impl Tree {
         }
         tree.nodes = nodes;
         Ok(tree)
+    }
+
+    /// What the file is: `bot` or `project`.
+    pub(crate) fn what(&self) -> &'static str {
+        self.what
     }
 
     #[cfg(test)]

@@ -37,16 +37,11 @@ pub(super) enum Verdict {
     Settle(State, String),
 }
 
-/// The most rule messages a bot writes to one wallet, whatever its rules say: 20 a day.
-pub(super) const CEILING: Limit = Limit {
-    count: 20,
-    per: Duration::from_hours(24),
-};
-
-/// Reads the facts of rows in one go.
+/// Reads the facts of rows in one go. `ceiling` is the project's limit over all rules of a bot.
 pub(super) fn facts(
     connection: &Connection,
     rows: &[(Delivery, Option<Limit>)],
+    ceiling: Limit,
     now: DateTime<Utc>,
 ) -> Result<Vec<Facts>, rusqlite::Error> {
     let mut facts = Vec::with_capacity(rows.len());
@@ -59,7 +54,7 @@ pub(super) fn facts(
                 let rule = limit
                     .map(|limit| count(Some(row.rule.as_str()), limit))
                     .transpose()?;
-                Some((rule, count(None, CEILING)?))
+                Some((rule, count(None, ceiling)?))
             }
             None => None,
         };
@@ -110,7 +105,7 @@ fn judge_rule(
     let part = rule.parts.get(row.part as usize);
     let part = part.ok_or_else(|| rejected("the rule has fewer messages now".to_owned()))?;
     consent(rule, &facts.standing).map_err(skipped)?;
-    if let Some(hold) = over_limit(rule, facts, now) {
+    if let Some(hold) = over_limit(rule, facts, running.project.recipient_limit, now) {
         return Ok(hold);
     }
     let mut scope = running.occurrence_scope(rule, occurrence).map_err(rejected)?;
@@ -155,11 +150,11 @@ fn consent(rule: &Rule, standing: &Standing) -> Result<(), &'static str> {
 }
 
 /// Holds a row whose recipient had its share, until the oldest message leaves the sliding window.
-fn over_limit(rule: &Rule, facts: &Facts, now: DateTime<Utc>) -> Option<Verdict> {
+fn over_limit(rule: &Rule, facts: &Facts, ceiling: Limit, now: DateTime<Utc>) -> Option<Verdict> {
     let (own, all) = facts.counts?;
     let ttl = TimeDelta::from_std(rule.policy.ttl).unwrap_or(TimeDelta::MAX);
     let own = rule.policy.limit.zip(own);
-    for (limit, counts) in own.into_iter().chain([(CEILING, all)]) {
+    for (limit, counts) in own.into_iter().chain([(ceiling, all)]) {
         if counts.sealed >= limit.count {
             let frees = counts.frees.unwrap_or(now);
             let until = TimeDelta::from_std(limit.per)

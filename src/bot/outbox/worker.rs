@@ -168,7 +168,7 @@ impl Worker {
             .collect();
         let running = Arc::clone(&self.running);
         let judged = self.running.store.read(move |connection| {
-            let facts = judge::facts(connection, &rows, now)?;
+            let facts = judge::facts(connection, &rows, running.project.recipient_limit, now)?;
             let judge =
                 |((row, _), facts): ((Delivery, _), Facts)| (judge::judge(&running, &row, &facts, now), row);
             Ok(rows.into_iter().zip(facts).map(judge).collect::<Vec<_>>())

@@ -209,6 +209,7 @@ mod tests {
         let (bot, _) = config::load(&file).unwrap();
         let (sender, events) = mpsc::channel(100);
         let running = Arc::new(Running {
+            project: Arc::default(),
             bot,
             address: Address::from_bytes([0; 20]),
             store: Store::open(&folder.path().join("herald.db")).unwrap(),

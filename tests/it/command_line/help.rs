@@ -28,7 +28,7 @@ const COMMANDS: [(&str, &str); 19] = [
     ("deliveries", "--bot --rule --wallet --state --since --limit"),
 ];
 
-const OF_ALL: &str = "--json --data --verbose --quiet --help";
+const OF_ALL: &str = "--json --data --project --verbose --quiet --help";
 
 /// The words of a help text that are long flags in the first column.
 fn flags(help: &str) -> BTreeSet<&str> {

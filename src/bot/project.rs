@@ -1,0 +1,189 @@
+//! The project: where the node, the store, the chains and the upload targets of bots are, and what no bot may exceed.
+//!
+//! Enters: `herald.yaml`, or nothing. Leaves: a [`Project`] that is valid and complete. Bots name chains and uploads; only the
+//! project knows where they are, so the same bot runs at its author's desk, in its tests and in production. What is named here
+//! is the operator's and not guarded; addresses in bots are, see [`Project::fetch`].
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::Url;
+
+use super::config::{self, Finding, Limit, NodeAddress, SecretReference};
+use crate::fetch::{self, Fetch};
+
+/// The name of a project's file.
+pub const FILE: &str = "herald.yaml";
+
+/// Everything `herald.yaml` says; `Default` is a project without a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Project {
+    /// Its file as it was named to [`Project::load`].
+    pub file: Option<PathBuf>,
+    /// Its name.
+    pub name: Option<String>,
+    /// The node of bots that name none.
+    pub node: NodeAddress,
+    /// The SQLite file of what bots must not forget; otherwise `herald.db` in the data folder.
+    pub store: Option<PathBuf>,
+    /// The numbers (EIP-155) of chains that the file names; see [`Project::chain`].
+    pub chains: BTreeMap<String, u64>,
+    /// Where files go that messages name, by the names that bots use.
+    pub uploads: BTreeMap<String, Upload>,
+    /// Where herald's API listens: `HOST:PORT`.
+    pub listen: String,
+    /// Tokens of the API beside its own, one a line; relative to the file.
+    pub tokens: Option<SecretReference>,
+    /// Networks that bots may ask although they are not public.
+    pub allowed: Vec<IpNet>,
+    /// The most rule messages that one bot writes to one wallet, whatever its rules say.
+    pub recipient_limit: Limit,
+}
+
+/// Where files go that messages name, and how their readers reach them.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Upload {
+    /// An S3-compatible bucket.
+    S3 {
+        /// The bucket's name.
+        bucket: String,
+        /// What the names of files begin with, without slashes around it; may be empty.
+        prefix: String,
+        /// The bucket's region.
+        region: String,
+        /// Where it is, for others than AWS.
+        endpoint: Option<String>,
+        /// Where the name of the access key is found.
+        key: SecretReference,
+        /// Where its secret is found.
+        secret: SecretReference,
+        /// The address below which anybody can read the files.
+        public: String,
+    },
+    /// A folder of this machine.
+    Folder {
+        /// Its path.
+        folder: PathBuf,
+        /// The address below which anybody can read the files.
+        public: String,
+    },
+}
+
+impl Default for Project {
+    fn default() -> Self {
+        Self {
+            file: None,
+            name: None,
+            node: NodeAddress::BuiltIn,
+            store: None,
+            chains: BTreeMap::new(),
+            uploads: BTreeMap::new(),
+            listen: "127.0.0.1:7411".to_owned(),
+            tokens: None,
+            allowed: Vec::new(),
+            recipient_limit: Limit {
+                count: 20,
+                per: Duration::from_hours(24),
+            },
+        }
+    }
+}
+
+impl Project {
+    /// Reads a project file.
+    ///
+    /// # Errors
+    /// Every finding, errors and warnings, in the order of the file, when at least one is an error.
+    pub fn load(path: &Path) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
+        config::load_project(path)
+    }
+
+    /// The project file for what stands in a folder: there, or in the nearest folder above it.
+    pub fn find(folder: &Path) -> Option<PathBuf> {
+        // In the folder itself by the caller's spelling, which findings repeat.
+        let own = folder.join(FILE);
+        if own.is_file() {
+            return Some(own);
+        }
+        let folder = Path::new(".").join(folder);
+        let absolute = folder
+            .canonicalize()
+            .or_else(|_| std::path::absolute(&folder))
+            .ok()?;
+        let mut above = absolute.ancestors().skip(1).map(|above| above.join(FILE));
+        above.find(|file| file.is_file())
+    }
+
+    /// The folder that relative paths of the file start at.
+    pub fn folder(&self) -> &Path {
+        self.file
+            .as_deref()
+            .and_then(Path::parent)
+            .unwrap_or(Path::new(""))
+    }
+
+    /// The number (EIP-155) of a chain: as the file says, else as everybody knows it.
+    pub fn chain(&self, name: &str) -> Option<u64> {
+        self.chains.get(name).copied().or_else(|| chain_id(name))
+    }
+
+    /// The names of all chains.
+    pub fn chain_names(&self) -> impl Iterator<Item = &str> {
+        let own = self.chains.keys().map(String::as_str);
+        own.chain(CHAINS.iter().map(|(name, _)| *name))
+    }
+
+    /// The HTTP client for what bots name: public addresses, and the networks that the project allows.
+    ///
+    /// # Errors
+    /// The client cannot be set up.
+    pub fn fetch(&self) -> Result<Fetch, fetch::Error> {
+        let builder = self
+            .allowed
+            .iter()
+            .fold(Fetch::builder(), |builder, network| builder.allow(*network));
+        builder.build()
+    }
+}
+
+/// The number of a chain that everybody calls by this name.
+pub(crate) fn chain_id(name: &str) -> Option<u64> {
+    CHAINS.iter().find(|(known, _)| *known == name).map(|(_, id)| *id)
+}
+
+/// Whether an address is one of this machine alone.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// Chains and their numbers, from the registry of EIP-155 (chainid.network).
+const CHAINS: [(&str, u64); 18] = [
+    ("ethereum", 1),
+    ("optimism", 10),
+    ("bnb", 56),
+    ("gnosis", 100),
+    ("polygon", 137),
+    ("zksync", 324),
+    ("mantle", 5000),
+    ("base", 8453),
+    ("arbitrum", 42_161),
+    ("celo", 42_220),
+    ("avalanche", 43_114),
+    ("linea", 59_144),
+    ("blast", 81_457),
+    ("base-sepolia", 84_532),
+    ("scroll", 534_352),
+    ("zora", 7_777_777),
+    ("sepolia", 11_155_111),
+    ("optimism-sepolia", 11_155_420),
+];
+
+#[cfg(test)]
+mod tests;
