@@ -33,6 +33,7 @@ pub(crate) fn occurrence(running: &Running, rule: &Rule, firing: &Firing) -> New
         at: firing.at,
         names: running::to_json(&firing.names),
         skipped: rule.paused.then(|| "the rule is paused".to_owned()),
+        answer: None,
     };
     if !rule.policy.key.is_empty() {
         let mut scope = running.scope();
@@ -50,7 +51,20 @@ pub(crate) fn occurrence(running: &Running, rule: &Rule, firing: &Firing) -> New
 
 /// Records a firing of a rule and tells it.
 pub(crate) async fn fire(running: &Running, rule: &Rule, firing: &Firing) -> Result<Planned, store::Error> {
-    let new = occurrence(running, rule, firing);
+    fire_answered(running, rule, firing, None).await
+}
+
+/// Records a firing of a rule together with what its sender is answered, and tells it.
+pub(crate) async fn fire_answered(
+    running: &Running,
+    rule: &Rule,
+    firing: &Firing,
+    answer: Option<String>,
+) -> Result<Planned, store::Error> {
+    let new = NewOccurrence {
+        answer,
+        ..occurrence(running, rule, firing)
+    };
     let planned = running.store.record(new.clone()).await?;
     tell(running, &new, &planned).await;
     Ok(planned)

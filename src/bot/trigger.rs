@@ -4,16 +4,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::bot::config::secret::SecretReference;
-use crate::bot::expression::Type;
-
 mod clock;
 /// Five-field cron in a time zone.
 pub mod schedule;
-/// Signed webhooks.
+/// Webhooks: requests that are checked, and answered.
 pub mod webhook;
 
 pub(crate) use clock::run;
+pub use webhook::Webhook;
 
 /// One entry of a rule's `when`.
 #[derive(Debug, Clone)]
@@ -24,8 +22,8 @@ pub enum Trigger {
     Every(Duration),
     /// Once, at this instant.
     At(DateTime<Utc>),
-    /// When a signed request arrives at `POST /hooks/BOT/PATH`.
-    Webhook(Webhook),
+    /// When a request that is checked arrives at `POST /hooks/BOT/PATH`.
+    Webhook(Box<Webhook>),
     /// When somebody writes to the bot.
     Message(Words),
     /// When a wallet joins the list of this name.
@@ -34,19 +32,6 @@ pub enum Trigger {
     Started,
     /// When somebody asks for it by command line or API.
     Manual,
-}
-
-/// A webhook as a bot's file declares it; its signatures follow the Standard Webhooks scheme.
-#[derive(Debug, Clone)]
-pub struct Webhook {
-    /// The part of the URL after `/hooks/BOT/`, without a leading slash; unique among a bot's webhooks.
-    pub path: String,
-    /// Where the shared secret is found.
-    pub secret: SecretReference,
-    /// How far the sender's clock may be from ours, in both directions.
-    pub tolerance: Duration,
-    /// The record that the body must be; `None` takes any JSON.
-    pub body: Option<Type>,
 }
 
 /// Which messages a `message` trigger takes.

@@ -1,24 +1,39 @@
-//! `POST /hooks/BOT/PATH`: a signed request makes a rule fire. Size, then signature, then body: 413, 401, 400.
+//! `POST /hooks/BOT/PATH`: a request that is checked makes a rule fire. Size, then signature, then body: 413, 401, 400. A redelivery
+//! gets the answer of the first.
 
 use axum::{
+    Json,
     body::Bytes,
     extract::{Path, State, rejection::BytesRejection},
     http::{HeaderMap, StatusCode},
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
+use serde::{Deserialize, Serialize};
 
 use super::{Refusal, Shared, recorded};
 use crate::bot::{
+    Kind,
     config::Rule,
     expression::{Scope, Type, Value},
     fire::{self, Firing},
-    running::Running,
+    running::{Running, occurrence_record},
     store::Planned,
     trigger::{
         Trigger, Webhook,
-        webhook::{self, SignatureHeaders, VerifiedWebhook},
+        webhook::{self, Request, VerifiedWebhook, Verify},
     },
 };
+
+/// Headers that show credentials, beside the one that the webhook's own scheme uses.
+const CREDENTIALS: [&str; 7] = [
+    "authorization",
+    "cookie",
+    "webhook-signature",
+    "x-hub-signature",
+    "x-hub-signature-256",
+    "stripe-signature",
+    "x-slack-signature",
+];
 
 pub(super) async fn receive(
     State(shared): State<Shared>,
@@ -42,9 +57,10 @@ pub(super) async fn receive(
         at: running.now(),
         names,
     };
-    match fire::fire(running, rule, &firing).await {
-        Ok(Planned::New) => Ok(recorded(&firing.id)),
-        Ok(Planned::Repeated(first)) => Ok(recorded(&first)),
+    let answer = answer(running, rule, webhook, &firing).await;
+    match fire::fire_answered(running, rule, &firing, answer.clone()).await {
+        Ok(Planned::New) => Ok(answered(&firing.id, answer.as_deref())),
+        Ok(Planned::Repeated { id, answer }) => Ok(answered(&id, answer.as_deref())),
         Err(error) => {
             tracing::error!(%error, bot, rule = rule.name, "a webhook could not be recorded");
             Err(Refusal::new(
@@ -55,6 +71,49 @@ pub(super) async fn receive(
     }
 }
 
+/// An answer as the occurrence keeps it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Stored {
+    status: u16,
+    /// herald's own words when absent.
+    json: Option<serde_json::Value>,
+}
+
+/// What the rule answers. One that has no value for this request is told to the operator, and herald's own answer is given: the
+/// occurrence is none the worse for it.
+async fn answer(running: &Running, rule: &Rule, webhook: &Webhook, firing: &Firing) -> Option<String> {
+    let answer = webhook.answer.as_ref()?;
+    let mut scope = running.scope();
+    for (name, value) in firing.names.iter() {
+        scope.insert(name, value.clone());
+    }
+    scope.insert("occurrence", occurrence_record(&firing.id, firing.at));
+    match answer.body(&scope) {
+        Ok(json) => {
+            let status = answer.status;
+            serde_json::to_string(&Stored { status, json }).ok()
+        }
+        Err(error) => {
+            let mut event = running.event(Kind::Error);
+            event.rule = Some(rule.name.clone());
+            event.key = Some(firing.id.clone());
+            event.reason = Some(format!("the webhook's `answer` has no value: {error}"));
+            running.tell(event).await;
+            None
+        }
+    }
+}
+
+fn answered(occurrence: &str, answer: Option<&str>) -> Response {
+    let stored = answer.and_then(|answer| serde_json::from_str::<Stored>(answer).ok());
+    let Some(Stored { status, json }) = stored else {
+        return recorded(occurrence);
+    };
+    let mut response = json.map_or_else(|| recorded(occurrence), |json| Json(json).into_response());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::ACCEPTED);
+    response
+}
+
 fn find<'a>(running: &'a Running, path: &str) -> Option<(&'a Rule, &'a Webhook)> {
     let mut all = running
         .bot
@@ -62,7 +121,7 @@ fn find<'a>(running: &'a Running, path: &str) -> Option<(&'a Rule, &'a Webhook)>
         .values()
         .flat_map(|rule| rule.triggers.iter().map(move |trigger| (rule, trigger)));
     all.find_map(|(rule, trigger)| match trigger {
-        Trigger::Webhook(webhook) if webhook.path == path => Some((rule, webhook)),
+        Trigger::Webhook(webhook) if webhook.path == path => Some((rule, webhook.as_ref())),
         _ => None,
     })
 }
@@ -84,21 +143,20 @@ fn verify(
             "the webhook's secret is not set up; see herald's log",
         )
     };
-    let secret = webhook
-        .secret
+    let request = Request {
+        header: &|name| headers.get(name).and_then(|value| value.to_str().ok()),
+        body,
+        now: running.now(),
+    };
+    let Verify::Secret { scheme, secret } = &webhook.verify else {
+        return Ok(VerifiedWebhook::unchecked(&request));
+    };
+    let secret = secret
         .resolve(running.bot.folder())
         .map_err(|error| unusable(error.to_string()))?;
-    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let signed = SignatureHeaders {
-        id: header("webhook-id"),
-        timestamp: header("webhook-timestamp"),
-        signature: header("webhook-signature"),
-    };
-    VerifiedWebhook::verify(signed, body, &secret, webhook.tolerance, running.now()).map_err(|error| {
-        match error {
-            webhook::Error::Secret => unusable(error.to_string()),
-            error => Refusal::new(StatusCode::UNAUTHORIZED, error.to_string()),
-        }
+    VerifiedWebhook::verify(scheme, &request, &secret).map_err(|error| match error {
+        webhook::Error::Secret => unusable(error.to_string()),
+        error => Refusal::new(StatusCode::UNAUTHORIZED, error.to_string()),
     })
 }
 
@@ -126,10 +184,14 @@ fn read(webhook: &Webhook, headers: &HeaderMap, body: &[u8]) -> Result<Scope, Re
                 Some(field),
             )
         })?;
+    let own = match &webhook.verify {
+        Verify::Secret { scheme, .. } => Some(scheme.header()),
+        Verify::Nothing => None,
+    };
     let headers = headers.iter().filter_map(|(name, value)| {
         // Signatures and credentials are nobody's business later on.
         let secret =
-            value.is_sensitive() || matches!(name.as_str(), "authorization" | "cookie" | "webhook-signature");
+            value.is_sensitive() || CREDENTIALS.contains(&name.as_str()) || own == Some(name.as_str());
         let value = value.to_str().ok().filter(|_| !secret)?;
         Some((name.as_str().to_owned(), Value::text(value)))
     });

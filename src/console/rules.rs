@@ -58,7 +58,7 @@ pub(super) async fn fire(
     };
     match fire::fire(running, rule, &firing).await {
         Ok(Planned::New) => Ok(recorded(&id)),
-        Ok(Planned::Repeated(first)) => Ok(recorded(&first)),
+        Ok(Planned::Repeated { id, .. }) => Ok(recorded(&id)),
         Err(error) => {
             tracing::error!(%error, bot, rule = rule.name, "a manual rule could not be recorded");
             Err(Refusal::new(

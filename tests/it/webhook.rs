@@ -1,5 +1,7 @@
 //! Webhooks: signed, typed, recorded once, and nothing stored of what is refused.
 
+mod schemes;
+
 use futures::future::join_all;
 use serde_json::{Value, json};
 

@@ -218,13 +218,16 @@ pub enum Code {
     /// A node beyond this machine is reached without encryption.
     #[serde(rename = "W303")]
     PlainNode,
+    /// A webhook takes requests of anybody.
+    #[serde(rename = "W304")]
+    Unverified,
 }
 
 impl Code {
     /// Whether a finding of this kind stops the bot.
     pub fn severity(self) -> Severity {
         match self {
-            Self::SecretMissing | Self::NoConsent | Self::PlainNode => Severity::Warning,
+            Self::SecretMissing | Self::NoConsent | Self::PlainNode | Self::Unverified => Severity::Warning,
             _ => Severity::Error,
         }
     }

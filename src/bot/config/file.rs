@@ -10,7 +10,9 @@ pub(crate) use audience::AudienceFile;
 pub(crate) use content::{ContentFile, PartFile, TextFile};
 pub(crate) use policy::{DefaultsFile, LimitFile};
 pub(crate) use project::{ChainFile, FetchFile, FolderFile, ProjectFile, S3File, UploadFile};
-pub(crate) use trigger::{BodyFile, TriggerFile, VerifyFile, WebhookFile};
+pub(crate) use trigger::{
+    AnswerFieldFile, BodyFile, TriggerFile, VerifyFile, WebhookAnswerFile, WebhookFile,
+};
 
 /// `to`.
 mod audience;

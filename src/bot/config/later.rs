@@ -1,7 +1,7 @@
 //! What the language defines and this release does not have yet. A bot that uses it is told so, at its place.
 
 /// Keys by the shape that holds them: the names of the types in [`file`](super::file).
-const KEYS: [(&str, &[&str]); 20] = [
+const KEYS: &[(&str, &[&str])] = &[
     (
         "BotFile",
         &["profile", "sources", "tables", "flows", "fallback", "tests"],
@@ -13,8 +13,6 @@ const KEYS: [(&str, &[&str]); 20] = [
         &["log", "watch", "cleared", "poll", "feed", "left", "silent"],
     ),
     ("EveryFile", &["jitter"]),
-    ("WebhookFile", &["answer"]),
-    ("VerifyFile", &["header", "encoding"]),
     ("MessageFile", &["from"]),
     (
         "AudienceFile",
@@ -54,17 +52,11 @@ const POLICY: &[&str] = &[
 const CONTENT: &[&str] = &["markdown", "reply", "react", "attach", "remote", "tx", "custom"];
 
 /// Words by the key whose value they are.
-const WORDS: [(&str, &[&str]); 2] = [
-    ("consent", &["allowed", "not_denied"]),
-    (
-        "scheme",
-        &["github", "stripe", "slack", "hmac-sha256", "bearer", "none"],
-    ),
-];
+const WORDS: &[(&str, &[&str])] = &[("consent", &["allowed", "not_denied"])];
 
 /// The later keys of a shape.
 pub(crate) fn keys(shape: &str) -> impl Iterator<Item = &'static str> {
-    listed(&KEYS, shape)
+    listed(KEYS, shape)
 }
 
 /// Whether a key of a shape is a later one.
@@ -74,7 +66,7 @@ pub(crate) fn is_key(shape: &str, key: &str) -> bool {
 
 /// Whether a word is one that its key takes later.
 pub(crate) fn is_word(key: &str, word: &str) -> bool {
-    listed(&WORDS, key).any(|later| later == word)
+    listed(WORDS, key).any(|later| later == word)
 }
 
 fn listed(

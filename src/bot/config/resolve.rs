@@ -40,6 +40,8 @@ mod scope;
 mod trigger;
 /// `vars`.
 mod vars;
+/// `webhook`.
+mod webhook;
 
 /// What is known of a file before its rules are resolved.
 struct Context {

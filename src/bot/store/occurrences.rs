@@ -23,6 +23,8 @@ pub struct NewOccurrence {
     pub names: String,
     /// Why nobody is to be written to, when that is known already.
     pub skipped: Option<String>,
+    /// What the sender of a webhook is answered, as JSON; a repeat is answered the same.
+    pub answer: Option<String>,
 }
 
 /// A recorded occurrence.
@@ -49,8 +51,13 @@ pub struct Occurrence {
 pub enum Planned {
     /// It is new.
     New,
-    /// It was recorded before, under this id.
-    Repeated(String),
+    /// It was recorded before.
+    Repeated {
+        /// Under this id.
+        id: String,
+        /// What was answered then.
+        answer: Option<String>,
+    },
 }
 
 const COLUMNS: &str = "id, rule, occurrence, key, at_ms, names, planned_to";
@@ -75,8 +82,8 @@ pub(crate) fn record(transaction: &Transaction<'_>, new: &NewOccurrence) -> Resu
         "planning"
     };
     let mut insert = transaction.prepare_cached(
-        "INSERT INTO occurrence (bot, rule, occurrence, key, at_ms, names, state, reason)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
+        "INSERT INTO occurrence (bot, rule, occurrence, key, at_ms, names, state, reason, answer)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
     )?;
     let values = params![
         new.bot,
@@ -86,18 +93,23 @@ pub(crate) fn record(transaction: &Transaction<'_>, new: &NewOccurrence) -> Resu
         millis(new.at),
         new.names,
         state,
-        new.skipped
+        new.skipped,
+        new.answer
     ];
     if insert.execute(values)? == 1 {
         return Ok(Planned::New);
     }
-    let first = transaction.query_row(
-        "SELECT occurrence FROM occurrence WHERE bot = ?1 AND rule = ?2 AND (occurrence = ?3 OR key = ?4)
+    transaction.query_row(
+        "SELECT occurrence, answer FROM occurrence WHERE bot = ?1 AND rule = ?2 AND (occurrence = ?3 OR key = ?4)
          ORDER BY id LIMIT 1",
         params![new.bot, new.rule, new.id, new.key],
-        |row| row.get(0),
-    )?;
-    Ok(Planned::Repeated(first))
+        |row| {
+            Ok(Planned::Repeated {
+                id: row.get(0)?,
+                answer: row.get(1)?,
+            })
+        },
+    )
 }
 
 /// The occurrence of a row.

@@ -56,6 +56,7 @@ fn occurrence(id: &str, key: &str) -> NewOccurrence {
         at: at(0),
         names: "{}".to_owned(),
         skipped: None,
+        answer: None,
     }
 }
 
@@ -92,7 +93,10 @@ async fn an_occurrence_is_recorded_once_by_its_id_and_once_by_its_key() {
         let planned = store.record(repeated).await.unwrap();
         assert_eq!(
             planned,
-            Planned::Repeated("one".to_owned()),
+            Planned::Repeated {
+                id: "one".to_owned(),
+                answer: None
+            },
             "a repeat answers with the first one's id"
         );
     }

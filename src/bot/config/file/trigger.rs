@@ -9,7 +9,7 @@ use crate::bot::config::spanned::{Entries, Spanned, Text};
 #[serde(rename_all = "lowercase", expecting = "a trigger like `{ every: 10m }`")]
 pub(crate) enum TriggerFile {
     Cron(CronFile),
-    Webhook(WebhookFile),
+    Webhook(Box<WebhookFile>),
     Message(MessageFile),
     Joined(JoinedFile),
     Started(StartedFile),
@@ -56,6 +56,8 @@ pub(crate) struct WebhookFile {
     pub(crate) verify: Spanned<VerifyFile>,
     /// Types of the body's fields.
     pub(crate) body: Option<Entries<BodyFile>>,
+    /// What is answered once the occurrence is recorded.
+    pub(crate) answer: Option<WebhookAnswerFile>,
 }
 
 /// `verify`.
@@ -71,6 +73,35 @@ pub(crate) struct VerifyFile {
     pub(crate) secret: Option<Text>,
     /// A duration. Literal.
     pub(crate) tolerance: Option<Text>,
+    /// The name of a header. Literal.
+    pub(crate) header: Option<Text>,
+    /// A word of a closed set. Literal.
+    pub(crate) encoding: Option<Text>,
+}
+
+/// `answer`.
+#[derive(Debug, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an answer like `{ status: 202, json: { id: body.id } }`"
+)]
+pub(crate) struct WebhookAnswerFile {
+    /// 200 to 299. Literal.
+    pub(crate) status: Option<Text>,
+    /// The fields of the body.
+    pub(crate) json: Option<Entries<AnswerFieldFile>>,
+}
+
+/// A field of an answer.
+#[derive(Debug, Deserialize)]
+#[serde(expecting = "an expression, or a map of fields")]
+pub(crate) enum AnswerFieldFile {
+    /// Expression.
+    #[serde(rename = "$text")]
+    Value(Text),
+    /// A record.
+    #[serde(rename = "$map")]
+    Record(Entries<AnswerFieldFile>),
 }
 
 /// A field of a webhook's body.

@@ -6,15 +6,14 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use super::report::Report;
-use super::{Context, ListReference, find_list, note_missing, scope};
+use super::{Context, ListReference, find_list, scope, webhook};
 use crate::bot::config::diagnostics::{Code, quote};
-use crate::bot::config::file::{BodyFile, TriggerFile, VerifyFile, WebhookFile};
+use crate::bot::config::file::TriggerFile;
 use crate::bot::config::shape::Place;
-use crate::bot::config::spanned::{Entries, Text};
-use crate::bot::expression::{Record, Type};
+use crate::bot::config::spanned::Text;
+use crate::bot::expression::Type;
 use crate::bot::trigger::schedule::{self, Schedule};
-use crate::bot::trigger::webhook::DEFAULT_TOLERANCE;
-use crate::bot::trigger::{Trigger, Webhook, Words};
+use crate::bot::trigger::{Trigger, Words};
 
 /// The shortest interval and the shortest lifetime.
 pub(super) const SHORTEST: Duration = Duration::from_secs(1);
@@ -50,10 +49,11 @@ pub(super) fn resolve(
             }
         }
         TriggerFile::Webhook(file) => {
-            let body = file.body.as_ref().map(|body| body_type(report, body));
+            let body = file.body.as_ref().map(|body| webhook::body_type(report, body));
             names.push(("body", body.clone().unwrap_or(Type::Any)));
             names.push(("headers", Type::Any));
-            webhook(report, context, file, body, paths).map(Trigger::Webhook)
+            let webhook = webhook::resolve(report, context, file, (body, &names), paths);
+            webhook.map(|webhook| Trigger::Webhook(Box::new(webhook)))
         }
         TriggerFile::Message(file) => {
             let sender = scope::sender(context.known_lists());
@@ -103,91 +103,6 @@ fn cron(report: &mut Report<'_>, text: &Text, zone: Tz) -> Option<Schedule> {
             None
         }
     }
-}
-
-fn webhook(
-    report: &mut Report<'_>,
-    context: &Context,
-    file: &WebhookFile,
-    body: Option<Type>,
-    paths: &mut BTreeSet<String>,
-) -> Option<Webhook> {
-    let path = webhook_path(report, &file.webhook, paths);
-    let verify = &file.verify.value;
-    let is_known = verify.scheme.value == "standard-webhooks";
-    if !is_known {
-        report.word(&verify.scheme, "scheme", &["standard-webhooks"]);
-        return None;
-    }
-    let tolerance = match &verify.tolerance {
-        Some(text) => report.duration(text, SHORTEST),
-        None => Some(DEFAULT_TOLERANCE),
-    };
-    let secret = webhook_secret(report, context, verify, file);
-    Some(Webhook {
-        path: path?,
-        secret: secret?,
-        tolerance: tolerance?,
-        body,
-    })
-}
-
-fn webhook_secret(
-    report: &mut Report<'_>,
-    context: &Context,
-    verify: &VerifyFile,
-    file: &WebhookFile,
-) -> Option<crate::bot::config::SecretReference> {
-    let Some(text) = &verify.secret else {
-        let message = format!("{} has no `secret`", quote(&report.tree.path(file.verify.node)));
-        let hint = "add `secret: env:NAME`".to_owned();
-        report.add(
-            Place::Value(file.verify.node),
-            Code::MissingKey,
-            message,
-            Some(hint),
-        );
-        return None;
-    };
-    let secret = report.secret(text)?;
-    note_missing(report, text, &secret, &context.folder);
-    Some(secret)
-}
-
-/// Reads the path of a webhook: segments of letters, digits, `-`, `_`, `.` and `~`.
-fn webhook_path(report: &mut Report<'_>, text: &Text, paths: &mut BTreeSet<String>) -> Option<String> {
-    let path = text.value.strip_prefix('/').unwrap_or(&text.value);
-    let is_segment = |segment: &str| {
-        !matches!(segment, "" | "." | "..")
-            && segment
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte))
-    };
-    if path.len() > 128 || !path.split('/').all(is_segment) {
-        let message = format!("expected a path like `/orders`, found {}", quote(&text.value));
-        report.wrong(text, Code::WebhookPath, message, None);
-        return None;
-    }
-    if !paths.insert(path.to_owned()) {
-        let message = format!("another webhook of this bot has the path {}", quote(&text.value));
-        report.wrong(text, Code::WebhookPath, message, None);
-        return None;
-    }
-    Some(path.to_owned())
-}
-
-/// The type of a body. A field whose type has a mistake becomes `any`, so that its users are not blamed.
-fn body_type(report: &mut Report<'_>, body: &Entries<BodyFile>) -> Type {
-    let mut record = Record::new();
-    for (name, field) in &body.0 {
-        let ty = match &field.value {
-            _ if report.is_full() => Type::Any,
-            BodyFile::Type(text) => report.ty(text).unwrap_or(Type::Any),
-            BodyFile::Record(fields) => body_type(report, fields),
-        };
-        record.insert(name.as_str(), ty);
-    }
-    Type::Record(record)
 }
 
 fn words(report: &mut Report<'_>, text: &Text) -> Option<Words> {

@@ -7,13 +7,25 @@ use super::{bot_with, found, load_text};
 #[test]
 fn every_mistake_of_the_table_is_found_with_its_place_and_hint() {
     let cases = include_str!("findings.txt").split("##### ").skip(1);
-    let mut count = 0;
+    let (mut count, mut wrong) = (0, String::new());
     for case in cases {
         let (_, case) = case.split_once('\n').unwrap();
         let (text, expected) = case.split_once("\n==>\n").unwrap();
-        assert_eq!(found(text), expected.trim_end(), "in\n{text}");
+        let found = found(text);
+        if found != expected.trim_end() {
+            wrong.extend([
+                "in\n",
+                text,
+                "\n==> found\n",
+                &found,
+                "\n==> wanted\n",
+                expected,
+                "\n",
+            ]);
+        }
         count += 1;
     }
+    assert!(wrong.is_empty(), "{wrong}");
     assert!(count > 70, "only {count} cases were read");
 }
 

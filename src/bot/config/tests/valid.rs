@@ -4,6 +4,7 @@ use super::super::{Consent, Identity, Limit, NodeAddress, SecretReference};
 use super::{bot_with, example, found, load, load_text, shown, valid};
 use crate::bot::audience::Audience;
 use crate::bot::expression::{Scope, Type, Value};
+use crate::bot::trigger::webhook::{Scheme, Verify};
 use crate::bot::trigger::{Trigger, Words};
 use sha2::{Digest as _, Sha256};
 
@@ -183,7 +184,11 @@ fn every_kind_of_trigger_arrives_in_its_rule() {
     let Trigger::Webhook(webhook) = webhook else {
         panic!("{webhook:?}")
     };
-    assert_eq!((webhook.path.as_str(), webhook.tolerance.as_secs()), ("a/b", 60));
+    assert_eq!(webhook.path, "a/b");
+    let minute = Scheme::StandardWebhooks {
+        tolerance: Duration::from_mins(1),
+    };
+    assert!(matches!(&webhook.verify, Verify::Secret { scheme, .. } if *scheme == minute));
     assert!(matches!(&webhook.body, Some(Type::Record(body)) if body.get("n") == Some(&Type::Int)));
     assert!(matches!(words, Trigger::Message(Words::Of(words)) if words == &["price", "what now"]));
     assert!(matches!(any, Trigger::Message(Words::Any)));
