@@ -14,6 +14,7 @@ pub mod expression;
 pub(crate) mod fire;
 mod identity;
 mod outbox;
+pub mod policy;
 pub mod project;
 pub(crate) mod running;
 mod runtime;

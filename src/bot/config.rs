@@ -24,7 +24,7 @@ use crate::client::mnemonic::DerivationPath;
 
 pub use content::Part;
 pub use diagnostics::{Code, Finding, Severity};
-pub use policy::{Consent, Limit, Policy};
+pub use policy::{Consent, Limit, Limits, Policy, Priority, Retry, Unreached};
 pub use secret::SecretReference;
 
 use tree::{NodeId, Tree};

@@ -4,11 +4,13 @@
 //! it is due, and the same bytes go out on every try; after an unknown outcome the topic is asked first. So a crash at any
 //! point neither loses a row nor sends it twice.
 
+mod denials;
 mod judge;
 mod plan;
 mod publish;
 mod retry;
 mod worker;
 
+pub(crate) use denials::follow_denials;
 pub(crate) use plan::{evaluate_key, plan};
 pub(crate) use worker::deliver;

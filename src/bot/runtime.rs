@@ -232,8 +232,9 @@ impl Life {
             }
         }
         let deliveries = outbox::deliver(Arc::clone(&self.running), client.clone(), shutdown.clone());
+        let denials = outbox::follow_denials(Arc::clone(&self.running), client.clone(), shutdown.clone());
         let inbox = dialog::listen(Arc::clone(&self.running), client, listening, shutdown);
-        tokio::join!(deliveries, inbox);
+        tokio::join!(deliveries, denials, inbox);
     }
 
     /// Connects, however long the node is away. None when it never can.

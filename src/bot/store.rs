@@ -20,7 +20,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction};
 
 pub use delivery::{Counts, Delivery, Filter, NewDelivery, Sealed, State, Wait};
-pub(crate) use delivery::{counts, insert as insert_delivery};
+pub(crate) use delivery::{counts, insert as insert_delivery, recall, window};
 pub use lists::{Member, Standing};
 pub(crate) use lists::{find as find_member, join, leave, standing};
 pub use messages::Listening;

@@ -29,6 +29,8 @@ mod node_down;
 #[cfg(test)]
 mod not_on_network;
 #[cfg(test)]
+mod policy;
+#[cfg(test)]
 mod project;
 #[cfg(test)]
 mod schedules;

@@ -209,6 +209,9 @@ pub enum Code {
     /// Not a store.
     #[serde(rename = "E215")]
     Store,
+    /// Not hours of the day.
+    #[serde(rename = "E216")]
+    Window,
     /// A secret is missing on this machine.
     #[serde(rename = "W301")]
     SecretMissing,

@@ -8,7 +8,7 @@ use super::spanned::{Entries, OneOrMany, Raw, Spanned, Text};
 
 pub(crate) use audience::AudienceFile;
 pub(crate) use content::{ContentFile, PartFile, TextFile};
-pub(crate) use policy::{DefaultsFile, LimitFile};
+pub(crate) use policy::{DefaultsFile, LimitFile, PolicyKeys, RetryFile, with_policy};
 pub(crate) use project::{ChainFile, FetchFile, FolderFile, ProjectFile, S3File, UploadFile};
 pub(crate) use trigger::{
     AnswerFieldFile, BodyFile, TriggerFile, VerifyFile, WebhookAnswerFile, WebhookFile,
@@ -135,31 +135,25 @@ pub(crate) struct FieldDetails {
     pub(crate) max: Option<Text>,
 }
 
-/// An entry of `rules`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a rule: a map of keys")]
-pub(crate) struct RuleFile {
-    /// What makes it fire.
-    pub(crate) when: OneOrMany<TriggerFile>,
-    /// Expression.
-    #[serde(rename = "if")]
-    pub(crate) condition: Option<Text>,
-    /// To whom.
-    pub(crate) to: AudienceFile,
-    /// What is sent.
-    pub(crate) send: ContentFile,
-    /// What the rule is for. Literal.
-    pub(crate) about: Option<Text>,
-    /// `true` keeps it from firing. Literal.
-    pub(crate) paused: Option<Text>,
-    /// Expressions.
-    pub(crate) key: Option<OneOrMany<Text>>,
-    /// A duration. Literal.
-    pub(crate) ttl: Option<Text>,
-    /// `N/T`. Literal.
-    pub(crate) limit: Option<LimitFile>,
-    /// A word of a closed set. Literal.
-    pub(crate) consent: Option<Text>,
+with_policy! {
+    /// An entry of `rules`.
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields, expecting = "a rule: a map of keys")]
+    pub(crate) struct RuleFile {
+        /// What makes it fire.
+        pub(crate) when: OneOrMany<TriggerFile>,
+        /// Whether an occurrence counts. Expression.
+        #[serde(rename = "if")]
+        pub(crate) condition: Option<Text>,
+        /// To whom.
+        pub(crate) to: AudienceFile,
+        /// What is sent.
+        pub(crate) send: ContentFile,
+        /// What the rule is for. Literal.
+        pub(crate) about: Option<Text>,
+        /// `true` keeps it from firing. Literal.
+        pub(crate) paused: Option<Text>,
+    }
 }
 
 /// An entry of `commands`.

@@ -25,7 +25,6 @@ const KEYS: &[(&str, &[&str])] = &[
     ("RuleFile", &["let"]),
     ("RuleFile", POLICY),
     ("DefaultsFile", POLICY),
-    ("LimitFile", &["recipient", "rule", "bot"]),
     ("ContentFile", CONTENT),
     ("PartFile", CONTENT),
     ("CommandFile", &["add", "remove", "set", "admins", "run"]),
@@ -34,47 +33,19 @@ const KEYS: &[(&str, &[&str])] = &[
 ];
 
 const POLICY: &[&str] = &[
-    "quiet",
-    "hours",
-    "digest",
-    "retry",
-    "priority",
-    "thread",
-    "unreached",
-    "approve",
-    "canary",
-    "stop_if",
-    "then",
-    "after",
-    "callback",
+    "digest", "thread", "approve", "canary", "stop_if", "then", "after", "callback",
 ];
 
 const CONTENT: &[&str] = &["markdown", "reply", "react", "attach", "remote", "tx", "custom"];
 
-/// Words by the key whose value they are.
-const WORDS: &[(&str, &[&str])] = &[("consent", &["allowed", "not_denied"])];
-
 /// The later keys of a shape.
 pub(crate) fn keys(shape: &str) -> impl Iterator<Item = &'static str> {
-    listed(KEYS, shape)
+    KEYS.iter()
+        .filter(move |(listed, _)| *listed == shape)
+        .flat_map(|(_, keys)| keys.iter().copied())
 }
 
 /// Whether a key of a shape is a later one.
 pub(crate) fn is_key(shape: &str, key: &str) -> bool {
     keys(shape).any(|later| later == key)
-}
-
-/// Whether a word is one that its key takes later.
-pub(crate) fn is_word(key: &str, word: &str) -> bool {
-    listed(WORDS, key).any(|later| later == word)
-}
-
-fn listed(
-    table: &'static [(&'static str, &'static [&'static str])],
-    name: &str,
-) -> impl Iterator<Item = &'static str> {
-    table
-        .iter()
-        .filter(move |(listed, _)| *listed == name)
-        .flat_map(|(_, words)| words.iter().copied())
 }

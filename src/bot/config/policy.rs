@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::bot::expression::Expression;
+use crate::bot::policy::window::Window;
 
 /// The policy of a rule: its own keys over the file's `defaults` over the language's defaults.
 #[derive(Debug, Clone)]
@@ -11,22 +12,47 @@ pub struct Policy {
     pub key: Vec<Expression>,
     /// Whom the rule may write to at all.
     pub consent: Consent,
-    /// How many messages one recipient gets in a sliding window.
-    pub limit: Option<Limit>,
+    /// How many messages may go out in a sliding window.
+    pub limits: Limits,
     /// How long a message is worth sending, counted from the occurrence.
     pub ttl: Duration,
+    /// Hours in which messages wait.
+    pub quiet: Option<Window>,
+    /// Hours outside of which messages wait.
+    pub hours: Option<Window>,
+    /// Which messages go first.
+    pub priority: Priority,
+    /// What becomes of a message to a wallet that is not on the network.
+    pub unreached: Unreached,
+    /// How a publish without an answer is tried again.
+    pub retry: Retry,
 }
 
 /// The consent a rule needs before it writes to a wallet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Consent {
-    /// The wallet is a member of a list of this bot.
+    /// The wallet is a member of a list of this bot, or gave a proof of its consent.
     #[default]
     OptedIn,
+    /// The wallet allowed the bot: it opted in, or it has written to the bot.
+    Allowed,
+    /// The wallet neither left nor is denied by the bot's own consent list.
+    NotDenied,
     /// The wallet caused the event it is told of.
     Transactional,
     /// None; worth a warning.
     Any,
+}
+
+/// How many messages may go out in a sliding window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// Of the rule to each recipient.
+    pub recipient: Option<Limit>,
+    /// Of the rule to all recipients together.
+    pub rule: Option<Limit>,
+    /// Of all rules of the bot to all recipients together.
+    pub bot: Option<Limit>,
 }
 
 /// At most `count` messages in any span of `per`.
@@ -36,4 +62,58 @@ pub struct Limit {
     pub count: u32,
     /// At least one second.
     pub per: Duration,
+}
+
+/// Which messages go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Priority {
+    /// After all others.
+    Bulk,
+    /// In the order they were planned.
+    #[default]
+    Normal,
+    /// Before all others, also in quiet hours.
+    Urgent,
+}
+
+impl Priority {
+    /// The number by which the store sorts it, the first ones highest.
+    pub fn rank(self) -> u8 {
+        match self {
+            Self::Bulk => 0,
+            Self::Normal => 1,
+            Self::Urgent => 2,
+        }
+    }
+}
+
+/// What becomes of a message to a wallet that is not on the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unreached {
+    /// It waits for the wallet's contact until its `ttl`.
+    #[default]
+    Hold,
+    /// It ends.
+    Skip,
+}
+
+/// How a publish without an answer is tried again: after a wait that doubles, give or take a fifth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// For how long after it was sealed; none is until the `ttl`.
+    pub within: Option<Duration>,
+    /// The first wait.
+    pub from: Duration,
+    /// The longest wait.
+    pub to: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            within: None,
+            from: Duration::from_secs(5),
+            to: Duration::from_mins(10),
+        }
+    }
 }

@@ -15,7 +15,6 @@ use crate::bot::expression::{Type, Value};
 use crate::bot::project::Project;
 use crate::client::mnemonic::{self, DerivationPath};
 
-use policy::Defaults;
 use report::Report;
 
 /// `to`.
@@ -75,7 +74,7 @@ pub(crate) fn resolve(
         found: Vec::new(),
     };
     if file.herald.value != "1" {
-        report.word(&file.herald, "herald", &["1"]);
+        report.word(&file.herald, &["1"]);
     }
     report.bot_name(Place::Value(file.bot.node), &file.bot.value);
     let identity = identity(&mut report, &file.identity, &folder);
@@ -90,8 +89,9 @@ pub(crate) fn resolve(
         lists: BTreeMap::new(),
     };
     context.lists = list::resolve_all(&mut report, &context, &file.lists);
-    let defaults = Defaults::resolve(&mut report, &file.defaults);
-    let rules = rules(&mut report, &context, &defaults, file);
+    // Also when no rule is there to read them.
+    let _ = policy::literals(&mut report, file.defaults.policy());
+    let rules = rules(&mut report, &context, file);
     let commands = commands(&mut report, &context, file);
     let bot = assemble(
         file,
@@ -187,18 +187,13 @@ fn note_missing(report: &mut Report<'_>, text: &Text, reference: &SecretReferenc
     }
 }
 
-fn rules(
-    report: &mut Report<'_>,
-    context: &Context,
-    defaults: &Defaults<'_>,
-    file: &BotFile,
-) -> Option<BTreeMap<String, Rule>> {
+fn rules(report: &mut Report<'_>, context: &Context, file: &BotFile) -> Option<BTreeMap<String, Rule>> {
     let mut rules = Some(BTreeMap::new());
     let mut paths = BTreeSet::new();
     for (name, rule) in &file.rules.0 {
         let is_named = report.name(Place::Key(rule.node), name, "rule name");
-        let resolved =
-            rule::resolve(report, context, defaults, (name, rule), &mut paths).filter(|_| is_named);
+        let resolved = rule::resolve(report, context, file.defaults.policy(), (name, rule), &mut paths)
+            .filter(|_| is_named);
         if report.is_full() {
             return None;
         }

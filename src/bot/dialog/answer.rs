@@ -7,7 +7,7 @@ use rusqlite::Transaction;
 use super::command::CommandDeclaration;
 use crate::bot::{
     audience::list::{self, Leave},
-    config::{Bot, List, Part},
+    config::{Bot, List, Part, Priority},
     event::{Event, Kind},
     expression::{Scope, Value},
     fire::{self, Firing},
@@ -271,6 +271,8 @@ impl Answer<'_> {
             conversation: Some(self.incoming.conversation.clone()),
             created: now,
             expires: now + ANSWER_LIFE,
+            // Somebody waits for it.
+            priority: Priority::Urgent,
         };
         store::insert_delivery(self.transaction, &row).map(drop)
     }

@@ -113,7 +113,13 @@ async fn handle(running: &Arc<Running>, incoming: Incoming) -> Result<(), store:
     let shared = Arc::clone(running);
     let now = running.clock.now();
     let effects = running.store.write(move |transaction| {
-        if store::handle(transaction, &shared.bot.name, &incoming.id, incoming.sent, now)? {
+        if store::handle(
+            transaction,
+            &shared.bot.name,
+            &incoming.id,
+            (incoming.from, incoming.sent),
+            now,
+        )? {
             answer::answer(transaction, &shared, &incoming)
         } else {
             Ok(Vec::new())

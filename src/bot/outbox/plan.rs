@@ -177,6 +177,7 @@ impl Plan<'_> {
             conversation: None,
             created,
             expires,
+            priority: self.rule.policy.priority,
         })
     }
 }

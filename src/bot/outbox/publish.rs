@@ -121,7 +121,7 @@ impl Worker {
 
     async fn not_known(&self, rows: Vec<(Delivery, Vec<Envelope>)>, reason: &str) -> Result<(), Error> {
         let now = self.running.now();
-        let due = |row: &Delivery| (row.id, now + retry::wait(row.tries + 1));
+        let due = |row: &Delivery| (row.id, now + retry::wait(row.tries + 1, self.retry(row)));
         let rows = rows.iter().map(|(row, _)| due(row)).collect();
         tracing::warn!(
             reason,

@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use crate::client::jittered;
+use crate::{bot::config::Retry, client::jittered};
 
-/// The wait after the `tries`-th try failed: 5 s doubling to 10 min, give or take a fifth.
-pub(super) fn wait(tries: u32) -> Duration {
-    jittered(step(tries))
+/// The wait after the `tries`-th try failed: usually 5 s doubling to 10 min, give or take a fifth.
+pub(super) fn wait(tries: u32, retry: Retry) -> Duration {
+    jittered(step(tries, retry))
 }
 
-fn step(tries: u32) -> Duration {
-    FIRST
-        .saturating_mul(1 << tries.saturating_sub(1).min(10))
-        .min(LONGEST)
+fn step(tries: u32, retry: Retry) -> Duration {
+    retry
+        .from
+        .saturating_mul(1 << tries.saturating_sub(1).min(30))
+        .min(retry.to)
 }
 
 /// The wait before a wallet that is not on the network is looked for again: a tenth of the time it has waited, within bounds,
@@ -21,8 +22,6 @@ pub(super) fn look_again(waited: Duration) -> Duration {
     jittered((waited / 10).clamp(FIRST_LOOK, LONGEST_LOOK))
 }
 
-const FIRST: Duration = Duration::from_secs(5);
-const LONGEST: Duration = Duration::from_mins(10);
 const FIRST_LOOK: Duration = Duration::from_secs(3);
 const LONGEST_LOOK: Duration = Duration::from_mins(1);
 
@@ -32,15 +31,17 @@ mod tests {
 
     #[test]
     fn waits_double_from_five_seconds_to_ten_minutes() {
-        let steps: Vec<u64> = (1..10).map(|tries| step(tries).as_secs()).collect();
+        let usual = Retry::default();
+        let steps: Vec<u64> = (1..10).map(|tries| step(tries, usual).as_secs()).collect();
         assert_eq!(steps, [5, 10, 20, 40, 80, 160, 320, 600, 600]);
-        assert_eq!(step(u32::MAX), LONGEST);
+        assert_eq!(step(u32::MAX, usual), usual.to);
     }
 
     #[test]
     fn a_wait_stays_within_a_fifth_of_its_step() {
         for tries in 1..8 {
-            let (wait, step) = (wait(tries).as_secs_f64(), step(tries).as_secs_f64());
+            let usual = Retry::default();
+            let (wait, step) = (wait(tries, usual).as_secs_f64(), step(tries, usual).as_secs_f64());
             assert!((0.799..1.201).contains(&(wait / step)), "{wait} for {step}");
         }
     }

@@ -5,17 +5,18 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
-use herald_protocol::address::Address;
+use chrono::{DateTime, TimeDelta, Utc};
+use herald_protocol::{address::Address, consent::ConsentState};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    judge::{self, Facts, Verdict},
+    judge::{self, Verdict},
     retry,
 };
 use crate::{
     bot::{
+        config::{Retry, Unreached},
         event::Kind,
         running::{Running, to_utc},
         store::{self, Delivery, Sealed, State, Wait},
@@ -63,7 +64,7 @@ pub(crate) async fn deliver(running: Arc<Running>, client: Client, shutdown: Can
                     until.saturating_duration_since(Instant::now())
                 } else {
                     failures += 1;
-                    retry::wait(failures).min(LONGEST_PAUSE)
+                    retry::wait(failures, Retry::default()).min(LONGEST_PAUSE)
                 };
                 worker.tell_failure(&error, wait).await;
                 tokio::select! {
@@ -158,20 +159,22 @@ impl Worker {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let rules = &self.running.bot.rules;
-        let rows: Vec<_> = rows
-            .into_iter()
-            .map(|row| {
-                let limit = rules.get(&row.rule).and_then(|rule| rule.policy.limit);
-                (row, limit)
-            })
-            .collect();
-        let running = Arc::clone(&self.running);
+        let (running, client) = (Arc::clone(&self.running), self.client.clone());
         let judged = self.running.store.read(move |connection| {
-            let facts = judge::facts(connection, &rows, running.project.recipient_limit, now)?;
-            let judge =
-                |((row, _), facts): ((Delivery, _), Facts)| (judge::judge(&running, &row, &facts, now), row);
-            Ok(rows.into_iter().zip(facts).map(judge).collect::<Vec<_>>())
+            let mut budgets = judge::Budgets::default();
+            let mut judged = Vec::with_capacity(rows.len());
+            for row in rows {
+                let mut facts = judge::facts(connection, &running, &row, now)?;
+                facts.denied = client.consent_of(row.wallet) == ConsentState::Denied;
+                let mut verdict = judge::judge(&running, &row, &facts, now);
+                let rule = running.bot.rules.get(&row.rule);
+                if let (Verdict::Send(_), Some(rule)) = (&verdict, rule) {
+                    let full = budgets.take(connection, &running, rule, now)?;
+                    verdict = full.unwrap_or(verdict);
+                }
+                judged.push((verdict, row));
+            }
+            Ok(judged)
         });
         let (mut ready, mut settled, mut held) = (Vec::new(), Vec::new(), Vec::new());
         for (verdict, row) in judged.await? {
@@ -225,6 +228,9 @@ impl Worker {
             match peer {
                 Ok(peer) => reached.push((ready, peer)),
                 Err(error) => match awaited(&error) {
+                    Some(reason) if self.skips_unreached(&ready.row) => {
+                        settled.push((ready.row, State::Skipped, Some(reason)));
+                    }
                     Some(reason) => held.push(until_contact(ready.row, reason, now)),
                     None => settled.push((ready.row, State::Rejected, Some(error.to_string()))),
                 },
@@ -233,6 +239,17 @@ impl Worker {
         self.hold(held).await?;
         self.settle(settled).await?;
         Ok(reached)
+    }
+
+    fn skips_unreached(&self, row: &Delivery) -> bool {
+        let rule = self.running.bot.rules.get(&row.rule);
+        rule.is_some_and(|rule| rule.policy.unreached == Unreached::Skip)
+    }
+
+    /// How a row's publish is tried again.
+    pub(super) fn retry(&self, row: &Delivery) -> Retry {
+        let rule = self.running.bot.rules.get(&row.rule);
+        rule.map(|rule| rule.policy.retry).unwrap_or_default()
     }
 
     /// Seals rows and stores their bytes before any of them leaves.
@@ -248,7 +265,15 @@ impl Worker {
         rows.extend(second?);
         let bytes = rows
             .iter()
-            .filter_map(|row| Some((row.id, row.sealed.clone()?)))
+            .filter_map(|row| {
+                let sealed = row.sealed.clone()?;
+                let within = self
+                    .retry(row)
+                    .within
+                    .and_then(|span| TimeDelta::from_std(span).ok());
+                let gives_up = within.and_then(|span| row.created.max(row.due).checked_add_signed(span));
+                Some((row.id, sealed, gives_up.unwrap_or(row.expires).min(row.expires)))
+            })
             .collect();
         self.running.store.seal(bytes).await?;
         Ok(rows)

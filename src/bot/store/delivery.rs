@@ -5,6 +5,7 @@ use herald_protocol::address::Address;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::{Store, millis, time};
+use crate::bot::config::Priority;
 
 /// Where a delivery stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -77,6 +78,8 @@ pub struct NewDelivery {
     pub created: DateTime<Utc>,
     /// After this it is not sent any more.
     pub expires: DateTime<Utc>,
+    /// Whether it goes before or after others.
+    pub priority: Priority,
 }
 
 /// Why a row waits, and how long.
@@ -150,6 +153,9 @@ pub struct Delivery {
     pub settled: Option<DateTime<Utc>>,
 }
 
+/// The order in which rows go.
+const PRIORITIES: [Priority; 3] = [Priority::Urgent, Priority::Normal, Priority::Bulk];
+
 const COLUMNS: &str = "id, bot, rule, key, wallet, part, occurrence, body, state, reason, created_ms, due_ms, expires_ms, \
                        tries, tried_ms, request, envelope, message, sealed_ms, settled_ms, conversation, until_ms";
 
@@ -194,8 +200,8 @@ fn delivery(row: &Row<'_>) -> Result<Delivery, rusqlite::Error> {
 pub(crate) fn insert(transaction: &Transaction<'_>, new: &NewDelivery) -> Result<bool, rusqlite::Error> {
     let mut statement = transaction.prepare_cached(
         "INSERT INTO delivery (bot, rule, key, wallet, part, occurrence, body, state, created_ms, due_ms, expires_ms,
-                               conversation)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'planned', ?8, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
+                               conversation, priority)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'planned', ?8, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING",
     )?;
     let added = statement.execute(params![
         new.bot,
@@ -208,8 +214,25 @@ pub(crate) fn insert(transaction: &Transaction<'_>, new: &NewDelivery) -> Result
         millis(new.created),
         millis(new.expires),
         new.conversation,
+        new.priority.rank(),
     ])?;
     Ok(added == 1)
+}
+
+/// Brings what waits for a wallet before the judge at once, inside a transaction: the wallet left or is denied. Answers stay.
+pub(crate) fn recall(
+    transaction: &Transaction<'_>,
+    bot: &str,
+    wallet: Address,
+    now: DateTime<Utc>,
+) -> Result<(), rusqlite::Error> {
+    transaction
+        .prepare_cached(
+            "UPDATE delivery SET due_ms = min(due_ms, ?3)
+             WHERE bot = ?1 AND wallet = ?2 AND settled_ms IS NULL AND state = 'held' AND occurrence IS NOT NULL",
+        )?
+        .execute(params![bot, wallet.to_string(), millis(now)])?;
+    Ok(())
 }
 
 /// Which deliveries to list.
@@ -239,7 +262,8 @@ pub struct Counts {
 }
 
 impl Store {
-    /// The next rows of the bot that are due, in order, at most one a wallet: the oldest of its open rows that is not held.
+    /// The next rows of the bot that are due, the urgent ones first, at most one a wallet: the oldest of the most urgent of its
+    /// open rows that do not wait.
     pub async fn due(
         &self,
         bot: &str,
@@ -250,15 +274,25 @@ impl Store {
         self.read(move |connection| {
             let query = format!(
                 "SELECT {COLUMNS} FROM delivery AS d
-                 WHERE bot = ?1 AND settled_ms IS NULL AND due_ms <= ?2
+                 WHERE bot = ?1 AND settled_ms IS NULL AND priority = ?4 AND due_ms <= ?2
                    AND NOT EXISTS (SELECT 1 FROM delivery AS earlier
-                                   WHERE earlier.bot = d.bot AND earlier.wallet = d.wallet AND earlier.id < d.id
-                                     AND earlier.settled_ms IS NULL
-                                     AND (earlier.state != 'held' OR earlier.due_ms <= ?2))
+                                   WHERE earlier.bot = d.bot AND earlier.wallet = d.wallet AND earlier.settled_ms IS NULL
+                                     AND (earlier.priority > d.priority
+                                          OR (earlier.priority = d.priority AND earlier.id < d.id))
+                                     AND (earlier.state = 'sealed' OR earlier.due_ms <= ?2))
                  ORDER BY due_ms, id LIMIT ?3"
             );
             let mut statement = connection.prepare_cached(&query)?;
-            statement.query_map(params![bot, millis(now), limit], delivery)?.collect()
+            let mut due = Vec::new();
+            for priority in PRIORITIES {
+                let left = limit - u32::try_from(due.len()).unwrap_or(limit).min(limit);
+                let rows =
+                    statement.query_map(params![bot, millis(now), left, priority.rank()], delivery)?;
+                for row in rows {
+                    due.push(row?);
+                }
+            }
+            Ok(due)
         })
         .await
     }
@@ -271,12 +305,16 @@ impl Store {
     ) -> Result<Option<DateTime<Utc>>, super::Error> {
         let bot = bot.to_owned();
         self.read(move |connection| {
-            let query =
-                "SELECT min(due_ms) FROM delivery WHERE bot = ?1 AND settled_ms IS NULL AND due_ms > ?2";
+            let query = "SELECT min(due_ms) FROM delivery
+                         WHERE bot = ?1 AND settled_ms IS NULL AND priority = ?3 AND due_ms > ?2";
             let mut statement = connection.prepare_cached(query)?;
-            Ok(statement
-                .query_row(params![bot, millis(now)], |row| row.get::<_, Option<i64>>(0))?
-                .map(time))
+            let mut next: Option<i64> = None;
+            for priority in PRIORITIES {
+                let due: Option<i64> =
+                    statement.query_row(params![bot, millis(now), priority.rank()], |row| row.get(0))?;
+                next = [next, due].into_iter().flatten().min();
+            }
+            Ok(next.map(time))
         })
         .await
     }
@@ -312,16 +350,18 @@ impl Store {
         .await
     }
 
-    /// Fixes the bytes of rows. Sealing a row again replaces them, in the same transaction.
-    pub async fn seal(&self, rows: Vec<(i64, Sealed)>) -> Result<(), super::Error> {
+    /// Fixes the bytes of rows, and until when each is tried. Sealing a row again replaces them, in the same transaction.
+    pub async fn seal(&self, rows: Vec<(i64, Sealed, DateTime<Utc>)>) -> Result<(), super::Error> {
         self.write(move |transaction| {
             let mut seal = transaction.prepare_cached(
                 "UPDATE delivery SET state = 'sealed', reason = NULL, until_ms = NULL, request = ?2, envelope = ?3, message = ?4,
-                        sealed_ms = ?5
+                        sealed_ms = ?5, expires_ms = ?6
                  WHERE id = ?1 AND settled_ms IS NULL",
             )?;
-            for (id, sealed) in rows {
-                seal.execute(params![id, sealed.request, sealed.envelope, sealed.message, millis(sealed.sealed)])?;
+            for (id, sealed, expires) in rows {
+                seal.execute(params![
+                    id, sealed.request, sealed.envelope, sealed.message, millis(sealed.sealed), millis(expires)
+                ])?;
             }
             Ok(())
         })
@@ -407,6 +447,31 @@ pub(crate) fn counts(
         sealed,
         frees: frees.map(time),
     })
+}
+
+/// The sealed row whose leaving a sliding window makes room under a limit of `count` that is used up: when it was sealed, of a
+/// rule or of all rules; none while there is room. And how many rows fill the window, at most `count`.
+pub(crate) fn window(
+    connection: &Connection,
+    (bot, rule): (&str, Option<&str>),
+    since: DateTime<Utc>,
+    count: u32,
+) -> Result<(u32, Option<DateTime<Utc>>), rusqlite::Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT sealed_ms FROM delivery
+         WHERE bot = ?1 AND sealed_ms > ?3 AND occurrence IS NOT NULL AND (?2 IS NULL OR rule = ?2)
+           AND state IN ('sealed', 'delivered')
+         ORDER BY sealed_ms DESC LIMIT ?4",
+    )?;
+    let rows = statement.query_map(params![bot, rule, millis(since), count], |row| {
+        row.get::<_, i64>(0)
+    })?;
+    let (mut filled, mut last) = (0, None);
+    for row in rows {
+        filled += 1;
+        last = Some(row?);
+    }
+    Ok((filled, last.filter(|_| filled == count).map(time)))
 }
 
 fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Delivery>, rusqlite::Error> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use herald_protocol::address::Address;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
@@ -81,6 +82,7 @@ pub(crate) fn leave(
             params![bot, text, millis(now)],
         )?;
     }
+    super::recall(transaction, bot, wallet, now)?;
     Ok(lists)
 }
 
@@ -104,8 +106,25 @@ pub(crate) fn find(
 pub struct Standing {
     /// It said a leave word and has not joined again.
     pub left: bool,
+    /// It has written to the bot.
+    pub wrote: bool,
     /// Its memberships by list.
     pub lists: BTreeMap<String, Member>,
+}
+
+impl Standing {
+    /// The zone it has told, UTC until then.
+    pub fn zone(&self) -> Tz {
+        self.told("tz")
+            .and_then(|zone| zone.parse().ok())
+            .unwrap_or(Tz::UTC)
+    }
+
+    /// Something it has told of itself, on whichever list: `name`, `tz`, `lang`, `quiet`.
+    pub fn told(&self, field: &str) -> Option<&str> {
+        let mut told = self.lists.values().filter_map(|member| member.fields.get(field));
+        told.find_map(serde_json::Value::as_str)
+    }
 }
 
 impl Store {
@@ -149,5 +168,10 @@ pub(crate) fn standing(
     let lists = statement
         .query_map(params![bot, text], |row| Ok((row.get(3)?, member(row)?)))?
         .collect::<Result<_, _>>()?;
-    Ok(Standing { left, lists })
+    let wrote = connection
+        .prepare_cached("SELECT 1 FROM writer WHERE bot = ?1 AND wallet = ?2")?
+        .query_row(params![bot, text], |_| Ok(()))
+        .optional()?
+        .is_some();
+    Ok(Standing { left, wrote, lists })
 }

@@ -22,7 +22,7 @@ pub(crate) fn handle(
     transaction: &Transaction<'_>,
     bot: &str,
     message: &[u8; 32],
-    sent: TimestampNs,
+    (from, sent): (Address, TimestampNs),
     now: TimestampNs,
 ) -> Result<bool, rusqlite::Error> {
     let added = transaction
@@ -34,6 +34,9 @@ pub(crate) fn handle(
         transaction
             .prepare_cached("UPDATE bot SET read_ns = max(read_ns, ?2) WHERE bot = ?1")?
             .execute(params![bot, to_sql(sent.min(now))])?;
+        transaction
+            .prepare_cached("INSERT INTO writer (bot, wallet) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+            .execute(params![bot, from.to_string()])?;
     }
     Ok(added == 1)
 }

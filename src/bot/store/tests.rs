@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use herald_protocol::address::Address;
 
 use super::*;
+use crate::bot::config::Priority;
 
 fn at(second: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_000_000 + second, 0).unwrap()
@@ -25,6 +26,7 @@ fn answer(key: &str, number: u8) -> NewDelivery {
         conversation: None,
         created: at(0),
         expires: at(86_400),
+        priority: Priority::Normal,
     }
 }
 
@@ -136,7 +138,10 @@ async fn a_row_that_waits_for_its_next_try_holds_back_later_ones_of_its_wallet()
     let store = &opened.store;
     add(store, vec![answer("a1", 1), answer("a2", 1)]).await;
     let first = store.due("b", at(1), 1).await.unwrap().remove(0);
-    store.seal(vec![(first.id, sealed(1))]).await.unwrap();
+    store
+        .seal(vec![(first.id, sealed(1), first.expires)])
+        .await
+        .unwrap();
     store
         .tried(vec![(first.id, at(30))], at(2), "no answer".to_owned())
         .await
@@ -196,7 +201,10 @@ async fn counts_are_of_the_window_without_the_row_itself_and_name_the_time_of_ro
         for _ in 0..2 {
             let planned = store.due("b", at(10), 1).await.unwrap().remove(0);
             if number < 3 {
-                store.seal(vec![(planned.id, sealed(10 * number))]).await.unwrap();
+                store
+                    .seal(vec![(planned.id, sealed(10 * number), planned.expires)])
+                    .await
+                    .unwrap();
                 store
                     .settle(vec![(planned.id, State::Delivered, None)], at(10 * number))
                     .await
@@ -235,7 +243,7 @@ async fn a_message_is_handled_once_also_by_another_process_on_the_same_file() {
         assert_eq!(listening.from, from);
         let sent = herald_protocol::time::TimestampNs::from_ns(70);
         let new = store
-            .write(move |transaction| handle(transaction, "b", &[7; 32], sent, sent))
+            .write(move |transaction| handle(transaction, "b", &[7; 32], (wallet(1), sent), sent))
             .await
             .unwrap();
         assert_eq!(new, expected);
@@ -258,7 +266,7 @@ async fn a_message_of_the_future_does_not_move_the_read_mark_past_the_clock() {
     for (id, sent, now, read) in [(1, 7_000, 70, 70), (2, 80, 90, 80), (3, 60, 95, 80)] {
         let handled = opened
             .store
-            .write(move |transaction| handle(transaction, "b", &[id; 32], ns(sent), ns(now)));
+            .write(move |transaction| handle(transaction, "b", &[id; 32], (wallet(1), ns(sent)), ns(now)));
         assert!(handled.await.unwrap());
         let listening = opened.store.listen("b", wallet(1), ns(99)).await.unwrap();
         assert_eq!(listening.read, ns(read), "after message {id}");
@@ -271,7 +279,8 @@ async fn a_handled_message_is_remembered_by_when_it_was_handled_however_old_it_s
     let store = &opened.store;
     let ns = |ms: u64| herald_protocol::time::TimestampNs::from_ns(ms * 1_000_000);
     for (id, sent, now) in [(1, 10, 20), (2, 10, 70), (3, 7_000, 20)] {
-        let handled = store.write(move |transaction| handle(transaction, "b", &[id; 32], ns(sent), ns(now)));
+        let handled = store
+            .write(move |transaction| handle(transaction, "b", &[id; 32], (wallet(1), ns(sent)), ns(now)));
         assert!(handled.await.unwrap());
     }
     store.forget_handled("b", ns(50)).await.unwrap();
@@ -346,4 +355,39 @@ fn a_second_process_is_refused_with_the_pid_of_the_first() {
     );
     drop(first);
     Store::open(&path).unwrap();
+}
+
+#[tokio::test]
+async fn urgent_rows_go_before_others_also_to_the_same_wallet_and_a_row_of_tomorrow_keeps_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("herald.db")).unwrap();
+    let row = |key: &str, number, priority| NewDelivery {
+        priority,
+        ..answer(key, number)
+    };
+    let rows = [
+        row("bulk", 1, Priority::Bulk),
+        row("tomorrow", 2, Priority::Normal),
+        row("first", 2, Priority::Normal),
+        row("second", 2, Priority::Normal),
+        row("urgent", 3, Priority::Urgent),
+        row("behind the urgent", 3, Priority::Normal),
+    ];
+    let insert = store.write(move |transaction| {
+        for row in &rows {
+            insert_delivery(transaction, row)?;
+        }
+        transaction.execute(
+            "UPDATE delivery SET due_ms = due_ms + 1000 WHERE key = 'tomorrow'",
+            [],
+        )
+    });
+    insert.await.unwrap();
+    let keys = |rows: Vec<Delivery>| rows.into_iter().map(|row| row.key).collect::<Vec<_>>();
+    assert_eq!(
+        keys(store.due("b", at(0), 10).await.unwrap()),
+        ["urgent", "first", "bulk"]
+    );
+    assert_eq!(keys(store.due("b", at(0), 2).await.unwrap()), ["urgent", "first"]);
+    assert_eq!(store.next_due("b", at(0)).await.unwrap(), Some(at(1)));
 }

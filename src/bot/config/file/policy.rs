@@ -1,28 +1,125 @@
-//! The shape of `defaults` and of the policy keys.
+//! The shape of the policy keys, which rules and `defaults` share.
 
 use serde::Deserialize;
 
 use crate::bot::config::spanned::{OneOrMany, Text};
 
-/// `defaults`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "defaults: a map of policy keys")]
-pub(crate) struct DefaultsFile {
-    /// Expressions.
-    pub(crate) key: Option<OneOrMany<Text>>,
-    /// A duration. Literal.
-    pub(crate) ttl: Option<Text>,
-    /// `N/T`. Literal.
-    pub(crate) limit: Option<LimitFile>,
-    /// A word of a closed set. Literal.
-    pub(crate) consent: Option<Text>,
+/// A struct of the file with the policy keys behind its own.
+macro_rules! with_policy {
+    ($(#[$meta:meta])* pub(crate) struct $name:ident { $($own:tt)* }) => {
+        $(#[$meta])*
+        pub(crate) struct $name {
+            $($own)*
+            /// What makes an occurrence the same as an earlier one. Expressions.
+            pub(crate) key: Option<$crate::bot::config::spanned::OneOrMany<$crate::bot::config::spanned::Text>>,
+            /// How long a message is worth sending: a duration. Literal.
+            pub(crate) ttl: Option<$crate::bot::config::spanned::Text>,
+            /// How many messages in a sliding window.
+            pub(crate) limit: Option<$crate::bot::config::file::LimitFile>,
+            /// The consent that is needed: `opted_in`, `allowed`, `not_denied`, `transactional` or `any`. Literal.
+            pub(crate) consent: Option<$crate::bot::config::spanned::Text>,
+            /// Hours in which messages wait: `22:00-08:00 recipient`. Literal.
+            pub(crate) quiet: Option<$crate::bot::config::spanned::Text>,
+            /// Hours outside of which messages wait: `mon-fri 09:00-18:00 Europe/Lisbon`. Literal.
+            pub(crate) hours: Option<$crate::bot::config::spanned::Text>,
+            /// `urgent` passes quiet hours and overtakes, `normal`, or `bulk` yields. Literal.
+            pub(crate) priority: Option<$crate::bot::config::spanned::Text>,
+            /// Whether a message to a wallet that is not on the network waits (`hold`) or ends (`skip`). Literal.
+            pub(crate) unreached: Option<$crate::bot::config::spanned::Text>,
+            /// How a publish without an answer is tried again.
+            pub(crate) retry: Option<$crate::bot::config::file::RetryFile>,
+        }
+
+        impl $name {
+            /// The policy keys that are written here.
+            pub(crate) fn policy(&self) -> $crate::bot::config::file::PolicyKeys<'_> {
+                $crate::bot::config::file::PolicyKeys {
+                    key: self.key.as_ref(),
+                    ttl: self.ttl.as_ref(),
+                    limit: self.limit.as_ref(),
+                    consent: self.consent.as_ref(),
+                    quiet: self.quiet.as_ref(),
+                    hours: self.hours.as_ref(),
+                    priority: self.priority.as_ref(),
+                    unreached: self.unreached.as_ref(),
+                    retry: self.retry.as_ref(),
+                }
+            }
+        }
+    };
+}
+pub(crate) use with_policy;
+
+with_policy! {
+    /// `defaults`.
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(deny_unknown_fields, expecting = "defaults: a map of policy keys")]
+    pub(crate) struct DefaultsFile {}
+}
+
+/// The policy keys of a rule or of `defaults`; those that are not written are none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PolicyKeys<'f> {
+    pub(crate) key: Option<&'f OneOrMany<Text>>,
+    pub(crate) ttl: Option<&'f Text>,
+    pub(crate) limit: Option<&'f LimitFile>,
+    pub(crate) consent: Option<&'f Text>,
+    pub(crate) quiet: Option<&'f Text>,
+    pub(crate) hours: Option<&'f Text>,
+    pub(crate) priority: Option<&'f Text>,
+    pub(crate) unreached: Option<&'f Text>,
+    pub(crate) retry: Option<&'f RetryFile>,
+}
+
+impl PolicyKeys<'_> {
+    /// These keys, and of the others those that are not written here.
+    pub(crate) fn over(self, others: Self) -> Self {
+        Self {
+            key: self.key.or(others.key),
+            ttl: self.ttl.or(others.ttl),
+            limit: self.limit.or(others.limit),
+            consent: self.consent.or(others.consent),
+            quiet: self.quiet.or(others.quiet),
+            hours: self.hours.or(others.hours),
+            priority: self.priority.or(others.priority),
+            unreached: self.unreached.or(others.unreached),
+            retry: self.retry.or(others.retry),
+        }
+    }
 }
 
 /// `limit`.
 #[derive(Debug, Deserialize)]
-#[serde(expecting = "a limit like `1/day`")]
+#[serde(expecting = "a limit like `1/day`, or `{ recipient, rule, bot }`")]
 pub(crate) enum LimitFile {
-    /// Per recipient. Literal.
+    /// Per recipient: `N/T`. Literal.
     #[serde(rename = "$text")]
     Recipient(Text),
+    #[serde(rename = "$map")]
+    Each(LimitsFile),
+}
+
+/// `limit: { recipient, rule, bot }`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "limits: a map of keys")]
+pub(crate) struct LimitsFile {
+    /// To each recipient: `N/T`. Literal.
+    pub(crate) recipient: Option<Text>,
+    /// Of the rule to all: `N/T`. Literal.
+    pub(crate) rule: Option<Text>,
+    /// Of all rules of the bot to all: `N/T`. Literal.
+    pub(crate) bot: Option<Text>,
+}
+
+/// `retry`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a way to try again: `{ for, from, to }`")]
+pub(crate) struct RetryFile {
+    /// For how long, at most the `ttl`: a duration. Literal.
+    #[serde(rename = "for")]
+    pub(crate) within: Option<Text>,
+    /// The first wait, which doubles: a duration. Literal.
+    pub(crate) from: Option<Text>,
+    /// The longest wait: a duration. Literal.
+    pub(crate) to: Option<Text>,
 }

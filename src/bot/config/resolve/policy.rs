@@ -1,75 +1,168 @@
-//! `defaults` and the policy keys of a rule.
+//! The policy of a rule: its own keys over those of `defaults`.
 
 use std::time::Duration;
 
 use super::report::Report;
 use super::trigger::SHORTEST;
-use crate::bot::config::file::{DefaultsFile, LimitFile, RuleFile};
+use crate::bot::config::diagnostics::Code;
+use crate::bot::config::file::{LimitFile, PolicyKeys, RetryFile};
+use crate::bot::config::shape::Place;
 use crate::bot::config::spanned::{OneOrMany, Text};
-use crate::bot::config::{Consent, Limit, Policy};
+use crate::bot::config::{Consent, Limits, Policy, Priority, Retry, Unreached};
 use crate::bot::expression::{Expression, Names};
+use crate::bot::policy::window::Window;
 
 /// How long a message is worth sending when nothing else is said.
 const DEFAULT_TTL: Duration = Duration::from_hours(24);
 
-/// `defaults`, over the defaults of the language.
-pub(super) struct Defaults<'f> {
-    /// Read for every rule anew, since each has names of its own.
-    key: Option<&'f OneOrMany<Text>>,
-    consent: Consent,
-    limit: Option<Limit>,
-    ttl: Duration,
-}
-
-impl<'f> Defaults<'f> {
-    /// Reads the policy that rules share. A mistake is reported once, here, and the language's own default goes on.
-    pub(super) fn resolve(report: &mut Report<'_>, file: &'f DefaultsFile) -> Self {
-        let consent = file.consent.as_ref().and_then(|text| report.consent(text));
-        let limit = file
-            .limit
-            .as_ref()
-            .and_then(|LimitFile::Recipient(text)| report.limit(text));
-        let ttl = file.ttl.as_ref().and_then(|text| report.duration(text, SHORTEST));
-        Self {
-            key: file.key.as_ref(),
-            consent: consent.unwrap_or_default(),
-            limit,
-            ttl: ttl.unwrap_or(DEFAULT_TTL),
-        }
-    }
-}
-
-/// The policy of one rule; `None` if it has a mistake.
-pub(super) fn resolve(
-    report: &mut Report<'_>,
-    defaults: &Defaults<'_>,
-    rule: &RuleFile,
-    names: &Names,
-) -> Option<Policy> {
-    let key: Vec<Option<Expression>> = rule
+/// The policy of one rule; `None` if it has a mistake. One in `defaults` is reported once, whatever rules there are.
+pub(super) fn resolve(report: &mut Report<'_>, keys: PolicyKeys<'_>, names: &Names) -> Option<Policy> {
+    let key: Vec<Option<Expression>> = keys
         .key
-        .as_ref()
-        .or(defaults.key)
         .map_or(&[][..], OneOrMany::as_slice)
         .iter()
         .map(|text| report.expression(text, names))
         .collect();
-    let consent = rule
-        .consent
-        .as_ref()
-        .map_or(Some(defaults.consent), |text| report.consent(text));
-    let limit = match &rule.limit {
-        Some(LimitFile::Recipient(text)) => report.limit(text).map(Some),
-        None => Some(defaults.limit),
-    };
-    let ttl = rule
-        .ttl
-        .as_ref()
-        .map_or(Some(defaults.ttl), |text| report.duration(text, SHORTEST));
+    let policy = literals(report, keys);
     Some(Policy {
         key: key.into_iter().collect::<Option<_>>()?,
-        consent: consent?,
-        limit: limit?,
-        ttl: ttl?,
+        ..policy?
     })
+}
+
+/// What of a policy can be read without the names of a rule.
+pub(super) fn literals(report: &mut Report<'_>, keys: PolicyKeys<'_>) -> Option<Policy> {
+    let consent = read(keys.consent, |text| consent(report, text));
+    let limits = read(keys.limit, |file| limits(report, file));
+    let ttl = read(keys.ttl, |text| report.duration(text, SHORTEST));
+    let quiet = read(keys.quiet, |text| window(report, text));
+    let hours = read(keys.hours, |text| window(report, text));
+    let priority = read(keys.priority, |text| priority(report, text));
+    let unreached = read(keys.unreached, |text| unreached(report, text));
+    let retry = read(keys.retry, |file| retry(report, file));
+    Some(Policy {
+        key: Vec::new(),
+        consent: consent?.unwrap_or_default(),
+        limits: limits?.unwrap_or_default(),
+        ttl: ttl?.unwrap_or(DEFAULT_TTL),
+        quiet: quiet?,
+        hours: hours?,
+        priority: priority?.unwrap_or_default(),
+        unreached: unreached?.unwrap_or_default(),
+        retry: retry?.unwrap_or_default(),
+    })
+}
+
+/// A key that may be absent; the outer option is for a mistake.
+#[expect(
+    clippy::option_option,
+    reason = "an absent key and a wrong one are different things"
+)]
+fn read<F, T>(key: Option<F>, read: impl FnOnce(F) -> Option<T>) -> Option<Option<T>> {
+    match key {
+        Some(key) => read(key).map(Some),
+        None => Some(None),
+    }
+}
+
+fn consent(report: &mut Report<'_>, text: &Text) -> Option<Consent> {
+    Some(match text.value.as_str() {
+        "opted_in" => Consent::OptedIn,
+        "allowed" => Consent::Allowed,
+        "not_denied" => Consent::NotDenied,
+        "transactional" => Consent::Transactional,
+        "any" => {
+            let hint = "`opted_in` writes to members only";
+            let message = "`consent: any` writes to people who did not ask for it";
+            report.wrong(text, Code::NoConsent, message, Some(hint.to_owned()));
+            Consent::Any
+        }
+        _ => {
+            let known = ["opted_in", "allowed", "not_denied", "transactional", "any"];
+            report.word(text, &known);
+            return None;
+        }
+    })
+}
+
+fn priority(report: &mut Report<'_>, text: &Text) -> Option<Priority> {
+    Some(match text.value.as_str() {
+        "urgent" => Priority::Urgent,
+        "normal" => Priority::Normal,
+        "bulk" => Priority::Bulk,
+        _ => {
+            report.word(text, &["urgent", "normal", "bulk"]);
+            return None;
+        }
+    })
+}
+
+fn unreached(report: &mut Report<'_>, text: &Text) -> Option<Unreached> {
+    Some(match text.value.as_str() {
+        "hold" => Unreached::Hold,
+        "skip" => Unreached::Skip,
+        _ => {
+            report.word(text, &["hold", "skip"]);
+            return None;
+        }
+    })
+}
+
+fn limits(report: &mut Report<'_>, file: &LimitFile) -> Option<Limits> {
+    match file {
+        LimitFile::Recipient(text) => Some(Limits {
+            recipient: Some(report.limit(text)?),
+            ..Limits::default()
+        }),
+        LimitFile::Each(file) => {
+            let mut each = |text: Option<&Text>| read(text, |text| report.limit(text));
+            let (recipient, rule, bot) = (
+                each(file.recipient.as_ref()),
+                each(file.rule.as_ref()),
+                each(file.bot.as_ref()),
+            );
+            Some(Limits {
+                recipient: recipient?,
+                rule: rule?,
+                bot: bot?,
+            })
+        }
+    }
+}
+
+fn window(report: &mut Report<'_>, text: &Text) -> Option<Window> {
+    match Window::parse(&text.value) {
+        Ok(window) => Some(window),
+        Err(error) => {
+            report.wrong(text, Code::Window, error.to_string(), None);
+            None
+        }
+    }
+}
+
+fn retry(report: &mut Report<'_>, file: &RetryFile) -> Option<Retry> {
+    let mut span = |text: Option<&Text>| read(text, |text| report.duration(text, SHORTEST));
+    let (within, from, to) = (
+        span(file.within.as_ref()),
+        span(file.from.as_ref()),
+        span(file.to.as_ref()),
+    );
+    let usual = Retry::default();
+    let from = from?.unwrap_or(usual.from);
+    let retry = Retry {
+        within: within?,
+        from,
+        to: to?.unwrap_or(usual.to.max(from)),
+    };
+    if retry.to < retry.from
+        && let Some(text) = &file.to
+    {
+        let message = format!(
+            "the longest wait is shorter than the first, `{}s`",
+            retry.from.as_secs()
+        );
+        report.add(Place::Value(text.node), Code::Duration, message, None);
+        return None;
+    }
+    Some(retry)
 }

@@ -37,7 +37,7 @@ pub(crate) fn resolve(
 fn read(report: &mut Report<'_>, file: &ProjectFile, path: &Path, folder: &Path) -> Option<Project> {
     let defaults = Project::default();
     if file.herald.value != "1" {
-        report.word(&file.herald, "herald", &["1"]);
+        report.word(&file.herald, &["1"]);
     }
     if let Some(name) = &file.project {
         report.bot_name(Place::Value(name.node), &name.value);

@@ -11,7 +11,7 @@ use crate::bot::config::secret::{Malformed, SecretReference};
 use crate::bot::config::shape::{MAX_FINDINGS, Place};
 use crate::bot::config::spanned::Text;
 use crate::bot::config::tree::{NodeId, Tree};
-use crate::bot::config::{Consent, Limit, duration, later};
+use crate::bot::config::{Limit, duration};
 use crate::bot::expression::{self, Expression, Names, Template, Type, nearest};
 use crate::bot::trigger::schedule;
 
@@ -219,36 +219,8 @@ impl Report<'_> {
         limit
     }
 
-    pub(super) fn consent(&mut self, text: &Text) -> Option<Consent> {
-        let known = ["opted_in", "transactional", "any"];
-        let consent = match text.value.as_str() {
-            "opted_in" => Consent::OptedIn,
-            "transactional" => Consent::Transactional,
-            "any" => {
-                let hint = "`opted_in` writes to members only";
-                let message = "`consent: any` writes to people who did not ask for it";
-                self.wrong(text, Code::NoConsent, message, Some(hint.to_owned()));
-                Consent::Any
-            }
-            _ => {
-                self.word(text, "consent", &known);
-                return None;
-            }
-        };
-        Some(consent)
-    }
-
-    /// Reports a word outside a closed set, or one that a later release adds to it.
-    pub(super) fn word(&mut self, text: &Text, key: &str, known: &[&str]) {
-        if later::is_word(key, &text.value) {
-            self.wrong(
-                text,
-                Code::NotYet,
-                format!("`{key}: {}` is not available yet", text.value),
-                None,
-            );
-            return;
-        }
+    /// Reports a word outside a closed set.
+    pub(super) fn word(&mut self, text: &Text, known: &[&str]) {
         let names: Vec<String> = known.iter().map(|word| format!("`{word}`")).collect();
         let wanted = match names.as_slice() {
             [one] => one.clone(),
@@ -263,23 +235,23 @@ impl Report<'_> {
         self.wrong(text, Code::Word, message, hint);
     }
 
-    pub(super) fn bool(&mut self, text: &Text, key: &str) -> Option<bool> {
+    pub(super) fn bool(&mut self, text: &Text) -> Option<bool> {
         match text.value.as_str() {
             "true" => Some(true),
             "false" => Some(false),
             _ => {
-                self.word(text, key, &["true", "false"]);
+                self.word(text, &["true", "false"]);
                 None
             }
         }
     }
 
     /// Checks a value that can only be `true`.
-    pub(super) fn is_true(&mut self, text: &Text, key: &str) -> Option<()> {
+    pub(super) fn is_true(&mut self, text: &Text) -> Option<()> {
         if text.value == "true" {
             return Some(());
         }
-        self.word(text, key, &["true"]);
+        self.word(text, &["true"]);
         None
     }
 

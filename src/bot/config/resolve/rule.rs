@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::policy::{self, Defaults};
 use super::report::Report;
-use super::{Context, audience, content, list, scope, trigger};
+use super::{Context, audience, content, list, policy, scope, trigger};
 use crate::bot::config::Rule;
 use crate::bot::config::diagnostics::Code;
-use crate::bot::config::file::{CommandFile, RuleFile};
+use crate::bot::config::file::{CommandFile, PolicyKeys, RuleFile};
 use crate::bot::config::shape::Place;
 use crate::bot::config::spanned::{Spanned, Text};
 use crate::bot::dialog::command::Command;
@@ -17,7 +16,7 @@ use crate::bot::expression::{Expression, Names, Type};
 pub(super) fn resolve(
     report: &mut Report<'_>,
     context: &Context,
-    defaults: &Defaults<'_>,
+    defaults: PolicyKeys<'_>,
     (name, file): (&str, &Spanned<RuleFile>),
     paths: &mut BTreeSet<String>,
 ) -> Option<Rule> {
@@ -42,6 +41,7 @@ pub(super) fn resolve(
         return None;
     }
     if report.hides_names(file.node) {
+        let _ = policy::literals(report, rule.policy());
         return None;
     }
     let mut names = scope::everywhere(&context.vars);
@@ -49,11 +49,8 @@ pub(super) fn resolve(
     let mut given_names = Names::new();
     scope::of_all_triggers(&given, &mut given_names);
     let audience = audience::resolve(report, context, &rule.to, &names);
-    let policy = policy::resolve(report, defaults, rule, &names);
-    let paused = rule
-        .paused
-        .as_ref()
-        .map_or(Some(false), |text| report.bool(text, "paused"));
+    let policy = policy::resolve(report, rule.policy().over(defaults), &names);
+    let paused = rule.paused.as_ref().map_or(Some(false), |text| report.bool(text));
     let (audience, to) = audience?;
     names.insert("to", Type::Record(to));
     let condition = condition(report, rule.condition.as_ref(), &names);

@@ -72,12 +72,10 @@ pub(super) fn resolve(
             let is_declared = !matches!(list, ListReference::Undefined);
             is_declared.then(|| Trigger::Joined(file.joined.value.clone()))
         }
-        TriggerFile::Started(file) => report
-            .is_true(&file.started, "started")
-            .map(|()| Trigger::Started),
+        TriggerFile::Started(file) => report.is_true(&file.started).map(|()| Trigger::Started),
         TriggerFile::Manual(file) => {
             names.push(("body", Type::Any));
-            report.is_true(&file.manual, "manual").map(|()| Trigger::Manual)
+            report.is_true(&file.manual).map(|()| Trigger::Manual)
         }
     };
     Resolved { trigger, names }

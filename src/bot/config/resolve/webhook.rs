@@ -58,7 +58,7 @@ fn verify(report: &mut Report<'_>, context: &Context, file: &WebhookFile) -> Opt
     let verify = &file.verify.value;
     let word = verify.scheme.value.as_str();
     if !SCHEMES.contains(&word) {
-        report.word(&verify.scheme, "scheme", &SCHEMES);
+        report.word(&verify.scheme, &SCHEMES);
         return None;
     }
     let timed = matches!(word, "standard-webhooks" | "stripe" | "slack");
@@ -109,7 +109,7 @@ fn scheme(
                     "hex" => Some(Encoding::Hex),
                     "base64" => Some(Encoding::Base64),
                     _ => {
-                        report.word(text, "encoding", &["hex", "base64"]);
+                        report.word(text, &["hex", "base64"]);
                         None
                     }
                 },

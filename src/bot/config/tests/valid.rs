@@ -126,7 +126,7 @@ fn every_key_of_a_file_arrives_in_the_bot() {
     assert_eq!(rule.policy.key.len(), 2);
     assert_eq!(rule.policy.ttl, Duration::from_mins(10));
     assert_eq!(
-        rule.policy.limit,
+        rule.policy.limits.recipient,
         Some(Limit {
             count: 1,
             per: Duration::from_mins(30)
@@ -140,7 +140,7 @@ fn every_key_of_a_file_arrives_in_the_bot() {
     );
     assert_eq!(inherits.ttl, Duration::from_hours(2));
     assert_eq!(
-        inherits.limit,
+        inherits.limits.recipient,
         Some(Limit {
             count: 5,
             per: Duration::from_hours(24)
@@ -207,7 +207,11 @@ fn what_a_file_leaves_out_has_the_defaults_of_the_language() {
     let rule = &bot.rules["a-rule"];
     assert_eq!(rule.policy.ttl, Duration::from_hours(24));
     assert_eq!(
-        (rule.policy.consent, rule.policy.limit, rule.policy.key.len()),
+        (
+            rule.policy.consent,
+            rule.policy.limits.recipient,
+            rule.policy.key.len()
+        ),
         (Consent::OptedIn, None, 0)
     );
     assert!(!rule.paused && rule.condition.is_none());
