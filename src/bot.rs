@@ -12,6 +12,7 @@ pub mod dialog;
 mod event;
 pub mod expression;
 pub(crate) mod fire;
+pub(crate) mod folder;
 mod identity;
 mod outbox;
 pub mod policy;

@@ -1,17 +1,117 @@
-//! Whom a rule writes to. Resolution happens when a rule fires; this module holds what a bot's file says about it.
+//! Whom a rule writes to.
+//!
+//! ```text
+//! to ── branches, each read as a stream of rows ──> runs (memory, then the store) ── merged by wallet ──> set ──> recipients
+//! ```
+//!
+//! What enters is what a bot's file says and an occurrence; what leaves is every wallet of the audience once, in the order
+//! of its bytes, with the variables that the branches gave it. Memory does not grow with the audience. A branch that cannot
+//! be read fails the whole of it; a row that cannot be read is reported by its number.
 
 use crate::bot::expression::Expression;
 
+/// Comma separated files.
+pub mod csv;
+/// Reads the branches of an audience.
+pub(crate) mod gather;
 /// Lists of members: how one leaves them.
 pub mod list;
+/// The members of a list.
+mod members;
+/// The variables that several branches gave one wallet.
+pub(crate) mod merge;
+/// Rows, and how readers hand them on.
+mod row;
+/// Which wallets a set of branches holds.
+pub(crate) mod set;
+/// Queries.
+pub mod sql;
+/// Rows on their way into the store.
+mod stage;
+/// Wallets that expressions name.
+mod wallets;
+
+pub use self::{
+    csv::Csv,
+    sql::{Database, Sql},
+};
 
 /// The `to` of a rule.
 #[derive(Debug, Clone)]
 pub enum Audience {
-    /// Every member of a list of this bot, by the list's name.
-    List(String),
+    /// The members of a list of this bot.
+    List {
+        /// The list's name.
+        list: String,
+        /// `where`: who of them, by `sub`.
+        condition: Option<Expression>,
+    },
     /// One wallet. The expression is typed `wallet`, or `any`, whose text is read as an address when the rule fires.
     Wallet(Expression),
     /// Several wallets: each expression is a wallet, or a list of wallets.
     Wallets(Vec<Expression>),
+    /// The rows of a file.
+    Csv(Csv),
+    /// The rows of a query.
+    Sql(Sql),
+    /// Who is in one of them.
+    Any(Vec<Audience>),
+    /// Who is in each of them.
+    All(Vec<Audience>),
+    /// Who is in one and not in the other.
+    Except {
+        /// The audience.
+        of: Box<Audience>,
+        /// Who is left out of it.
+        without: Box<Audience>,
+    },
+    /// So many of an audience, the same ones whenever the same occurrence is planned.
+    Sample {
+        /// The audience.
+        of: Box<Audience>,
+        /// How many, at the most.
+        count: u32,
+    },
+}
+
+/// A part of an audience that is read from one place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Branch<'a> {
+    /// A list, wallets or a file; no set.
+    pub(crate) audience: &'a Audience,
+    /// Whether it gives its wallets variables: one that only leaves wallets out does not.
+    pub(crate) gives: bool,
+}
+
+impl Audience {
+    /// The most branches of one audience.
+    pub const MAX_BRANCHES: usize = 64;
+
+    /// Its branches in the order of the file.
+    pub(crate) fn branches(&self) -> Vec<Branch<'_>> {
+        let mut branches = Vec::new();
+        self.collect(true, &mut branches);
+        branches
+    }
+
+    fn collect<'a>(&'a self, gives: bool, branches: &mut Vec<Branch<'a>>) {
+        match self {
+            Self::List { .. } | Self::Wallet(_) | Self::Wallets(_) | Self::Csv(_) | Self::Sql(_) => {
+                branches.push(Branch {
+                    audience: self,
+                    gives,
+                });
+            }
+            Self::Any(parts) | Self::All(parts) => {
+                for part in parts {
+                    part.collect(gives, branches);
+                }
+            }
+            Self::Except { of, without } => {
+                of.collect(gives, branches);
+                without.collect(false, branches);
+            }
+            Self::Sample { of, .. } => of.collect(gives, branches),
+        }
+    }
 }

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::{
     config::{Bot, Field, Rule},
     event::{Event, Events, Kind},
-    expression::{Scope, Value},
+    expression::{Scope, Type, Value},
     project::Project,
     store::{Member, Occurrence, Standing, Store},
 };
@@ -139,6 +139,29 @@ impl Running {
         }
         Value::record(fields)
     }
+}
+
+/// The record `to` of a recipient: what the bot knows of it, overlaid by the variables that its audience gave.
+pub(crate) fn overlaid(known: Value, vars: &str) -> Result<Value, String> {
+    let given: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(vars).map_err(|error| format!("the recipient's variables: {error}"))?;
+    let Value::Record(known) = known else {
+        return Ok(known);
+    };
+    let mut fields = known.as_ref().clone();
+    for (name, json) in given {
+        let ty = match name.as_str() {
+            "wallet" => continue,
+            "name" | "lang" => Type::Text.optional(),
+            "tz" => Type::Tz,
+            _ => Type::Any,
+        };
+        let value = ty.read_json(&json);
+        let value = value
+            .map_err(|mismatch| format!("`to.{name}` is {}, wanted {}", mismatch.found, mismatch.wanted))?;
+        fields.insert(name, value);
+    }
+    Ok(Value::Record(Arc::new(fields)))
 }
 
 /// A member's value of a field: its own, else the field's default.

@@ -3,6 +3,7 @@
 //! Each change that belongs together is one transaction (a message and all its effects, a chunk of an audience and its
 //! cursor), durable when it returns. One process owns the file.
 
+mod audiences;
 mod delivery;
 mod lists;
 mod messages;
@@ -19,13 +20,14 @@ use std::{
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction};
 
+pub use audiences::{Broken, BrokenRow, Merge, Named, StagedRow};
 pub use delivery::{Counts, Delivery, Filter, NewDelivery, Sealed, State, Wait};
 pub(crate) use delivery::{counts, insert as insert_delivery, recall, window};
 pub use lists::{Member, Standing};
 pub(crate) use lists::{find as find_member, join, leave, standing};
 pub use messages::Listening;
 pub(crate) use messages::handle;
-pub use occurrences::{NewOccurrence, Occurrence, Planned};
+pub use occurrences::{Chunk, NewOccurrence, Occurrence, Planned};
 pub(crate) use occurrences::{find as occurrence, record};
 pub use schedules::{Schedule, ScheduleKey};
 
@@ -139,6 +141,11 @@ impl Store {
             connection: Arc::new(Mutex::new(connection)),
             _lock: None,
         })
+    }
+
+    /// The folder of the file, where herald keeps everything of its own.
+    pub fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
     }
 
     /// Runs `change` in one transaction off the async threads. It is durable when this returns.

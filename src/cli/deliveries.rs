@@ -7,7 +7,7 @@ use herald_protocol::address::Address;
 use super::{Failure, Options, print, project};
 use crate::bot::{
     print_time,
-    store::{Delivery, Filter, State, Store},
+    store::{Broken, Delivery, Filter, State, Store},
 };
 
 /// Lists deliveries, newest first.
@@ -28,6 +28,9 @@ pub(super) struct Deliveries {
     /// Only those planned at this RFC 3339 time or later
     #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<DateTime<Utc>>,
+    /// The rows of audiences that could not be read, instead of deliveries
+    #[arg(long, conflicts_with_all = ["wallet", "state"])]
+    broken: bool,
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     limit: u32,
@@ -62,7 +65,18 @@ impl Deliveries {
             since: self.since,
             limit: self.limit,
         };
-        for row in Store::open_to_read(&path)?.deliveries(filter).await? {
+        let store = Store::open_to_read(&path)?;
+        if self.broken {
+            for broken in store.all_broken(filter).await? {
+                if options.json {
+                    print::json(&broken_to_json(&broken));
+                } else {
+                    print::line(&broken_to_line(&broken));
+                }
+            }
+            return Ok(());
+        }
+        for row in store.deliveries(filter).await? {
             if options.json {
                 print::json(&to_json(&row));
             } else {
@@ -107,5 +121,30 @@ fn to_line(row: &Delivery) -> String {
         row.state.as_str(),
         row.reason.clone().or(envelope).unwrap_or_default(),
         until.unwrap_or_default(),
+    )
+}
+
+fn broken_to_json(broken: &Broken) -> serde_json::Value {
+    serde_json::json!({
+        "bot": broken.bot,
+        "rule": broken.rule,
+        "key": broken.key,
+        "at": print_time(broken.at),
+        "source": broken.row.source,
+        "row": broken.row.number,
+        "reason": broken.row.reason,
+    })
+}
+
+fn broken_to_line(broken: &Broken) -> String {
+    let Broken {
+        bot, rule, at, row, ..
+    } = broken;
+    format!(
+        "{}  {bot}/{rule}  {} row {}: {}",
+        print_time(*at),
+        row.source,
+        row.number,
+        row.reason
     )
 }

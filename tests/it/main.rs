@@ -1,6 +1,8 @@
 //! herald's own integration tests: the real program, real clients, a real node, and faults; one module a promise.
 
 #[cfg(test)]
+mod audiences;
+#[cfg(test)]
 mod bad_messages;
 #[cfg(test)]
 mod client;

@@ -212,6 +212,12 @@ pub enum Code {
     /// Not hours of the day.
     #[serde(rename = "E216")]
     Window,
+    /// Not a file that a bot may name, or not what it should hold.
+    #[serde(rename = "E220")]
+    File,
+    /// Not an audience: too many parts, none, or not a count.
+    #[serde(rename = "E221")]
+    Audience,
     /// A secret is missing on this machine.
     #[serde(rename = "W301")]
     SecretMissing,
@@ -224,13 +230,20 @@ pub enum Code {
     /// A webhook takes requests of anybody.
     #[serde(rename = "W304")]
     Unverified,
+    /// A file is missing on this machine.
+    #[serde(rename = "W310")]
+    FileMissing,
 }
 
 impl Code {
     /// Whether a finding of this kind stops the bot.
     pub fn severity(self) -> Severity {
         match self {
-            Self::SecretMissing | Self::NoConsent | Self::PlainNode | Self::Unverified => Severity::Warning,
+            Self::SecretMissing
+            | Self::NoConsent
+            | Self::PlainNode
+            | Self::Unverified
+            | Self::FileMissing => Severity::Warning,
             _ => Severity::Error,
         }
     }

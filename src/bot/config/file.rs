@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::spanned::{Entries, OneOrMany, Raw, Spanned, Text};
 
-pub(crate) use audience::AudienceFile;
+pub(crate) use audience::{AudienceFile, Part, ToCsvFile, ToSqlFile};
 pub(crate) use content::{ContentFile, PartFile, TextFile};
 pub(crate) use policy::{DefaultsFile, LimitFile, PolicyKeys, RetryFile, with_policy};
 pub(crate) use project::{ChainFile, FetchFile, FolderFile, ProjectFile, S3File, UploadFile};
@@ -146,7 +146,7 @@ with_policy! {
         #[serde(rename = "if")]
         pub(crate) condition: Option<Text>,
         /// To whom.
-        pub(crate) to: AudienceFile,
+        pub(crate) to: Spanned<AudienceFile>,
         /// What is sent.
         pub(crate) send: ContentFile,
         /// What the rule is for. Literal.

@@ -14,13 +14,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ),
     ("EveryFile", &["jitter"]),
     ("MessageFile", &["from"]),
-    (
-        "AudienceFile",
-        &[
-            "csv", "source", "sql", "holders", "any", "all", "except", "sample",
-        ],
-    ),
-    ("ToListFile", &["where"]),
+    ("AudienceFile", &["source", "holders"]),
     ("ToWalletFile", &["as"]),
     ("RuleFile", &["let"]),
     ("RuleFile", POLICY),

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::{self, Unexpected};
 
 use super::diagnostics::{Code, Finding, quote};
-use super::tree::{NodeId, Tree};
+use super::tree::{Content, NodeId, Tree};
 use crate::bot::expression::nearest;
 
 use reader::{NodeReader, Reader};
@@ -109,6 +109,7 @@ impl Place {
 /// Says what is wrong; nothing when it only follows from a part that was left out.
 fn finding(tree: &Tree, left_out: &BTreeSet<NodeId>, place: Place, error: &Error) -> Option<Finding> {
     let (code, message, hint) = match error {
+        Error::Other(_) if is_emptied(tree, left_out, place) => return None,
         Error::Other(message) => (Code::Shape, message.clone(), None),
         Error::NotYet(what) => (Code::NotYet, format!("`{what}` is not available yet"), None),
         Error::UnknownKey { key, known, later } => {
@@ -146,6 +147,16 @@ fn finding(tree: &Tree, left_out: &BTreeSet<NodeId>, place: Place, error: &Error
         }
     };
     Some(place.finding(tree, code, message, hint))
+}
+
+/// Whether a map has entries, all of which were left out.
+fn is_emptied(tree: &Tree, left_out: &BTreeSet<NodeId>, place: Place) -> bool {
+    match (place, tree.content(place.node())) {
+        (Place::Value(_), Content::Map(entries)) => {
+            !entries.is_empty() && entries.iter().all(|(_, entry)| left_out.contains(entry))
+        }
+        _ => false,
+    }
 }
 
 /// The keys that would be right, for a hint.

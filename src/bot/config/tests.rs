@@ -12,7 +12,7 @@ fn bot_with(rest: &str) -> String {
     format!("herald: 1\nbot: test-bot\nidentity: file:key\n{rest}")
 }
 
-/// Loads a text as a file of the name `bot.yaml`, beside a key.
+/// Loads a text as a file of the name `bot.yaml`, beside a key and `team.csv`.
 fn load_text(text: impl AsRef<[u8]>) -> Result<(Bot, Vec<Finding>), Vec<Finding>> {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("key");
@@ -22,6 +22,8 @@ fn load_text(text: impl AsRef<[u8]>) -> Result<(Bot, Vec<Finding>), Vec<Finding>
         use std::os::unix::fs::PermissionsExt as _;
         std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
+    std::fs::write(folder.path().join("team.csv"), "wallet,tier,name\n").unwrap();
+    std::fs::write(folder.path().join("twice.csv"), "wallet,tier,tier\n").unwrap();
     let path = folder.path().join("bot.yaml");
     std::fs::write(&path, text).unwrap();
     load(&path)

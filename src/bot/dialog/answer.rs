@@ -269,6 +269,8 @@ impl Answer<'_> {
             occurrence: None,
             body: Some(text),
             conversation: Some(self.incoming.conversation.clone()),
+            vars: None,
+            list: None,
             created: now,
             expires: now + ANSWER_LIFE,
             // Somebody waits for it.

@@ -7,11 +7,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Connection;
 
 use crate::bot::{
-    audience::Audience,
     config::{Consent, Limit, Priority, Rule},
     expression::Scope,
     policy::window::Window,
-    running::Running,
+    running::{Running, overlaid},
     store::{Counts, Delivery, Occurrence, Standing, State, counts, occurrence, standing, window},
 };
 
@@ -115,13 +114,16 @@ fn judge_rule(
         return Ok(hold);
     }
     let mut scope = running.occurrence_scope(rule, occurrence).map_err(rejected)?;
-    let to = match &rule.audience {
-        Audience::List(list) => {
+    let mut to = match &row.list {
+        Some(list) => {
             let member = facts.standing.lists.get(list);
             running.member_record(list, member.ok_or_else(|| skipped("the wallet left the list"))?)
         }
-        Audience::Wallet(_) | Audience::Wallets(_) => running.person_record(row.wallet, &facts.standing),
+        None => running.person_record(row.wallet, &facts.standing),
     };
+    if let Some(vars) = &row.vars {
+        to = overlaid(to, vars).map_err(rejected)?;
+    }
     scope.insert("to", to);
     for condition in [&rule.condition, &part.condition].into_iter().flatten() {
         let value = condition

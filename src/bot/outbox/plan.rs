@@ -1,98 +1,185 @@
 //! Plans occurrences: the audience becomes rows, in chunks, each chunk and its cursor in one transaction. Memory does not
-//! grow with the audience.
+//! grow with the audience. An audience that cannot be read holds up no other occurrence: it is tried again.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use chrono::{DateTime, Utc};
-use herald_protocol::address::Address;
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::retry;
 use crate::bot::{
-    audience::Audience,
+    audience::{
+        Branch,
+        gather::{self, CHUNK, Gathered, gather},
+        merge::given,
+        set::Set,
+    },
     config::Rule,
     event::Kind,
-    expression::{Expression, Scope, Value},
+    expression::{Expression, Scope},
     running::Running,
-    store::{self, NewDelivery, Occurrence},
+    store::{self, BrokenRow, Chunk, Merge, Named, NewDelivery, Occurrence},
 };
 
-/// Wallets in one transaction.
-const CHUNK: u32 = 500;
-
-/// Plans every occurrence of the bot as it is recorded, until shutdown.
+/// Plans every occurrence of the bot as it is recorded, several at a time, until shutdown.
 pub(crate) async fn plan(running: Arc<Running>, shutdown: CancellationToken) {
+    let (mut planning, mut busy) = (JoinSet::new(), BTreeSet::new());
+    let mut failed = tidy(&running).await;
     loop {
-        let wait = match plan_next(&running).await {
-            Ok(true) => continue,
-            Ok(false) => None,
+        while failed.is_ok() && busy.len() < AT_ONCE {
+            let next = running
+                .store
+                .next_to_plan(&running.bot.name, running.now(), busy.clone());
+            match next.await {
+                Ok(Some(occurrence)) => {
+                    busy.insert(occurrence.row);
+                    let running = Arc::clone(&running);
+                    planning.spawn(async move {
+                        let row = occurrence.row;
+                        (row, plan_one(&running, &occurrence).await)
+                    });
+                }
+                Ok(None) => break,
+                Err(error) => failed = Err(error),
+            }
+        }
+        let wait = match failed {
+            Ok(()) => until_next(&running).await,
             Err(error) => {
                 let mut event = running.event(Kind::Error);
                 event.reason = Some(format!("planning waits: {error}"));
                 running.tell(event).await;
-                Some(Duration::from_secs(1))
+                AFTER_FAILURE
             }
         };
+        failed = Ok(());
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = running.to_plan.notified(), if wait.is_none() => {}
-            () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
+            // Another one may be done meanwhile, so every end is a reason to look.
+            Some(ended) = planning.join_next(), if !busy.is_empty() => match ended {
+                Ok((row, outcome)) => {
+                    busy.remove(&row);
+                    failed = outcome;
+                }
+                // Nothing of it panics; were it so, the store has what is not planned.
+                Err(_) => busy.clear(),
+            },
+            () = running.to_plan.notified() => {}
+            () = tokio::time::sleep(wait) => {}
         }
     }
 }
 
-/// Why an occurrence ends before its rows are planned.
+/// How long to sleep at the most.
+async fn until_next(running: &Running) -> Duration {
+    let now = running.now();
+    match running.store.next_plan_due(&running.bot.name, now).await {
+        Ok(Some(due)) => (due - now).to_std().unwrap_or_default().min(LONGEST_SLEEP),
+        Ok(None) | Err(_) => LONGEST_SLEEP,
+    }
+}
+
+/// Forgets what audiences left in the store whose occurrences are planned or ended, also before a crash.
+async fn tidy(running: &Running) -> Result<(), store::Error> {
+    while let Some(occurrence) = running.store.next_to_tidy(&running.bot.name).await? {
+        while running.store.drop_run(occurrence).await? > 0 {}
+    }
+    Ok(())
+}
+
+/// Why an occurrence is not planned.
 enum End {
     Skipped(String),
     Rejected(String),
+    /// Its audience is not to be had now.
+    Unresolved(String),
 }
 
-async fn plan_next(running: &Running) -> Result<bool, store::Error> {
-    let Some(occurrence) = running.store.next_to_plan(&running.bot.name).await? else {
-        return Ok(false);
+impl From<String> for End {
+    fn from(reason: String) -> Self {
+        Self::Rejected(reason)
+    }
+}
+
+/// Plans one occurrence as far as it goes: to its end, or until it is due again.
+async fn plan_one(running: &Running, occurrence: &Occurrence) -> Result<(), store::Error> {
+    let Some(rule) = running.bot.rules.get(&occurrence.rule) else {
+        let reason = "the rule is not in the file any more".to_owned();
+        return end(running, occurrence, (Kind::Rejected, reason)).await;
     };
-    let prepared = match running.bot.rules.get(&occurrence.rule) {
-        Some(rule) => prepare(running, rule, &occurrence).map(|scope| (rule, scope)),
-        None => Err(End::Rejected("the rule is not in the file any more".to_owned())),
-    };
-    let planned = match prepared {
-        Ok((rule, scope)) => {
-            Plan {
+    let planned = match prepare(running, rule, occurrence) {
+        Ok(scope) => {
+            let plan = Plan {
                 running,
                 rule,
-                occurrence: &occurrence,
+                occurrence,
                 scope,
-            }
-            .run()
-            .await?
+                branches: rule.audience.branches(),
+            };
+            plan.run().await?
         }
         Err(end) => Err(end),
     };
     match planned {
-        Ok(()) => running.to_deliver.notify_one(),
-        Err(end) => {
-            let (kind, rejected, reason) = match end {
-                End::Skipped(reason) => (Kind::Skipped, false, reason),
-                End::Rejected(reason) => (Kind::Rejected, true, reason),
-            };
-            running
-                .store
-                .end_occurrence(occurrence.row, rejected, reason.clone())
-                .await?;
-            let mut event = running.event(kind);
-            event.rule = Some(occurrence.rule);
-            event.key = Some(occurrence.key);
-            event.reason = Some(reason);
-            running.tell(event).await;
+        Ok(()) => {
+            running.to_deliver.notify_one();
+            Ok(())
         }
+        Err(End::Skipped(reason)) => end(running, occurrence, (Kind::Skipped, reason)).await,
+        Err(End::Rejected(reason)) => end(running, occurrence, (Kind::Rejected, reason)).await,
+        Err(End::Unresolved(reason)) => postpone(running, rule, occurrence, reason).await,
     }
-    Ok(true)
+}
+
+async fn end(
+    running: &Running,
+    occurrence: &Occurrence,
+    (kind, reason): (Kind, String),
+) -> Result<(), store::Error> {
+    running
+        .store
+        .end_occurrence(occurrence.row, kind == Kind::Rejected, reason.clone())
+        .await?;
+    let mut event = running.event(kind);
+    event.rule = Some(occurrence.rule.clone());
+    event.key = Some(occurrence.key.clone());
+    event.reason = Some(reason);
+    running.tell(event).await;
+    tidy(running).await
+}
+
+/// Tries an audience that is not to be had again later, while the occurrence is worth sending.
+async fn postpone(
+    running: &Running,
+    rule: &Rule,
+    occurrence: &Occurrence,
+    reason: String,
+) -> Result<(), store::Error> {
+    let due = TimeDelta::from_std(retry::wait(occurrence.tries + 1, rule.policy.retry))
+        .ok()
+        .and_then(|wait| running.now().checked_add_signed(wait))
+        .unwrap_or(DateTime::<Utc>::MAX_UTC);
+    if due >= expires(occurrence.at, rule) {
+        let reason = format!("its ttl passed while its audience could not be read: {reason}");
+        return end(running, occurrence, (Kind::Rejected, reason)).await;
+    }
+    running
+        .store
+        .postpone(occurrence.row, due, reason.clone())
+        .await?;
+    let mut event = running.event(Kind::Error);
+    event.rule = Some(occurrence.rule.clone());
+    event.key = Some(occurrence.key.clone());
+    event.reason = Some(format!("its audience cannot be read: {reason}"));
+    event.until = Some(due);
+    running.tell(event).await;
+    Ok(())
 }
 
 /// The scope of an occurrence whose condition holds. A condition that names `to` is judged per recipient, when due.
 fn prepare(running: &Running, rule: &Rule, occurrence: &Occurrence) -> Result<Scope, End> {
-    let scope = running
-        .occurrence_scope(rule, occurrence)
-        .map_err(End::Rejected)?;
+    let scope = running.occurrence_scope(rule, occurrence)?;
     if let Some(condition) = rule
         .condition
         .as_ref()
@@ -100,7 +187,7 @@ fn prepare(running: &Running, rule: &Rule, occurrence: &Occurrence) -> Result<Sc
     {
         let value = condition
             .evaluate(&scope)
-            .map_err(|error| End::Rejected(format!("`if`: {error}")))?;
+            .map_err(|error| format!("`if`: {error}"))?;
         if !value.is_truthy() {
             return Err(End::Skipped("`if` is false".to_owned()));
         }
@@ -113,78 +200,137 @@ struct Plan<'a> {
     rule: &'a Rule,
     occurrence: &'a Occurrence,
     scope: Scope,
+    branches: Vec<Branch<'a>>,
 }
 
 impl Plan<'_> {
     async fn run(&self) -> Result<Result<(), End>, store::Error> {
-        match &self.rule.audience {
-            Audience::List(list) => self.members(list).await,
-            Audience::Wallet(expression) => self.wallets(std::slice::from_ref(expression)).await,
-            Audience::Wallets(expressions) => self.wallets(expressions).await,
+        let (audience, seed) = (&self.rule.audience, &self.occurrence.id);
+        if let Some(cutoffs) = &self.occurrence.staged {
+            let cutoffs = serde_json::from_str(cutoffs).unwrap_or_default();
+            let set = Set::new(audience, seed, cutoffs);
+            return self.stored(self.occurrence.runs, &set).await;
+        }
+        let mut set = Set::new(audience, seed, Vec::new());
+        let gathered = gather(self.running, self.occurrence, &self.scope, &mut set, audience).await;
+        match gathered {
+            Ok(Gathered::Few { named, broken }) => self.few(named, broken, &set).await,
+            Ok(Gathered::Runs(runs)) => {
+                self.tell_stored_broken().await?;
+                self.stored(runs, &set).await
+            }
+            Err(gather::Error::Store(error)) => Err(error),
+            Err(gather::Error::Rejected(reason)) => Ok(Err(End::Rejected(reason))),
+            Err(gather::Error::Unresolved(reason)) => Ok(Err(End::Unresolved(reason))),
         }
     }
 
-    async fn members(&self, list: &str) -> Result<Result<(), End>, store::Error> {
-        let (bot, store) = (&self.running.bot.name, &self.running.store);
-        let mut after = self.occurrence.planned_to.clone();
+    /// Plans an audience that memory holds.
+    async fn few(
+        &self,
+        named: Vec<Named>,
+        broken: Vec<BrokenRow>,
+        set: &Set<'_>,
+    ) -> Result<Result<(), End>, store::Error> {
+        let rows = self.rows(named, set);
+        if rows.is_empty() && broken.is_empty() {
+            return Ok(Err(End::Skipped(NOBODY.to_owned())));
+        }
+        let chunk = Chunk {
+            rows,
+            broken: broken.clone(),
+            planned_to: None,
+            ends: true,
+        };
+        self.running.store.plan(self.occurrence.row, chunk).await?;
+        self.tell_broken(&broken).await;
+        Ok(Ok(()))
+    }
+
+    /// Plans an audience that the store holds, from where the plan stood.
+    async fn stored(&self, runs: u32, set: &Set<'_>) -> Result<Result<(), End>, store::Error> {
+        let (store, row) = (&self.running.store, self.occurrence.row);
+        let mut merge = Merge::new(row, runs, self.occurrence.planned_to);
         loop {
-            let members = store.members(bot, list, after, CHUNK).await?;
-            let ends = members.len() < CHUNK as usize;
-            let mut rows = Vec::new();
-            for member in &members {
-                rows.extend(self.rows(member.wallet));
-            }
-            let planned_to = members.last().map(|member| member.wallet);
-            after = planned_to.map(|wallet| wallet.to_string()).unwrap_or_default();
-            store.plan(self.occurrence.row, rows, planned_to, ends).await?;
+            let (rest, named) = store.merge(merge, CHUNK).await?;
+            merge = rest;
+            let chunk = Chunk {
+                planned_to: named.last().map(|last| last.wallet),
+                ends: named.len() < CHUNK,
+                rows: self.rows(named, set),
+                broken: Vec::new(),
+            };
+            let ends = chunk.ends;
+            store.plan(row, chunk).await?;
             if ends {
-                return Ok(Ok(()));
+                break;
             }
             self.running.to_deliver.notify_one();
         }
+        while store.drop_run(row).await? > 0 {}
+        Ok(Ok(()))
     }
 
-    async fn wallets(&self, expressions: &[Expression]) -> Result<Result<(), End>, store::Error> {
-        let mut wallets = BTreeSet::new();
-        for expression in expressions {
-            let value = expression.evaluate(&self.scope);
-            let value = value.map_err(|error| End::Rejected(format!("`to`: {error}")));
-            if let Err(end) = value.and_then(|value| collect(&value, &mut wallets)) {
-                return Ok(Err(end));
-            }
-        }
-        if wallets.is_empty() {
-            return Ok(Err(End::Skipped("`to` names no wallet".to_owned())));
-        }
-        let rows = wallets.into_iter().flat_map(|wallet| self.rows(wallet)).collect();
-        self.running
-            .store
-            .plan(self.occurrence.row, rows, None, true)
-            .await
-            .map(Ok)
+    async fn tell_stored_broken(&self) -> Result<(), store::Error> {
+        let most = TOLD + 1;
+        let broken = self.running.store.broken(self.occurrence.row, None, most).await?;
+        self.tell_broken(&broken).await;
+        Ok(())
     }
 
-    fn rows(&self, wallet: Address) -> impl Iterator<Item = NewDelivery> {
+    /// Tells of rows that could not be read, the first of them one by one.
+    async fn tell_broken(&self, broken: &[BrokenRow]) {
+        let told = usize::try_from(TOLD).unwrap_or(usize::MAX);
+        let reasons = broken.iter().take(told).map(|row| {
+            let BrokenRow {
+                number,
+                source,
+                reason,
+                ..
+            } = row;
+            format!("row {number} of `{source}`: {reason}")
+        });
+        let more = "more rows cannot be read; `herald deliveries --broken` lists them".to_owned();
+        for reason in reasons.chain((broken.len() > told).then_some(more)) {
+            let mut event = self.running.event(Kind::Skipped);
+            event.rule = Some(self.occurrence.rule.clone());
+            event.key = Some(self.occurrence.key.clone());
+            event.reason = Some(reason);
+            self.running.tell(event).await;
+        }
+    }
+
+    /// The rows of those wallets that are in the audience.
+    fn rows(&self, named: Vec<Named>, set: &Set<'_>) -> Vec<NewDelivery> {
         let (created, expires) = (self.running.now(), expires(self.occurrence.at, self.rule));
-        (0..self.rule.parts.len()).map(move |part| NewDelivery {
-            bot: self.running.bot.name.clone(),
-            rule: self.rule.name.clone(),
-            key: self.occurrence.key.clone(),
-            wallet,
-            part: u32::try_from(part).unwrap_or(u32::MAX),
-            occurrence: Some(self.occurrence.row),
-            body: None,
-            conversation: None,
-            created,
-            expires,
-            priority: self.rule.policy.priority,
-        })
+        let parts = u32::try_from(self.rule.parts.len()).unwrap_or(u32::MAX);
+        let mut rows = Vec::with_capacity(named.len());
+        for named in named.into_iter().filter(|named| set.holds(named)) {
+            let wallet = named.wallet;
+            let given = given(&self.branches, &self.running.bot.lists, named);
+            rows.extend((0..parts).map(|part| NewDelivery {
+                bot: self.running.bot.name.clone(),
+                rule: self.rule.name.clone(),
+                key: self.occurrence.key.clone(),
+                wallet,
+                part,
+                occurrence: Some(self.occurrence.row),
+                body: None,
+                conversation: None,
+                vars: given.vars.clone(),
+                list: given.list.clone(),
+                created,
+                expires,
+                priority: self.rule.policy.priority,
+            }));
+        }
+        rows
     }
 }
 
 /// When an occurrence of a rule is not worth sending any more.
 fn expires(at: DateTime<Utc>, rule: &Rule) -> DateTime<Utc> {
-    chrono::TimeDelta::from_std(rule.policy.ttl)
+    TimeDelta::from_std(rule.policy.ttl)
         .ok()
         .and_then(|ttl| at.checked_add_signed(ttl))
         .unwrap_or(DateTime::<Utc>::MAX_UTC)
@@ -206,28 +352,12 @@ pub(crate) fn evaluate_key(key: &[Expression], scope: &Scope) -> Result<String, 
     })
 }
 
-fn collect(value: &Value, wallets: &mut BTreeSet<Address>) -> Result<(), End> {
-    match value {
-        Value::Wallet(wallet) => {
-            wallets.insert(*wallet);
-        }
-        Value::Text(text) => {
-            let wallet = text
-                .parse()
-                .map_err(|error| End::Rejected(format!("`to`: {error}")))?;
-            wallets.insert(wallet);
-        }
-        // An optional wallet that is not there.
-        Value::None => {}
-        Value::List(items) => {
-            for item in items.iter() {
-                collect(item, wallets)?;
-            }
-        }
-        other => {
-            let reason = format!("`to`: expected a wallet, found `{}`", other.to_text());
-            return Err(End::Rejected(reason));
-        }
-    }
-    Ok(())
-}
+/// Occurrences of a bot that are planned side by side, so that a slow source holds up none of the others.
+const AT_ONCE: usize = 8;
+/// Broken rows that are told one by one.
+const TOLD: u32 = 100;
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// The longest sleep without a look at the wall clock, which may be set meanwhile.
+const LONGEST_SLEEP: Duration = Duration::from_mins(1);
+/// Why an occurrence for nobody is skipped.
+const NOBODY: &str = "`to` names no wallet";

@@ -74,6 +74,10 @@ pub struct NewDelivery {
     pub body: Option<String>,
     /// The topic of the conversation an answer goes to; else the one that has no id.
     pub conversation: Option<String>,
+    /// The variables its audience gave, a JSON record.
+    pub vars: Option<String>,
+    /// The list that named the wallet.
+    pub list: Option<String>,
     /// When it was planned.
     pub created: DateTime<Utc>,
     /// After this it is not sent any more.
@@ -131,6 +135,10 @@ pub struct Delivery {
     pub body: Option<String>,
     /// The topic of the conversation an answer goes to; else the one that has no id.
     pub conversation: Option<String>,
+    /// The variables its audience gave, a JSON record.
+    pub vars: Option<String>,
+    /// The list that named the wallet.
+    pub list: Option<String>,
     /// Where it stands.
     pub state: State,
     /// Why, where there is something to say.
@@ -157,7 +165,7 @@ pub struct Delivery {
 const PRIORITIES: [Priority; 3] = [Priority::Urgent, Priority::Normal, Priority::Bulk];
 
 const COLUMNS: &str = "id, bot, rule, key, wallet, part, occurrence, body, state, reason, created_ms, due_ms, expires_ms, \
-                       tries, tried_ms, request, envelope, message, sealed_ms, settled_ms, conversation, until_ms";
+                       tries, tried_ms, request, envelope, message, sealed_ms, settled_ms, conversation, until_ms, vars, list";
 
 fn delivery(row: &Row<'_>) -> Result<Delivery, rusqlite::Error> {
     let odd = |column: usize, what: &str| {
@@ -184,6 +192,8 @@ fn delivery(row: &Row<'_>) -> Result<Delivery, rusqlite::Error> {
         body: row.get(7)?,
         conversation: row.get(20)?,
         until: row.get::<_, Option<i64>>(21)?.map(time),
+        vars: row.get(22)?,
+        list: row.get(23)?,
         state: State::parse(row.get_ref(8)?.as_str()?).ok_or_else(|| odd(8, "state"))?,
         reason: row.get(9)?,
         created: time(row.get(10)?),
@@ -200,8 +210,8 @@ fn delivery(row: &Row<'_>) -> Result<Delivery, rusqlite::Error> {
 pub(crate) fn insert(transaction: &Transaction<'_>, new: &NewDelivery) -> Result<bool, rusqlite::Error> {
     let mut statement = transaction.prepare_cached(
         "INSERT INTO delivery (bot, rule, key, wallet, part, occurrence, body, state, created_ms, due_ms, expires_ms,
-                               conversation, priority)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'planned', ?8, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING",
+                               conversation, priority, vars, list)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'planned', ?8, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO NOTHING",
     )?;
     let added = statement.execute(params![
         new.bot,
@@ -215,6 +225,8 @@ pub(crate) fn insert(transaction: &Transaction<'_>, new: &NewDelivery) -> Result
         millis(new.expires),
         new.conversation,
         new.priority.rank(),
+        new.vars,
+        new.list,
     ])?;
     Ok(added == 1)
 }

@@ -1,10 +1,12 @@
 //! Occurrences: a trigger that fired is recorded once, whatever happens afterwards.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use herald_protocol::address::Address;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::{NewDelivery, Store, delivery, millis, time};
+use super::{BrokenRow, NewDelivery, Store, audiences, delivery, millis, time};
 
 /// A trigger that fired, before it is recorded.
 #[derive(Clone, Debug)]
@@ -42,8 +44,27 @@ pub struct Occurrence {
     pub at: DateTime<Utc>,
     /// The names the trigger gives, as JSON.
     pub names: String,
-    /// The last wallet that has its rows; empty at first.
-    pub planned_to: String,
+    /// The last wallet that has its rows, in the order of the wallets' bytes; none at first.
+    pub planned_to: Option<Address>,
+    /// How often its audience could not be resolved.
+    pub tries: u32,
+    /// Runs of its audience that are stored.
+    pub runs: u32,
+    /// The cutoffs of its samples as JSON, once its audience is read.
+    pub staged: Option<String>,
+}
+
+/// A part of a plan: the rows of some wallets, and how far that is.
+#[derive(Clone, Debug, Default)]
+pub struct Chunk {
+    /// The rows.
+    pub rows: Vec<NewDelivery>,
+    /// Rows of the audience that could not be read.
+    pub broken: Vec<BrokenRow>,
+    /// The last wallet of the chunk.
+    pub planned_to: Option<Address>,
+    /// Whether the plan ends with it.
+    pub ends: bool,
 }
 
 /// What recording an occurrence did.
@@ -60,7 +81,7 @@ pub enum Planned {
     },
 }
 
-const COLUMNS: &str = "id, rule, occurrence, key, at_ms, names, planned_to";
+const COLUMNS: &str = "id, rule, occurrence, key, at_ms, names, planned_to, tries, runs, staged";
 
 fn occurrence(row: &Row<'_>) -> Result<Occurrence, rusqlite::Error> {
     Ok(Occurrence {
@@ -70,7 +91,10 @@ fn occurrence(row: &Row<'_>) -> Result<Occurrence, rusqlite::Error> {
         key: row.get(3)?,
         at: time(row.get(4)?),
         names: row.get(5)?,
-        planned_to: row.get(6)?,
+        planned_to: row.get_ref(6)?.as_str()?.parse().ok(),
+        tries: row.get(7)?,
+        runs: row.get(8)?,
+        staged: row.get(9)?,
     })
 }
 
@@ -127,38 +151,76 @@ impl Store {
         self.write(move |transaction| record(transaction, &new)).await
     }
 
-    /// The oldest occurrence of the bot whose rows are not all planned.
-    pub async fn next_to_plan(&self, bot: &str) -> Result<Option<Occurrence>, super::Error> {
+    /// The oldest occurrence of the bot whose rows are not all planned and which is due, but for those that are `busy`.
+    pub async fn next_to_plan(
+        &self,
+        bot: &str,
+        now: DateTime<Utc>,
+        busy: BTreeSet<i64>,
+    ) -> Result<Option<Occurrence>, super::Error> {
         let bot = bot.to_owned();
         self.read(move |connection| {
             let query = format!(
-                "SELECT {COLUMNS} FROM occurrence WHERE bot = ?1 AND state = 'planning' ORDER BY id LIMIT 1"
+                "SELECT {COLUMNS} FROM occurrence WHERE bot = ?1 AND state = 'planning' AND due_ms <= ?2 ORDER BY id"
             );
-            connection
-                .prepare_cached(&query)?
-                .query_row([bot], occurrence)
-                .optional()
+            let mut statement = connection.prepare_cached(&query)?;
+            let mut rows = statement.query(params![bot, millis(now)])?;
+            while let Some(row) = rows.next()? {
+                if !busy.contains(&row.get(0)?) {
+                    return occurrence(row).map(Some);
+                }
+            }
+            Ok(None)
         })
         .await
     }
 
-    /// Adds the rows of one chunk of the audience and notes how far it reaches, in one transaction. `last` ends the plan.
-    pub async fn plan(
+    /// When an audience that could not be resolved is due again, the next of the bot after `now`.
+    pub async fn next_plan_due(
         &self,
-        row: i64,
-        rows: Vec<NewDelivery>,
-        planned_to: Option<Address>,
-        last: bool,
-    ) -> Result<(), super::Error> {
+        bot: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, super::Error> {
+        let bot = bot.to_owned();
+        self.read(move |connection| {
+            let query =
+                "SELECT min(due_ms) FROM occurrence WHERE bot = ?1 AND state = 'planning' AND due_ms > ?2";
+            let due = connection
+                .prepare_cached(query)?
+                .query_row(params![bot, millis(now)], |row| row.get::<_, Option<i64>>(0))?;
+            Ok(due.map(time))
+        })
+        .await
+    }
+
+    /// Notes that an audience could not be resolved, and when it is tried again.
+    pub async fn postpone(&self, row: i64, due: DateTime<Utc>, reason: String) -> Result<(), super::Error> {
         self.write(move |transaction| {
-            for new in &rows {
+            let query = "UPDATE occurrence SET tries = tries + 1, due_ms = ?2, reason = ?3 WHERE id = ?1";
+            transaction
+                .execute(query, params![row, millis(due), reason])
+                .map(drop)
+        })
+        .await
+    }
+
+    /// Adds the rows of one chunk of the audience and notes how far it reaches, in one transaction.
+    pub async fn plan(&self, row: i64, chunk: Chunk) -> Result<(), super::Error> {
+        self.write(move |transaction| {
+            for new in &chunk.rows {
                 delivery::insert(transaction, new)?;
             }
-            let state = if last { "planned" } else { "planning" };
-            transaction.execute(
-                "UPDATE occurrence SET state = ?2, planned_to = coalesce(?3, planned_to) WHERE id = ?1",
-                params![row, state, planned_to.map(|wallet| wallet.to_string())],
-            )?;
+            audiences::insert_broken(transaction, row, &chunk.broken)?;
+            let state = if chunk.ends { "planned" } else { "planning" };
+            transaction
+                .prepare_cached(
+                    "UPDATE occurrence SET state = ?2, planned_to = coalesce(?3, planned_to), reason = NULL WHERE id = ?1",
+                )?
+                .execute(params![
+                    row,
+                    state,
+                    chunk.planned_to.map(|wallet| wallet.to_string())
+                ])?;
             Ok(())
         })
         .await

@@ -1,5 +1,7 @@
 //! What the store promises to the outbox, on a real file.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use herald_protocol::address::Address;
 
@@ -24,9 +26,19 @@ fn answer(key: &str, number: u8) -> NewDelivery {
         occurrence: None,
         body: Some(key.to_owned()),
         conversation: None,
+        vars: None,
+        list: None,
         created: at(0),
         expires: at(86_400),
         priority: Priority::Normal,
+    }
+}
+
+fn chunk(rows: Vec<NewDelivery>) -> Chunk {
+    Chunk {
+        rows,
+        ends: true,
+        ..Chunk::default()
     }
 }
 
@@ -102,9 +114,19 @@ async fn an_occurrence_is_recorded_once_by_its_id_and_once_by_its_key() {
             "a repeat answers with the first one's id"
         );
     }
-    let first = store.next_to_plan("b").await.unwrap().unwrap();
-    store.plan(first.row, Vec::new(), None, true).await.unwrap();
-    assert!(store.next_to_plan("b").await.unwrap().is_none());
+    let first = store
+        .next_to_plan("b", at(0), BTreeSet::new())
+        .await
+        .unwrap()
+        .unwrap();
+    store.plan(first.row, chunk(Vec::new())).await.unwrap();
+    assert!(
+        store
+            .next_to_plan("b", at(0), BTreeSet::new())
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[tokio::test]
@@ -189,7 +211,12 @@ async fn counts_are_of_the_window_without_the_row_itself_and_name_the_time_of_ro
     for number in 0..4_i64 {
         let id = format!("o{number}");
         store.record(occurrence(&id, &id)).await.unwrap();
-        let row = store.next_to_plan("b").await.unwrap().unwrap().row;
+        let row = store
+            .next_to_plan("b", at(0), BTreeSet::new())
+            .await
+            .unwrap()
+            .unwrap()
+            .row;
         let part = |part| NewDelivery {
             rule: "r".to_owned(),
             part,
@@ -197,7 +224,7 @@ async fn counts_are_of_the_window_without_the_row_itself_and_name_the_time_of_ro
             body: None,
             ..answer(&id, 1)
         };
-        store.plan(row, vec![part(0), part(1)], None, true).await.unwrap();
+        store.plan(row, chunk(vec![part(0), part(1)])).await.unwrap();
         for _ in 0..2 {
             let planned = store.due("b", at(10), 1).await.unwrap().remove(0);
             if number < 3 {
@@ -390,4 +417,98 @@ async fn urgent_rows_go_before_others_also_to_the_same_wallet_and_a_row_of_tomor
     );
     assert_eq!(keys(store.due("b", at(0), 2).await.unwrap()), ["urgent", "first"]);
     assert_eq!(store.next_due("b", at(0)).await.unwrap(), Some(at(1)));
+}
+
+/// A number that follows from another as if drawn by lot.
+fn next_number(state: &mut u64) -> u64 {
+    *state = state
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407);
+    *state >> 33
+}
+
+#[tokio::test]
+async fn runs_merge_into_every_wallet_once_in_order_from_any_wallet_on() {
+    let opened = open();
+    let store = &opened.store;
+    store.record(occurrence("o", "o")).await.unwrap();
+    let row = store
+        .next_to_plan("b", at(0), BTreeSet::new())
+        .await
+        .unwrap()
+        .unwrap()
+        .row;
+    // What is wanted: by wallet and branch the variables of the first run.
+    let mut wanted: std::collections::BTreeMap<Address, std::collections::BTreeMap<u8, Option<String>>> =
+        std::collections::BTreeMap::new();
+    let mut state = 7;
+    for run in 0..9_u32 {
+        let mut rows = std::collections::BTreeMap::new();
+        for _ in 0..700 {
+            let number = u8::try_from(next_number(&mut state) % 200).unwrap();
+            let branch = u8::try_from(next_number(&mut state) % 3).unwrap();
+            rows.insert((wallet(number), branch), Some(format!("{{\"run\":{run}}}")));
+        }
+        for ((wallet, branch), vars) in &rows {
+            let known = wanted.entry(*wallet).or_default();
+            known.entry(*branch).or_insert_with(|| vars.clone());
+        }
+        let rows = rows
+            .into_iter()
+            .map(|((wallet, branch), vars)| StagedRow { wallet, branch, vars });
+        store.stage(row, run, rows.collect(), Vec::new()).await.unwrap();
+    }
+    let wanted: Vec<Named> = wanted
+        .into_iter()
+        .map(|(wallet, branches)| Named {
+            wallet,
+            branches: branches.into_iter().collect(),
+        })
+        .collect();
+    for after in [
+        None,
+        Some(wallet(0)),
+        Some(wallet(77)),
+        Some(wallet(199)),
+        Some(wallet(250)),
+    ] {
+        let (mut merge, mut found) = (Merge::new(row, 9, after), Vec::new());
+        loop {
+            let (rest, named) = store.merge(merge, 33).await.unwrap();
+            merge = rest;
+            if named.is_empty() {
+                break;
+            }
+            found.extend(named);
+        }
+        let rest = wanted.iter().filter(|named| Some(named.wallet) > after).cloned();
+        assert_eq!(found, rest.collect::<Vec<_>>(), "after {after:?}");
+    }
+    for left in (0..9).rev() {
+        assert_eq!(store.drop_run(row).await.unwrap(), left);
+    }
+    let (_, named) = store.merge(Merge::new(row, 9, None), 33).await.unwrap();
+    assert!(named.is_empty(), "nothing is left of dropped runs");
+}
+
+#[tokio::test]
+async fn an_audience_that_waits_holds_up_no_other_and_is_planned_when_it_is_due() {
+    let opened = open();
+    let store = &opened.store;
+    for id in ["first", "second"] {
+        store.record(occurrence(id, id)).await.unwrap();
+    }
+    let next = |second, busy: BTreeSet<i64>| store.next_to_plan("b", at(second), busy);
+    let first = next(0, BTreeSet::new()).await.unwrap().unwrap();
+    assert_eq!((first.id.as_str(), first.tries), ("first", 0));
+    let second = next(0, BTreeSet::from([first.row])).await.unwrap().unwrap();
+    assert_eq!(second.id, "second");
+    store
+        .postpone(first.row, at(5), "no answer".to_owned())
+        .await
+        .unwrap();
+    assert_eq!(next(4, BTreeSet::new()).await.unwrap().unwrap().id, "second");
+    assert_eq!(store.next_plan_due("b", at(4)).await.unwrap(), Some(at(5)));
+    let again = next(5, BTreeSet::new()).await.unwrap().unwrap();
+    assert_eq!((again.id.as_str(), again.tries), ("first", 1));
 }

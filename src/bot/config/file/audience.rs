@@ -2,11 +2,13 @@
 
 use serde::Deserialize;
 
-use crate::bot::config::spanned::{OneOrMany, Text};
+use crate::bot::config::spanned::{OneOrMany, Spanned, Text};
 
 /// `to`, told by its key.
 #[derive(Debug, Deserialize)]
-#[serde(expecting = "a list's name, or one of `{ list }`, `{ wallet }`, `{ wallets }`")]
+#[serde(
+    expecting = "a list's name, or one of `{ list }`, `{ wallet }`, `{ wallets }`, `{ csv }`, `{ sql }`, `{ any }`, `{ all }`"
+)]
 pub(crate) enum AudienceFile {
     /// A list's name. Literal.
     #[serde(rename = "$text")]
@@ -17,14 +19,32 @@ pub(crate) enum AudienceFile {
     Wallet(ToWalletFile),
     #[serde(rename = "wallets")]
     Wallets(ToWalletsFile),
+    #[serde(rename = "csv")]
+    Csv(ToCsvFile),
+    #[serde(rename = "sql")]
+    Sql(ToSqlFile),
+    #[serde(rename = "any")]
+    Any(ToAnyFile),
+    #[serde(rename = "all")]
+    All(ToAllFile),
 }
 
-/// `{ list }`.
+/// An audience inside another, with its place.
+pub(crate) type Part = Spanned<AudienceFile>;
+
+/// `{ list, where }`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an audience: a map of keys")]
 pub(crate) struct ToListFile {
     /// A list's name. Literal.
     pub(crate) list: Text,
+    /// Which members, by `sub`. Expression.
+    #[serde(rename = "where")]
+    pub(crate) condition: Option<Text>,
+    /// Who is left out.
+    pub(crate) except: Option<Box<Part>>,
+    /// How many of them. Literal.
+    pub(crate) sample: Option<Text>,
 }
 
 /// `{ wallet }`.
@@ -33,6 +53,10 @@ pub(crate) struct ToListFile {
 pub(crate) struct ToWalletFile {
     /// Expression.
     pub(crate) wallet: Text,
+    /// Who is left out.
+    pub(crate) except: Option<Box<Part>>,
+    /// How many of them. Literal.
+    pub(crate) sample: Option<Text>,
 }
 
 /// `{ wallets }`.
@@ -41,4 +65,66 @@ pub(crate) struct ToWalletFile {
 pub(crate) struct ToWalletsFile {
     /// Expressions.
     pub(crate) wallets: OneOrMany<Text>,
+    /// Who is left out.
+    pub(crate) except: Option<Box<Part>>,
+    /// How many of them. Literal.
+    pub(crate) sample: Option<Text>,
+}
+
+/// `{ csv, column, where }`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an audience: a map of keys")]
+pub(crate) struct ToCsvFile {
+    /// A file in the bot's folder. Literal.
+    pub(crate) csv: Text,
+    /// The column of the wallets; `wallet` unless said otherwise. Literal.
+    pub(crate) column: Option<Text>,
+    /// Which rows, by `row`. Expression.
+    #[serde(rename = "where")]
+    pub(crate) condition: Option<Text>,
+    /// Who is left out.
+    pub(crate) except: Option<Box<Part>>,
+    /// How many of them. Literal.
+    pub(crate) sample: Option<Text>,
+}
+
+/// `{ sql, url, where }`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an audience: a map of keys")]
+pub(crate) struct ToSqlFile {
+    /// One statement that reads. Literal.
+    pub(crate) sql: Text,
+    /// `sqlite:` and a file in the bot's folder, or a reference to a secret. Literal.
+    pub(crate) url: Text,
+    /// Which rows, by `row`. Expression.
+    #[serde(rename = "where")]
+    pub(crate) condition: Option<Text>,
+    /// Who is left out.
+    pub(crate) except: Option<Box<Part>>,
+    /// How many of them. Literal.
+    pub(crate) sample: Option<Text>,
+}
+
+/// `{ any }`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an audience: a map of keys")]
+pub(crate) struct ToAnyFile {
+    /// Audiences: who is in one of them.
+    pub(crate) any: Vec<Part>,
+    /// Who is left out.
+    pub(crate) except: Option<Box<Part>>,
+    /// How many of them. Literal.
+    pub(crate) sample: Option<Text>,
+}
+
+/// `{ all }`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an audience: a map of keys")]
+pub(crate) struct ToAllFile {
+    /// Audiences: who is in each of them.
+    pub(crate) all: Vec<Part>,
+    /// Who is left out.
+    pub(crate) except: Option<Box<Part>>,
+    /// How many of them. Literal.
+    pub(crate) sample: Option<Text>,
 }

@@ -51,8 +51,8 @@ pub(super) fn resolve(
     let audience = audience::resolve(report, context, &rule.to, &names);
     let policy = policy::resolve(report, rule.policy().over(defaults), &names);
     let paused = rule.paused.as_ref().map_or(Some(false), |text| report.bool(text));
-    let (audience, to) = audience?;
-    names.insert("to", Type::Record(to));
+    let (audience, to) = audience;
+    names.insert("to", to?);
     let condition = condition(report, rule.condition.as_ref(), &names);
     let parts = content::parts(report, &rule.send, &names);
     Some(Rule {
@@ -61,7 +61,7 @@ pub(super) fn resolve(
         triggers: triggers?,
         names: given_names,
         condition: condition?,
-        audience,
+        audience: audience?,
         parts: parts?,
         policy: policy?,
         paused: paused?,

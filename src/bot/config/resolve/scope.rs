@@ -54,6 +54,14 @@ pub(super) fn sender<'a>(lists: impl IntoIterator<Item = &'a List>) -> Record {
     record
 }
 
+/// A variable that an audience gives. What is known of people keeps its type.
+pub(super) fn variable(name: &str) -> Type {
+    match person().get(name) {
+        Some(known) if name != "joined_at" => known.clone(),
+        _ => Type::Any,
+    }
+}
+
 /// A message that somebody wrote to the bot.
 pub(super) fn message() -> Type {
     let record: Record = [

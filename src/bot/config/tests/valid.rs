@@ -67,6 +67,16 @@ rules:
     consent: opted_in
   one-wallet: { when: { manual: true }, to: { wallet: 0x1111111111111111111111111111111111111111 }, send: hi }
   wallets: { when: { manual: true }, to: { wallets: vars.team }, send: { text: hi } }
+  set:
+    when: { manual: true }
+    to:
+      any:
+        - { list: readers, where: sub.hour > 3, sample: 2 }
+        - { csv: team.csv, column: wallet, where: row.tier == 1, except: readers }
+        - { wallet: 0x1111111111111111111111111111111111111111 }
+      except: { all: [readers, { wallets: vars.team }] }
+      sample: 1000
+    send: \"{{ to.tier }} {{ to.hour }}\"
   listed: { when: { manual: true }, to: { list: readers }, send: [{ text: a }, { text: b, if: to.name }] }
 commands:
   /price <symbol:word>: { about: A price., if: sub, reply: \"{{ args.symbol }}\" }
@@ -148,7 +158,7 @@ fn every_key_of_a_file_arrives_in_the_bot() {
     );
     assert!(matches!(bot.rules["one-wallet"].audience, Audience::Wallet(_)));
     assert!(matches!(&bot.rules["wallets"].audience, Audience::Wallets(wallets) if wallets.len() == 1));
-    assert!(matches!(&bot.rules["listed"].audience, Audience::List(list) if list == "readers"));
+    assert!(matches!(&bot.rules["listed"].audience, Audience::List { list, .. } if list == "readers"));
     assert!(bot.rules["listed"].parts[1].condition.is_some());
     let [command] = bot.commands.as_slice() else {
         panic!("{:?}", bot.commands)
