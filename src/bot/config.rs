@@ -35,6 +35,8 @@ mod content;
 pub mod diagnostics;
 /// Spans of time such as `5m`.
 pub mod duration;
+/// What each code means.
+pub mod explain;
 /// The shape of the file.
 mod file;
 /// What the language has and this release has not.
@@ -275,6 +277,8 @@ pub struct Rule {
     pub names: Names,
     /// `if`: an occurrence whose condition is false is dropped.
     pub condition: Option<Expression>,
+    /// `let`: names for values, in the order of the file.
+    pub lets: Vec<Let>,
     /// To whom it writes.
     pub audience: Audience,
     /// What it writes: one or more messages, in order.
@@ -283,6 +287,22 @@ pub struct Rule {
     pub policy: Policy,
     /// A paused rule does not fire.
     pub paused: bool,
+}
+
+/// A name of a rule for the value of an expression.
+#[derive(Debug, Clone)]
+pub struct Let {
+    /// Unique among the names of its rule.
+    pub name: String,
+    /// What it stands for.
+    pub expression: Expression,
+}
+
+impl Let {
+    /// Whether its value depends on the recipient; else it is computed once, when the rule fires.
+    pub fn is_per_recipient(&self) -> bool {
+        self.expression.names().contains("to")
+    }
 }
 
 /// People who asked to be written to.

@@ -95,7 +95,16 @@ impl Finding {
 pub struct Expression {
     code: Code,
     ty: Type,
+    uses: Uses,
+}
+
+/// What a checked source uses of its scope.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Uses {
+    /// Names, and the names that computed ones stand on.
     names: BTreeSet<String>,
+    /// `vars.place` where a source takes a member, `vars` where it takes the whole.
+    paths: BTreeSet<String>,
 }
 
 impl Expression {
@@ -108,8 +117,8 @@ impl Expression {
         let syntax = parser::expression(source).map_err(|finding| vec![finding])?;
         let mut checker = Checker::new(names);
         let (code, ty) = checker.check(&syntax);
-        let names = checker.finish()?;
-        Ok(Self { code, ty, names })
+        let uses = checker.finish()?;
+        Ok(Self { code, ty, uses })
     }
 
     /// The type of every value this expression gives.
@@ -117,9 +126,14 @@ impl Expression {
         &self.ty
     }
 
-    /// The names of the scope it uses, such as `to` or `body`, in order.
+    /// The names of the scope it uses, such as `to` or `body`, in order; of a computed name also those it stands on.
     pub fn names(&self) -> &BTreeSet<String> {
-        &self.names
+        &self.uses.names
+    }
+
+    /// Where it takes its values: `vars.place` of a member, `vars` of the whole.
+    pub(crate) fn paths(&self) -> &BTreeSet<String> {
+        &self.uses.paths
     }
 
     /// Computes the value.

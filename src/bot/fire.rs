@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::{
     config::Rule,
     event::Kind,
-    expression::Scope,
+    expression::{Scope, Value},
     outbox::evaluate_key,
     running::{self, Running},
     store::{self, NewOccurrence, Planned},
@@ -23,28 +23,39 @@ pub(crate) struct Firing {
     pub(crate) names: Scope,
 }
 
-/// The occurrence of a rule that fired. A rule whose key cannot be computed is recorded as rejected, so that it is seen.
+/// The occurrence of a rule that fired. A rule whose `let` or key cannot be computed is recorded all the
+/// same, so that it is seen.
 pub(crate) fn occurrence(running: &Running, rule: &Rule, firing: &Firing) -> NewOccurrence {
+    let mut scope = running.scope();
+    // A name that only another of the rule's triggers gives is `none`.
+    for (name, _) in rule.names.iter() {
+        scope.insert(name, Value::None);
+    }
+    for (name, value) in firing.names.iter() {
+        scope.insert(name, value.clone());
+    }
+    scope.insert("occurrence", running::occurrence_record(&firing.id, firing.at));
+    let computed = running::add_lets(rule, false, &mut scope);
+    let mut names = firing.names.clone();
+    for once in &rule.lets {
+        if let Some(value) = scope.get(&once.name) {
+            names.insert(&once.name, value.clone());
+        }
+    }
     let mut new = NewOccurrence {
         bot: running.bot.name.clone(),
         rule: rule.name.clone(),
         id: firing.id.clone(),
         key: firing.id.clone(),
         at: firing.at,
-        names: running::to_json(&firing.names),
+        names: running::to_json(&names),
         skipped: rule.paused.then(|| "the rule is paused".to_owned()),
         answer: None,
     };
-    if !rule.policy.key.is_empty() {
-        let mut scope = running.scope();
-        for (name, value) in firing.names.iter() {
-            scope.insert(name, value.clone());
-        }
-        scope.insert("occurrence", running::occurrence_record(&firing.id, firing.at));
-        match evaluate_key(&rule.policy.key, &scope) {
-            Ok(key) => new.key = key,
-            Err(reason) => new.skipped = Some(reason),
-        }
+    match computed.and_then(|()| evaluate_key(&rule.policy.key, &scope)) {
+        Ok(key) if !rule.policy.key.is_empty() => new.key = key,
+        Ok(_) => {}
+        Err(reason) => new.skipped = Some(reason),
     }
     new
 }

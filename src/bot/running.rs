@@ -10,7 +10,7 @@ use herald_protocol::{
 use tokio::sync::Notify;
 
 use super::{
-    config::{Bot, Field, Rule},
+    config::{Bot, Field, Let, Rule},
     event::{Event, Events, Kind},
     expression::{Scope, Type, Value},
     project::Project,
@@ -82,6 +82,13 @@ impl Running {
             scope.insert(name, value);
         }
         scope.insert("occurrence", occurrence_record(&occurrence.id, occurrence.at));
+        for once in rule.lets.iter().filter(|once| !once.is_per_recipient()) {
+            let stored = given.get(&once.name);
+            let stored = stored.and_then(|json| once.expression.ty().read_json(json).ok());
+            // A file that has changed since asks for it anew.
+            let value = stored.map_or_else(|| evaluate(once, &scope), Ok)?;
+            scope.insert(&once.name, value);
+        }
         Ok(scope)
     }
 
@@ -162,6 +169,21 @@ pub(crate) fn overlaid(known: Value, vars: &str) -> Result<Value, String> {
         fields.insert(name, value);
     }
     Ok(Value::Record(Arc::new(fields)))
+}
+
+/// Computes the names of a rule that are the occurrence's, or those that are a recipient's, into a scope.
+pub(crate) fn add_lets(rule: &Rule, per_recipient: bool, scope: &mut Scope) -> Result<(), String> {
+    let lets = rule.lets.iter();
+    for own in lets.filter(|own| own.is_per_recipient() == per_recipient) {
+        let value = evaluate(own, scope)?;
+        scope.insert(&own.name, value);
+    }
+    Ok(())
+}
+
+fn evaluate(own: &Let, scope: &Scope) -> Result<Value, String> {
+    let value = own.expression.evaluate(scope);
+    value.map_err(|error| format!("`let` {}: {error}", own.name))
 }
 
 /// A member's value of a field: its own, else the field's default.

@@ -10,6 +10,9 @@ use crate::bot::config::{self, Finding, Severity};
 /// Checks bot files and runs nothing.
 #[derive(Args, Debug)]
 pub(super) struct Check {
+    /// Say what a code such as E104 means, with a wrong and a right file, and check nothing
+    #[arg(long, value_name = "CODE", conflicts_with = "paths")]
+    explain: Option<String>,
     /// Bot files, or folders: every *.yaml in them
     #[arg(value_name = "PATH", default_value = "bots")]
     paths: Vec<PathBuf>,
@@ -17,6 +20,9 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn execute(self, options: &Options) -> anyhow::Result<()> {
+        if let Some(code) = &self.explain {
+            return explain(code, options);
+        }
         let files = bots::files(&self.paths)?;
         let (project, mut findings) = project::read(options, &self.paths)?;
         // Without it the bots are checked all the same: most of what they say does not change with the project.
@@ -55,6 +61,26 @@ impl Check {
             Ok(())
         }
     }
+}
+
+/// Prints the page of a code.
+fn explain(code: &str, options: &Options) -> anyhow::Result<()> {
+    let code = code.to_ascii_uppercase();
+    let Some(page) = config::explain::explain(&code) else {
+        let known: Vec<&str> = config::explain::codes().collect();
+        let reason = format!(
+            "there is no code {}; the codes are {}",
+            print::inline(&code),
+            known.join(", ")
+        );
+        return Err(Failure::Usage(anyhow::anyhow!(reason)).into());
+    };
+    if options.json {
+        print::json(&serde_json::json!({ "code": code, "page": page }));
+    } else {
+        print::line(page);
+    }
+    Ok(())
 }
 
 /// Prints findings: JSON, or text with the line and a caret.

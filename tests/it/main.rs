@@ -23,6 +23,8 @@ mod harness;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod lets;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod manual;

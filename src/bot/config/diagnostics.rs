@@ -47,7 +47,8 @@ impl fmt::Display for Finding {
             write!(f, ":{}:{}", self.line, self.column)?;
         }
         write!(f, " {} {}: {}", self.severity, self.code, self.message)?;
-        if self.line > 0 {
+        // The line of a secret is not shown.
+        if self.line > 0 && self.code != Code::ExposedSecret {
             let (line, caret) = excerpt(&self.source_line, self.column);
             let number = self.line.to_string();
             write!(f, "\n {number} | {line}\n {:1$} | {caret}^", "", number.len())?;
@@ -164,6 +165,12 @@ pub enum Code {
     /// A name that is not spelled as names are, or that is taken.
     #[serde(rename = "E108")]
     Name,
+    /// Something that is defined and never used.
+    #[serde(rename = "E109")]
+    Unused,
+    /// A secret, or the name of one, where everybody who gets the message reads it.
+    #[serde(rename = "E110")]
+    ExposedSecret,
     /// Not a duration, or one that does not fit here.
     #[serde(rename = "E201")]
     Duration,

@@ -145,6 +145,9 @@ with_policy! {
         /// Whether an occurrence counts. Expression.
         #[serde(rename = "if")]
         pub(crate) condition: Option<Text>,
+        /// Names for values that the rest of the rule uses; a later one may use those before it. Expressions.
+        #[serde(default, rename = "let")]
+        pub(crate) lets: Entries<String>,
         /// To whom.
         pub(crate) to: Spanned<AudienceFile>,
         /// What is sent.

@@ -16,7 +16,6 @@ const KEYS: &[(&str, &[&str])] = &[
     ("MessageFile", &["from"]),
     ("AudienceFile", &["source", "holders"]),
     ("ToWalletFile", &["as"]),
-    ("RuleFile", &["let"]),
     ("RuleFile", POLICY),
     ("DefaultsFile", POLICY),
     ("ContentFile", CONTENT),

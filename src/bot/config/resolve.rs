@@ -21,6 +21,10 @@ use report::Report;
 mod audience;
 /// `send` and its like.
 mod content;
+/// Secrets in the file itself.
+mod exposed;
+/// `let`.
+mod lets;
 /// `lists`.
 mod list;
 /// `node`.
@@ -37,6 +41,8 @@ mod rule;
 mod scope;
 /// `when`.
 mod trigger;
+/// What is defined and never used.
+mod unused;
 /// `vars`.
 mod vars;
 /// `webhook`.
@@ -72,6 +78,7 @@ pub(crate) fn resolve(
         tree,
         left_out,
         found: Vec::new(),
+        used: BTreeSet::new(),
     };
     if file.herald.value != "1" {
         report.word(&file.herald, &["1"]);
@@ -93,6 +100,7 @@ pub(crate) fn resolve(
     let _ = policy::literals(&mut report, file.defaults.policy());
     let rules = rules(&mut report, &context, file);
     let commands = commands(&mut report, &context, file);
+    unused::report(&mut report, file, rules.as_ref());
     let bot = assemble(
         file,
         path,
@@ -250,6 +258,7 @@ enum ListReference<'c> {
 /// Finds a list by the name that a text gives.
 fn find_list<'c>(report: &mut Report<'_>, context: &'c Context, text: &Text) -> ListReference<'c> {
     let tree = report.tree;
+    report.used.insert(format!("lists.{}", text.value));
     match context.lists.get(&text.value) {
         Some(Some(list)) => return ListReference::Valid(list),
         Some(None) => return ListReference::Mistaken,

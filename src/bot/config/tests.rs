@@ -2,6 +2,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Bot, Finding, load};
 
+/// The pages of the codes.
+mod explain;
 /// Findings of files with one or more mistakes.
 mod findings;
 /// What a right file becomes.

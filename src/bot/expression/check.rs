@@ -2,14 +2,13 @@
 
 mod calls;
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::code::{Code, Operation};
 use super::functions;
 use super::operators::{arithmetic_type, comparable, sortable};
 use super::syntax::{Identifier, Kind, Operator, Syntax, too_deep};
-use super::{Finding, MAX_DEPTH, MAX_FINDINGS, Names, Type, Value};
+use super::{Finding, MAX_DEPTH, MAX_FINDINGS, Names, Type, Uses, Value};
 
 /// Checks the expressions of one source and collects what is wrong with all of them.
 #[derive(Debug)]
@@ -17,7 +16,7 @@ pub(super) struct Checker<'n> {
     names: &'n Names,
     /// The variables of the loops around, innermost last.
     locals: Vec<Local>,
-    used: BTreeSet<String>,
+    uses: Uses,
     findings: Vec<Finding>,
     patterns: usize,
 }
@@ -36,16 +35,16 @@ impl<'n> Checker<'n> {
         Self {
             names,
             locals: Vec::new(),
-            used: BTreeSet::new(),
+            uses: Uses::default(),
             findings: Vec::new(),
             patterns: 0,
         }
     }
 
-    /// The names that were used, or all that was wrong, in the order of the source.
-    pub(super) fn finish(mut self) -> Result<BTreeSet<String>, Vec<Finding>> {
+    /// What was used, or all that was wrong, in the order of the source.
+    pub(super) fn finish(mut self) -> Result<Uses, Vec<Finding>> {
         if self.findings.is_empty() {
-            return Ok(self.used);
+            return Ok(self.uses);
         }
         self.findings.sort_by_key(|finding| finding.span.start);
         Err(self.findings)
@@ -102,7 +101,10 @@ impl<'n> Checker<'n> {
     pub(super) fn check(&mut self, syntax: &Syntax) -> (Code, Type) {
         let (operation, ty) = match &syntax.kind {
             Kind::Literal(value) => (Operation::Literal(value.clone()), literal_type(value)),
-            Kind::Name(name) => (Operation::Name(name.clone()), self.name(name, &syntax.span)),
+            Kind::Name(name) => {
+                self.uses.paths.insert(name.clone());
+                (Operation::Name(name.clone()), self.name(name, &syntax.span))
+            }
             Kind::Member(record, field) => self.member(syntax, record, field),
             Kind::Index(container, index) => self.index(container, index),
             Kind::List(items) => {
@@ -138,7 +140,9 @@ impl<'n> Checker<'n> {
             return local.ty.clone();
         }
         if let Some(ty) = self.names.get(name) {
-            self.used.insert(name.to_owned());
+            self.uses.names.insert(name.to_owned());
+            let origins = self.names.origins(name).map(ToOwned::to_owned);
+            self.uses.names.extend(origins);
             return ty.clone();
         }
         let finding = Finding::new(span.clone(), format!("unknown name `{name}`"));
@@ -168,7 +172,16 @@ impl<'n> Checker<'n> {
             );
             return (Operation::Literal(Value::None), Type::Any);
         }
-        let (code, ty) = self.check(record);
+        let (code, ty) = match &record.kind {
+            Kind::Name(name) => {
+                self.uses.paths.insert(format!("{name}.{}", field.name));
+                let operation = Operation::Name(name.clone());
+                let span = record.span.clone();
+                let ty = self.name(name, &span);
+                (Code { operation, span }, ty)
+            }
+            _ => self.check(record),
+        };
         let member = self.field(record, &ty, &field.name, &field.span);
         (Operation::Member(Box::new(code), field.name.clone()), member)
     }

@@ -1,14 +1,16 @@
 //! The names an expression may use: their types when it is checked, their values when it runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Type, Value};
+use super::{Expression, Type, Value};
 
 /// The types of the names in scope.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Names {
     types: BTreeMap<String, Type>,
+    /// The names that a computed one stands on.
+    origins: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Names {
@@ -20,6 +22,18 @@ impl Names {
     /// Declares a name; a second declaration of one name replaces the first.
     pub fn insert(&mut self, name: impl Into<String>, ty: Type) {
         self.types.insert(name.into(), ty);
+    }
+
+    /// Declares a name that stands for an expression: who uses it uses the names of the expression, too.
+    pub fn insert_computed(&mut self, name: impl Into<String>, expression: &Expression) {
+        let name = name.into();
+        self.origins.insert(name.clone(), expression.names().clone());
+        self.insert(name, expression.ty().clone());
+    }
+
+    /// The names that a name stands on; none unless it is computed.
+    pub(super) fn origins(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.origins.get(name).into_iter().flatten().map(String::as_str)
     }
 
     /// The type of a name.
@@ -37,6 +51,7 @@ impl<N: Into<String>> FromIterator<(N, Type)> for Names {
     fn from_iter<I: IntoIterator<Item = (N, Type)>>(names: I) -> Self {
         Self {
             types: names.into_iter().map(|(name, ty)| (name.into(), ty)).collect(),
+            origins: BTreeMap::new(),
         }
     }
 }

@@ -16,13 +16,13 @@ use super::code::Code;
 use super::evaluate::Evaluation;
 use super::meter::BoundedText;
 use super::print::write_text;
-use super::{EvaluationError, Failure, Finding, MAX_OUTPUT, MAX_SOURCE, Names, Scope, Value};
+use super::{EvaluationError, Failure, Finding, MAX_OUTPUT, MAX_SOURCE, Names, Scope, Uses, Value};
 
 /// A checked template.
 #[derive(Debug, Clone)]
 pub struct Template {
     nodes: Vec<Node>,
-    names: BTreeSet<String>,
+    uses: Uses,
 }
 
 #[derive(Debug, Clone)]
@@ -56,13 +56,18 @@ impl Template {
         let nodes = Builder::new(source, pieces, &mut checker).whole();
         Ok(Self {
             nodes,
-            names: checker.finish()?,
+            uses: checker.finish()?,
         })
     }
 
-    /// The names of the scope it uses, such as `to` or `body`, in order.
+    /// The names of the scope it uses, such as `to` or `body`, in order; of a computed name also those it stands on.
     pub fn names(&self) -> &BTreeSet<String> {
-        &self.names
+        &self.uses.names
+    }
+
+    /// Where it takes its values: `vars.place` of a member, `vars` of the whole.
+    pub(crate) fn paths(&self) -> &BTreeSet<String> {
+        &self.uses.paths
     }
 
     /// Writes the text.

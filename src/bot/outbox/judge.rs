@@ -10,7 +10,7 @@ use crate::bot::{
     config::{Consent, Limit, Priority, Rule},
     expression::Scope,
     policy::window::Window,
-    running::{Running, overlaid},
+    running::{self, Running, overlaid},
     store::{Counts, Delivery, Occurrence, Standing, State, counts, occurrence, standing, window},
 };
 
@@ -125,6 +125,7 @@ fn judge_rule(
         to = overlaid(to, vars).map_err(rejected)?;
     }
     scope.insert("to", to);
+    running::add_lets(rule, true, &mut scope).map_err(rejected)?;
     for condition in [&rule.condition, &part.condition].into_iter().flatten() {
         let value = condition
             .evaluate(&scope)

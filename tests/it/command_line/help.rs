@@ -9,7 +9,7 @@ use crate::harness::program::herald;
 const COMMANDS: [(&str, &str); 19] = [
     ("dev", "--http --grpc --metrics --api"),
     ("run", "--http --grpc --metrics --api"),
-    ("check", ""),
+    ("check", "--explain"),
     ("node", "--config --http --grpc --metrics"),
     ("node access", "--config"),
     ("node access allow", "--config --comment"),

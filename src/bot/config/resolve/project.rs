@@ -29,6 +29,7 @@ pub(crate) fn resolve(
         tree,
         left_out,
         found: Vec::new(),
+        used: BTreeSet::new(),
     };
     let project = read(&mut report, file, path, &folder);
     (project, report.found)

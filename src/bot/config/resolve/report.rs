@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use chrono_tz::Tz;
 
+use super::exposed;
 use crate::bot::config::diagnostics::{Code, Finding, quote};
 use crate::bot::config::secret::{Malformed, SecretReference};
 use crate::bot::config::shape::{MAX_FINDINGS, Place};
@@ -21,6 +22,8 @@ pub(super) struct Report<'t> {
     /// Parts that the shape of the file did not take.
     pub(super) left_out: &'t BTreeSet<NodeId>,
     pub(super) found: Vec<Finding>,
+    /// What the texts read so far use: `vars.place`, `lists.readers`, the names of `let`.
+    pub(super) used: BTreeSet<String>,
 }
 
 impl Report<'_> {
@@ -66,8 +69,14 @@ impl Report<'_> {
     }
 
     pub(super) fn expression(&mut self, text: &Text, names: &Names) -> Option<Expression> {
+        if exposed::in_text(self, text.node, &text.value) {
+            return None;
+        }
         match Expression::parse(&text.value, names) {
-            Ok(expression) => Some(expression),
+            Ok(expression) => {
+                self.used.extend(expression.paths().iter().cloned());
+                Some(expression)
+            }
             Err(findings) => {
                 self.language(text, Code::Expression, findings);
                 None
@@ -76,8 +85,14 @@ impl Report<'_> {
     }
 
     pub(super) fn template(&mut self, text: &Text, names: &Names) -> Option<Template> {
+        if exposed::in_text(self, text.node, &text.value) {
+            return None;
+        }
         match Template::parse(&text.value, names) {
-            Ok(template) => Some(template),
+            Ok(template) => {
+                self.used.extend(template.paths().iter().cloned());
+                Some(template)
+            }
             Err(findings) => {
                 self.language(text, Code::Expression, findings);
                 None

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::report::Report;
-use super::{Context, audience, content, list, policy, scope, trigger};
+use super::{Context, audience, content, lets, list, policy, scope, trigger, unused};
 use crate::bot::config::Rule;
 use crate::bot::config::diagnostics::Code;
 use crate::bot::config::file::{CommandFile, PolicyKeys, RuleFile};
@@ -14,6 +14,22 @@ use crate::bot::expression::{Expression, Names, Type};
 
 /// Resolves one rule; `None` if it has a mistake.
 pub(super) fn resolve(
+    report: &mut Report<'_>,
+    context: &Context,
+    defaults: PolicyKeys<'_>,
+    (name, file): (&str, &Spanned<RuleFile>),
+    paths: &mut BTreeSet<String>,
+) -> Option<Rule> {
+    let others = std::mem::take(&mut report.used);
+    let rule = rule_of(report, context, defaults, (name, file), paths);
+    if rule.is_some() {
+        unused::report_lets(report, &file.value);
+    }
+    report.used.extend(others);
+    rule
+}
+
+fn rule_of(
     report: &mut Report<'_>,
     context: &Context,
     defaults: PolicyKeys<'_>,
@@ -48,11 +64,13 @@ pub(super) fn resolve(
     scope::of_all_triggers(&given, &mut names);
     let mut given_names = Names::new();
     scope::of_all_triggers(&given, &mut given_names);
+    let lets = lets::resolve(report, rule, &mut names);
     let audience = audience::resolve(report, context, &rule.to, &names);
     let policy = policy::resolve(report, rule.policy().over(defaults), &names);
     let paused = rule.paused.as_ref().map_or(Some(false), |text| report.bool(text));
     let (audience, to) = audience;
     names.insert("to", to?);
+    let lets = lets.finish(report, &mut names);
     let condition = condition(report, rule.condition.as_ref(), &names);
     let parts = content::parts(report, &rule.send, &names);
     Some(Rule {
@@ -61,6 +79,7 @@ pub(super) fn resolve(
         triggers: triggers?,
         names: given_names,
         condition: condition?,
+        lets: lets?,
         audience: audience?,
         parts: parts?,
         policy: policy?,

@@ -4,6 +4,7 @@ use std::str::FromStr as _;
 
 use herald_protocol::address::Address;
 
+use super::exposed;
 use super::report::Report;
 use crate::bot::config::diagnostics::{Code, quote};
 use crate::bot::config::shape::Place;
@@ -55,6 +56,9 @@ fn read(report: &mut Report<'_>, id: NodeId) -> (Type, Option<Value>) {
                 "expected a value, found nothing",
                 None,
             );
+            (Type::Any, None)
+        }
+        Content::Scalar(text) if exposed::in_constant(report, id, tree.key(id).unwrap_or_default(), text) => {
             (Type::Any, None)
         }
         Content::Scalar(text) if tree.is_plain(id) => {

@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
@@ -6,26 +7,19 @@ use super::{bot_with, found, load_text};
 
 #[test]
 fn every_mistake_of_the_table_is_found_with_its_place_and_hint() {
-    let cases = include_str!("findings.txt").split("##### ").skip(1);
-    let (mut count, mut wrong) = (0, String::new());
-    for case in cases {
+    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bot/config/tests/findings.txt");
+    let table = std::fs::read_to_string(table).unwrap();
+    let (mut count, mut odd) = (0, Vec::new());
+    for case in table.split("##### ").skip(1) {
         let (_, case) = case.split_once('\n').unwrap();
         let (text, expected) = case.split_once("\n==>\n").unwrap();
         let found = found(text);
         if found != expected.trim_end() {
-            wrong.extend([
-                "in\n",
-                text,
-                "\n==> found\n",
-                &found,
-                "\n==> wanted\n",
-                expected,
-                "\n",
-            ]);
+            odd.push(format!("{text}\n==>\n{found}\n"));
         }
         count += 1;
     }
-    assert!(wrong.is_empty(), "{wrong}");
+    assert!(odd.is_empty(), "of the table differ:\n{}", odd.join("#####\n"));
     assert!(count > 70, "only {count} cases were read");
 }
 
@@ -49,7 +43,7 @@ fn a_finding_prints_its_line_with_a_caret_under_the_name_in_a_template() {
 
 #[test]
 fn a_finding_of_a_file_that_cannot_be_read_has_no_place() {
-    let path = std::path::Path::new("no/such/bot.yaml");
+    let path = Path::new("no/such/bot.yaml");
     let absent = super::load(path).unwrap_err();
     assert_eq!(
         (absent[0].line, absent[0].code.to_string()),
@@ -60,10 +54,7 @@ fn a_finding_of_a_file_that_cannot_be_read_has_no_place() {
             .to_string()
             .starts_with("no/such/bot.yaml error E001: cannot read the file")
     );
-    assert_eq!(
-        found_code(&super::load(std::path::Path::new(".")).unwrap_err()),
-        "E001"
-    );
+    assert_eq!(found_code(&super::load(Path::new(".")).unwrap_err()), "E001");
     assert_eq!(
         found(b"a: \xff"),
         "0:0 E003 expected UTF-8, found another byte in line 1"

@@ -57,8 +57,9 @@ rules:
       - started: true
       - manual: true
     if: vars.rate > 1
+    let: { least: vars.deep.n + 1, own: to.hour + least }
     to: readers
-    send: Hour {{ to.hour }}.
+    send: Hour {{ own }} {{ vars.quoted }}.
     about: All of them.
     paused: true
     key: [occurrence.id, vars.word]
@@ -133,6 +134,12 @@ fn every_key_of_a_file_arrives_in_the_bot() {
     let rule = &bot.rules["all-triggers"];
     assert_eq!(rule.about.as_deref(), Some("All of them."));
     assert!(rule.paused && rule.condition.is_some());
+    let lets: Vec<_> = rule
+        .lets
+        .iter()
+        .map(|own| (own.name.as_str(), own.expression.ty(), own.is_per_recipient()))
+        .collect();
+    assert_eq!(lets, [("least", &Type::Int, false), ("own", &Type::Int, true)]);
     assert_eq!(rule.policy.key.len(), 2);
     assert_eq!(rule.policy.ttl, Duration::from_mins(10));
     assert_eq!(
