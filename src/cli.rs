@@ -13,6 +13,7 @@ mod run;
 mod send;
 mod signals;
 mod wallet;
+mod watch;
 mod words;
 
 use std::{

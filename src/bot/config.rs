@@ -24,6 +24,7 @@ use crate::client::mnemonic::DerivationPath;
 
 pub use content::Part;
 pub use diagnostics::{Code, Finding, Severity};
+pub(crate) use difference::{difference, finding_at};
 pub use policy::{Consent, Limit, Limits, Policy, Priority, Retry, Unreached};
 pub use secret::SecretReference;
 
@@ -33,6 +34,8 @@ use tree::{NodeId, Tree};
 mod content;
 /// Findings: what is wrong, where, and what would be right.
 pub mod diagnostics;
+/// Two versions of a file.
+mod difference;
 /// Spans of time such as `5m`.
 pub mod duration;
 /// What each code means.

@@ -5,6 +5,8 @@ use herald_protocol::address::Address;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use super::reload::Difference;
+
 /// The kinds of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -27,7 +29,9 @@ pub enum Kind {
     Joined,
     /// A wallet left a list.
     Left,
-    /// Something went wrong that herald tries again.
+    /// A changed file was taken.
+    Reloaded,
+    /// Something went wrong: herald tries it again, or goes on with what it had.
     Error,
 }
 
@@ -68,6 +72,9 @@ pub struct Event {
     /// The bot's own wallet, when it is ready.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text_if_some")]
     pub address: Option<Address>,
+    /// What is different, when a changed file was taken.
+    #[serde(flatten)]
+    pub difference: Option<Difference>,
 }
 
 impl Event {
@@ -86,6 +93,7 @@ impl Event {
             reason: None,
             until: None,
             address: None,
+            difference: None,
         }
     }
 }

@@ -26,10 +26,10 @@ pub(crate) struct Running {
     pub(crate) store: Store,
     pub(crate) events: Events,
     pub(crate) clock: Clock,
-    /// An occurrence was recorded.
-    pub(crate) to_plan: Notify,
+    /// An occurrence was recorded. A bot that is reloaded keeps it, so that who knows the old one wakes the new.
+    pub(crate) to_plan: Arc<Notify>,
     /// A row was planned.
-    pub(crate) to_deliver: Notify,
+    pub(crate) to_deliver: Arc<Notify>,
 }
 
 /// Names of a trigger as an occurrence keeps them.

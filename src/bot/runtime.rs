@@ -1,6 +1,10 @@
 //! Runs bots: each with its planner, its schedules, and, once its node is reached, its deliveries and its inbox.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use herald_protocol::{
     address::Address,
@@ -8,7 +12,7 @@ use herald_protocol::{
     wallet::WalletKey,
 };
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{Notify, OnceCell, mpsc},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -19,12 +23,13 @@ use super::{
     event::{Event, Events, Kind},
     fire, outbox,
     project::Project,
+    reload::Difference,
     running::Running,
     store::{self, Store},
     trigger,
 };
 use crate::{
-    client::{Cache, Client, Disposition, NodeAddress, jittered},
+    client::{self, Cache, Client, Disposition, NodeAddress, jittered},
     fetch::Fetch,
 };
 
@@ -58,17 +63,18 @@ pub struct Shared {
     pub events: Events,
 }
 
-/// Bots that run until [`Runtime::stopped`].
+/// Bots that run; see [`Runtime::live`].
 pub struct Runtime {
-    bots: BTreeMap<String, Arc<Running>>,
-    tasks: JoinSet<()>,
+    bots: Bots,
+    lives: BTreeMap<String, Life>,
+    shared: Shared,
     shutdown: CancellationToken,
 }
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Runtime")
-            .field("bots", &self.bots.keys())
+            .field("bots", &self.bots)
             .finish_non_exhaustive()
     }
 }
@@ -78,35 +84,54 @@ impl std::fmt::Debug for Runtime {
 pub enum Started {
     /// At once, and again only when the file has changed.
     OnChange,
-    /// When [`Bots::fire_started`] is called, every time.
+    /// When [`Bots::fire_started`] is called, every time; a changed file that is taken while the bot runs fires them, too.
     OnCall,
 }
 
-/// The bots of a runtime, for whoever fires their rules from outside; clones share them.
-#[derive(Clone)]
+/// The bots of a runtime as they are now, for whoever fires their rules from outside; clones share them.
+#[derive(Clone, Default)]
 pub struct Bots {
-    bots: BTreeMap<String, Arc<Running>>,
+    bots: Arc<RwLock<BTreeMap<String, Arc<Running>>>>,
 }
 
 impl std::fmt::Debug for Bots {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.bots.keys()).finish()
+        f.debug_set().entries(self.all().keys()).finish()
     }
 }
 
 impl Bots {
-    pub(crate) fn find(&self, bot: &str) -> Option<&Arc<Running>> {
-        self.bots.get(bot)
+    pub(crate) fn find(&self, bot: &str) -> Option<Arc<Running>> {
+        let bots = self.bots.read().unwrap_or_else(PoisonError::into_inner);
+        bots.get(bot).map(Arc::clone)
+    }
+
+    pub(crate) fn put(&self, running: Arc<Running>) {
+        let mut bots = self.bots.write().unwrap_or_else(PoisonError::into_inner);
+        bots.insert(running.bot.name.clone(), running);
+    }
+
+    pub(crate) fn all(&self) -> BTreeMap<String, Arc<Running>> {
+        self.bots.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What each bot's file says, and its wallet.
-    pub fn iter(&self) -> impl Iterator<Item = (&Bot, Address)> {
-        self.bots.values().map(|running| (&running.bot, running.address))
+    pub fn list(&self) -> Vec<(Bot, Address)> {
+        let all = self.all().into_values();
+        all.map(|running| (running.bot.clone(), running.address))
+            .collect()
+    }
+
+    /// The name of the bot with this wallet.
+    pub fn name_of(&self, wallet: Address) -> Option<String> {
+        let mut all = self.all().into_values();
+        all.find(|running| running.address == wallet)
+            .map(|running| running.bot.name.clone())
     }
 
     /// Whether a bot has handled a message that was written to it.
     pub async fn has_handled(&self, bot: &str, message: [u8; 32]) -> Result<bool, store::Error> {
-        match self.bots.get(bot) {
+        match self.find(bot) {
             Some(running) => running.store.handled(bot, message).await,
             None => Ok(false),
         }
@@ -114,10 +139,10 @@ impl Bots {
 
     /// Fires every `started` rule, whether its file changed or not.
     pub async fn fire_started(&self) -> Result<(), store::Error> {
-        for running in self.bots.values() {
+        for running in self.all().into_values() {
             let moment = running.now().timestamp_millis();
             fire::started(
-                running,
+                &running,
                 &format!("{}-{moment}", const_hex::encode(running.bot.file_digest)),
             )
             .await?;
@@ -135,8 +160,9 @@ impl Runtime {
         shutdown: &CancellationToken,
     ) -> Self {
         let mut runtime = Self {
-            bots: BTreeMap::new(),
-            tasks: JoinSet::new(),
+            bots: Bots::default(),
+            lives: BTreeMap::new(),
+            shared: shared.clone(),
             shutdown: shutdown.child_token(),
         };
         for Launch {
@@ -146,74 +172,153 @@ impl Runtime {
             network,
         } in launches
         {
-            let running = Arc::new(Running {
-                bot,
-                project: Arc::clone(&shared.project),
-                address: wallet.address(),
-                store: shared.store.clone(),
-                events: shared.events.clone(),
-                clock: shared.clock.clone(),
-                to_plan: Notify::new(),
-                to_deliver: Notify::new(),
-            });
-            let name = running.bot.name.clone();
-            runtime
-                .tasks
-                .spawn(outbox::plan(Arc::clone(&running), runtime.shutdown.clone()));
-            runtime
-                .tasks
-                .spawn(trigger::run(Arc::clone(&running), runtime.shutdown.clone()));
-            let life = Life {
-                running: Arc::clone(&running),
+            let wakes = (Arc::default(), Arc::default());
+            let running = runtime.running(bot, wallet.address(), wakes);
+            let connection = Arc::new(Connection {
                 wallet,
                 node,
                 network,
-                cache: shared.cache.clone(),
-                started,
-            };
-            runtime.tasks.spawn(life.run(runtime.shutdown.clone()));
-            runtime.bots.insert(name, running);
+                made: OnceCell::new(),
+            });
+            runtime.begin(running, connection, started);
         }
         runtime
     }
 
     /// The bots, to fire their rules from outside.
     pub fn bots(&self) -> Bots {
-        Bots {
-            bots: self.bots.clone(),
-        }
+        self.bots.clone()
     }
 
-    /// Waits for the shutdown token, then until every task has ended. One that takes longer than ten seconds (a node that
-    /// does not answer) is cut off, which loses nothing: the store has what is not settled.
-    pub async fn stopped(mut self) {
-        self.shutdown.cancelled().await;
+    /// Lives until the shutdown token, taking changed bots meanwhile, and then until every task has ended. One that takes longer
+    /// than ten seconds (a node that does not answer) is cut off, which loses nothing: the store has what is not settled.
+    pub async fn live(mut self, mut changed: mpsc::Receiver<Changed>) {
+        loop {
+            tokio::select! {
+                () = self.shutdown.cancelled() => break,
+                Some(changed) = changed.recv() => self.reload(changed).await,
+            }
+        }
+        let lives = std::mem::take(&mut self.lives);
+        futures::future::join_all(lives.into_values().map(Life::end)).await;
+    }
+
+    fn running(
+        &self,
+        bot: Bot,
+        address: Address,
+        (to_plan, to_deliver): (Arc<Notify>, Arc<Notify>),
+    ) -> Arc<Running> {
+        Arc::new(Running {
+            bot,
+            project: Arc::clone(&self.shared.project),
+            address,
+            store: self.shared.store.clone(),
+            events: self.shared.events.clone(),
+            clock: self.shared.clock.clone(),
+            to_plan,
+            to_deliver,
+        })
+    }
+
+    fn begin(&mut self, running: Arc<Running>, connection: Arc<Connection>, started: Started) {
+        let ends = self.shutdown.child_token();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(outbox::plan(Arc::clone(&running), ends.clone()));
+        tasks.spawn(trigger::run(Arc::clone(&running), ends.clone()));
+        let online = Online {
+            running: Arc::clone(&running),
+            connection: Arc::clone(&connection),
+            cache: self.shared.cache.clone(),
+            started,
+        };
+        tasks.spawn(online.run(ends.clone()));
+        let name = running.bot.name.clone();
+        self.bots.put(Arc::clone(&running));
+        let life = Life {
+            running,
+            connection,
+            ends,
+            tasks,
+        };
+        self.lives.insert(name, life);
+    }
+
+    /// Ends a bot's tasks, whose rounds finish, and starts them with the new file on the same connection. What is recorded
+    /// meanwhile waits in the store.
+    async fn reload(&mut self, changed: Changed) {
+        let Changed { bot, difference } = changed;
+        let Some(life) = self.lives.remove(&bot.name) else {
+            return;
+        };
+        let (old, connection) = (Arc::clone(&life.running), Arc::clone(&life.connection));
+        life.end().await;
+        let wakes = (Arc::clone(&old.to_plan), Arc::clone(&old.to_deliver));
+        let running = self.running(bot, old.address, wakes);
+        let mut event = running.event(Kind::Reloaded);
+        event.difference = Some(difference);
+        running.tell(event).await;
+        self.begin(running, connection, Started::OnChange);
+    }
+}
+
+/// A bot as its file says now.
+#[derive(Debug)]
+pub struct Changed {
+    /// It has the name and the wallet of one that runs; see [`Bots::refusals`](super::Bots::refusals).
+    pub bot: Bot,
+    /// What is told of it.
+    pub difference: Difference,
+}
+
+/// One bot's tasks.
+struct Life {
+    running: Arc<Running>,
+    connection: Arc<Connection>,
+    ends: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+impl Life {
+    /// Ends the tasks as soon as their rounds are finished.
+    async fn end(mut self) {
+        self.ends.cancel();
         let ended = async {
             while let Some(ended) = self.tasks.join_next().await {
                 if let Err(error) = ended {
-                    tracing::error!(%error, "a bot's task ended by itself");
+                    tracing::error!(%error, bot = self.running.bot.name, "a bot's task ended by itself");
                 }
             }
         };
         if tokio::time::timeout(DRAIN, ended).await.is_err() {
-            tracing::warn!("a bot was cut off while it waited for its node");
+            tracing::warn!(
+                bot = self.running.bot.name,
+                "a bot was cut off while it waited for its node"
+            );
         }
         self.tasks.shutdown().await;
     }
 }
 
-/// The part of a bot's life that needs its node.
-struct Life {
-    running: Arc<Running>,
+/// A bot's way to its node: made once, whatever becomes of the file.
+struct Connection {
     wallet: WalletKey,
     node: NodeAddress,
     network: Option<String>,
+    made: OnceCell<Client>,
+}
+
+/// The part of a bot's life that needs its node.
+struct Online {
+    running: Arc<Running>,
+    connection: Arc<Connection>,
     cache: Cache,
     started: Started,
 }
 
-impl Life {
+impl Online {
     async fn run(self, shutdown: CancellationToken) {
+        let is_new = !self.connection.made.initialized();
         let connected = tokio::select! {
             () = shutdown.cancelled() => return,
             client = self.connect() => client,
@@ -221,9 +326,11 @@ impl Life {
         let Some((client, listening)) = connected else {
             return;
         };
-        let mut event = self.running.event(Kind::Ready);
-        event.address = Some(client.address());
-        self.running.tell(event).await;
+        if is_new {
+            let mut event = self.running.event(Kind::Ready);
+            event.address = Some(client.address());
+            self.running.tell(event).await;
+        }
         if self.started == Started::OnChange {
             let digest = const_hex::encode(self.running.bot.file_digest);
             if let Err(error) = fire::started(&self.running, &digest).await {
@@ -241,36 +348,13 @@ impl Life {
     async fn connect(&self) -> Option<(Client, store::Listening)> {
         let mut wait = FIRST_WAIT;
         loop {
-            let before = self.running.clock.now();
-            let mut builder = Client::builder(self.wallet.clone(), self.node.clone())
-                .cache(self.cache.clone())
-                .clock(self.running.clock.clone());
-            if let Some(network) = &self.network {
-                builder = builder.network(network);
-            }
-            let error = match builder.connect().await {
-                Ok(client) => {
-                    // A wallet that is new on the network has no history, so no message is too old to be answered.
-                    let from = if client.is_new_identity() {
-                        TimestampNs::from_ns(0)
-                    } else {
-                        before
-                    };
-                    match self
-                        .running
-                        .store
-                        .listen(&self.running.bot.name, client.address(), from)
-                        .await
-                    {
-                        Ok(listening) => return Some((client, listening)),
-                        Err(error) => error.to_string(),
-                    }
-                }
-                Err(error) if error.disposition() == Disposition::Reject => {
+            let error = match self.try_to_connect().await {
+                Ok(connected) => return Some(connected),
+                Err(Unconnected::Never(error)) => {
                     self.failed(format!("cannot start: {error}")).await;
                     return None;
                 }
-                Err(error) => error.to_string(),
+                Err(Unconnected::Yet(error)) => error,
             };
             self.failed(format!("not connected yet: {error}")).await;
             tokio::time::sleep(jittered(wait)).await;
@@ -278,11 +362,67 @@ impl Life {
         }
     }
 
+    async fn try_to_connect(&self) -> Result<(Client, store::Listening), Unconnected> {
+        let before = self.running.clock.now();
+        let connection = &self.connection;
+        let client = connection
+            .made
+            .get_or_try_init(|| connect(connection, self.cache.clone(), self.running.clock.clone()))
+            .await?;
+        let listening = listen(&self.running, client, before).await;
+        let listening = listening.map_err(|error| Unconnected::Yet(error.to_string()))?;
+        Ok((client.clone(), listening))
+    }
+
     async fn failed(&self, reason: String) {
         let mut event = self.running.event(Kind::Error);
         event.reason = Some(reason);
         self.running.tell(event).await;
     }
+}
+
+/// Why a bot has not reached its node.
+enum Unconnected {
+    /// Another try can help.
+    Yet(String),
+    /// None can.
+    Never(String),
+}
+
+impl From<client::Error> for Unconnected {
+    fn from(error: client::Error) -> Self {
+        match error.disposition() {
+            Disposition::Reject => Self::Never(error.to_string()),
+            Disposition::Retry(_) => Self::Yet(error.to_string()),
+        }
+    }
+}
+
+/// Connects a bot's wallet.
+async fn connect(connection: &Connection, cache: Cache, clock: Clock) -> Result<Client, client::Error> {
+    let mut builder = Client::builder(connection.wallet.clone(), connection.node.clone())
+        .cache(cache)
+        .clock(clock);
+    if let Some(network) = &connection.network {
+        builder = builder.network(network);
+    }
+    builder.connect().await
+}
+
+/// From where a bot reads on. One that is new and began to connect `before` answers what was written since; a wallet that is new
+/// on the network has no history, so no message is too old to be answered.
+pub(crate) async fn listen(
+    running: &Running,
+    client: &Client,
+    before: TimestampNs,
+) -> Result<store::Listening, store::Error> {
+    let from = if client.is_new_identity() {
+        TimestampNs::from_ns(0)
+    } else {
+        before
+    };
+    let name = &running.bot.name;
+    running.store.listen(name, client.address(), from).await
 }
 
 const DRAIN: Duration = Duration::from_secs(10);

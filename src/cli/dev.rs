@@ -143,7 +143,7 @@ impl Audience<'_> {
             self.bots.fire_started().await?;
             return std::future::pending().await;
         };
-        let count = self.bots.iter().count();
+        let count = self.bots.list().len();
         let ready = self.ready.wait_for(|ready| *ready == count).await;
         ready.map_err(|_| anyhow::anyhow!("the bots ended"))?;
         let from = crate::clock::now();
@@ -172,7 +172,7 @@ impl Audience<'_> {
     /// Sends each list's join command. Gives the messages by bot.
     async fn join(&self, client: &Client) -> anyhow::Result<Vec<(String, [u8; 32])>> {
         let mut joins = Vec::new();
-        for (bot, address) in self.bots.iter() {
+        for (bot, address) in self.bots.list() {
             for list in bot.lists.values() {
                 let Some(declaration) = list.join.first() else {
                     continue;
@@ -216,8 +216,8 @@ impl Audience<'_> {
             return print::json(&json);
         }
         let time = bot::to_utc(message.sent).format("%H:%M:%S");
-        let from = self.bots.iter().find(|(_, address)| *address == message.sender);
-        let from = from.map_or_else(|| print::short(message.sender), |(bot, _)| bot.name.clone());
+        let from = self.bots.name_of(message.sender);
+        let from = from.unwrap_or_else(|| print::short(message.sender));
         print::line(&format!(
             "{time} inbox       {from}: {}",
             words::line(&message.content)

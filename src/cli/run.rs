@@ -11,12 +11,16 @@ use clap::Args;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, Options, bots, print, signals};
+use super::{
+    Failure, Options, bots, print, signals,
+    watch::{self, Watch},
+};
 use crate::{
     bot::{
-        self, Bots, Event, Kind, Launch, Project, Runtime, Shared, Started,
+        self, Bots, Changed, Event, Kind, Launch, Project, Runtime, Shared, Started,
         config::{Bot, NodeAddress as BotNode},
         print_time,
+        reload::{Difference, Watched},
         store::Store,
     },
     client::{Cache, NodeAddress},
@@ -115,6 +119,8 @@ pub(super) struct House {
     api: tokio::net::TcpListener,
     token: ApiToken,
     runtime: Runtime,
+    watch: Watch,
+    changed: mpsc::Receiver<Changed>,
 }
 
 /// The node in this process, or its metrics alone when every bot uses another one.
@@ -170,7 +176,9 @@ impl Stage {
             .map_err(Failure::Usage)?;
         let addresses = addresses(&node, &api, wallets.iter().map(|(bot, _)| bot))?;
         let mut launches = Vec::with_capacity(wallets.len());
+        let mut files = Vec::with_capacity(wallets.len());
         for (bot, wallet) in wallets {
+            files.push(Watched::new(&bot));
             let node = node_of(&bot, addresses.grpc.as_deref()).map_err(Failure::Usage)?;
             let network = (bot.node == BotNode::BuiltIn).then(|| "built-in".to_owned());
             launches.push(Launch {
@@ -187,16 +195,20 @@ impl Stage {
             store,
             cache,
             clock: crate::clock::now.into(),
-            events: sender,
+            events: sender.clone(),
         };
         let runtime = Runtime::start(launches, &shared, started, shutdown);
         let bots = runtime.bots();
+        let (to_take, changed) = mpsc::channel(watch::TAKEN);
+        let watch = Watch::new((files, shared.project), bots.clone(), sender, to_take)?;
         Ok(Self {
             house: House {
                 node,
                 api,
                 token,
                 runtime,
+                watch,
+                changed,
             },
             bots,
             events,
@@ -222,11 +234,11 @@ impl House {
             served
         };
         let bots = async {
-            shutdown.cancelled().await;
-            self.runtime.stopped().await;
+            self.runtime.live(self.changed).await;
             node_ends.cancel();
         };
-        let (node, api, ()) = tokio::join!(node, api, bots);
+        let watch = self.watch.run(shutdown.clone());
+        let (node, api, (), ()) = tokio::join!(node, api, bots, watch);
         node.map_err(unusable)?;
         api.context("the API")
     }
@@ -338,9 +350,33 @@ pub(super) fn tell(event: &Event, addresses: &AllAddresses, options: &Options) {
         Kind::Skipped => "skipped",
         Kind::Joined => "joined",
         Kind::Left => "left",
+        Kind::Reloaded => "reloaded",
         Kind::Error => "error",
     };
-    print::line(&format!("{time} {what:<11} {rule}{wallet}{reason}{until}"));
+    let difference = event.difference.as_ref().map(spell).unwrap_or_default();
+    print::line(&format!(
+        "{time} {what:<11} {rule}{wallet}{reason}{until}{difference}"
+    ));
+}
+
+/// What is different: `+` before what is new, `-` before what is gone, `~` before what changed.
+fn spell(difference: &Difference) -> String {
+    let marked = |mark: &'static str, names: &[String]| -> Vec<String> {
+        names
+            .iter()
+            .map(|name| format!("{mark}{}", print::inline(name)))
+            .collect()
+    };
+    let all = [
+        marked("+", &difference.added),
+        marked("-", &difference.removed),
+        marked("~", &difference.changed),
+    ]
+    .concat();
+    if all.is_empty() {
+        return ": nothing but comments and order".to_owned();
+    }
+    format!(": {}", all.join(" "))
 }
 
 fn with_addresses(event: &Event, addresses: &AllAddresses) -> serde_json::Value {

@@ -48,17 +48,17 @@ pub(super) async fn receive(
         )
     };
     let running = shared.bots.find(&bot).ok_or_else(nothing)?;
-    let (rule, webhook) = find(running, &path).ok_or_else(nothing)?;
+    let (rule, webhook) = find(&running, &path).ok_or_else(nothing)?;
     let body = body.map_err(|rejection| Refusal::new(rejection.status(), rejection.body_text()))?;
-    let verified = verify(running, webhook, &headers, &body)?;
+    let verified = verify(&running, webhook, &headers, &body)?;
     let names = read(webhook, &headers, &body)?;
     let firing = Firing {
         id: verified.id().to_owned(),
         at: running.now(),
         names,
     };
-    let answer = answer(running, rule, webhook, &firing).await;
-    match fire::fire_answered(running, rule, &firing, answer.clone()).await {
+    let answer = answer(&running, rule, webhook, &firing).await;
+    match fire::fire_answered(&running, rule, &firing, answer.clone()).await {
         Ok(Planned::New) => Ok(answered(&firing.id, answer.as_deref())),
         Ok(Planned::Repeated { id, answer }) => Ok(answered(&id, answer.as_deref())),
         Err(error) => {

@@ -56,7 +56,7 @@ pub(super) async fn fire(
         at: running.now(),
         names: names(&body)?,
     };
-    match fire::fire(running, rule, &firing).await {
+    match fire::fire(&running, rule, &firing).await {
         Ok(Planned::New) => Ok(recorded(&id)),
         Ok(Planned::Repeated { id, .. }) => Ok(recorded(&id)),
         Err(error) => {

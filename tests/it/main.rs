@@ -37,6 +37,8 @@ mod policy;
 #[cfg(test)]
 mod project;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod schedules;
 #[cfg(test)]
 mod secrets;

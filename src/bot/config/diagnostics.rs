@@ -123,7 +123,7 @@ impl fmt::Display for Severity {
 
 /// The kinds of findings. Codes are stable: one is never given another meaning.
 ///
-/// `E0..` concern the file, `E1..` its keys and names, `E2..` its values, `W3..` are warnings.
+/// `E0..` concern the file, `E1..` its keys and names, `E2..` its values, `W3..` are warnings, `E4..` concern a change of a running bot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Code {
     /// The file cannot be read.
@@ -240,6 +240,9 @@ pub enum Code {
     /// A file is missing on this machine.
     #[serde(rename = "W310")]
     FileMissing,
+    /// A change that a running bot cannot take.
+    #[serde(rename = "E401")]
+    Reload,
 }
 
 impl Code {

@@ -14,7 +14,7 @@ use crate::{
         running::Running,
         store::{self, Listening},
     },
-    client::{Client, Message, STREAM_OVERLAP, jittered},
+    client::{self, Client, Message, MessageStream, STREAM_OVERLAP, jittered},
     content::Content,
 };
 
@@ -31,48 +31,74 @@ pub(crate) async fn listen(
     listening: Listening,
     shutdown: CancellationToken,
 ) {
-    // The clock may have been ahead when the mark was moved.
-    let read = listening.read.min(running.clock.now());
-    let old = read
-        .as_ns()
-        .saturating_sub(u64::try_from(REMEMBERED.as_nanos()).unwrap_or(u64::MAX));
-    if let Err(error) = running
-        .store
-        .forget_handled(&running.bot.name, TimestampNs::from_ns(old))
-        .await
-    {
-        tracing::warn!(%error, "old messages are remembered longer");
-    }
-    let known = running
-        .store
-        .known_messages(&running.bot.name, TimestampNs::from_ns(old), KNOWN);
-    let known = known.await.unwrap_or_else(|error| {
-        tracing::warn!(%error, "messages of the last days are opened again");
-        Vec::new()
-    });
-    let since = read.saturating_sub(STREAM_OVERLAP);
-    let mut stream = client.stream_all_messages(since).without(known);
+    let mut inbox = Inbox::open(running, &client, listening).await;
     loop {
         let message = tokio::select! {
             () = shutdown.cancelled() => return,
-            message = stream.next() => message,
+            message = inbox.next() => message,
         };
         match message {
             Ok(message) => {
-                if let Some(incoming) = incoming(&listening, message) {
-                    until_handled(&running, incoming, &shutdown).await;
+                if let Some(incoming) = inbox.incoming(message) {
+                    until_handled(&inbox.running, incoming, &shutdown).await;
                 }
             }
             Err(error) => {
-                let mut event = running.event(Kind::Error);
+                let mut event = inbox.running.event(Kind::Error);
                 event.reason = Some(format!("messages cannot be read: {error}"));
-                running.tell(event).await;
+                inbox.running.tell(event).await;
                 tokio::select! {
                     () = shutdown.cancelled() => return,
                     () = tokio::time::sleep(jittered(RETRY * 10)) => {}
                 }
             }
         }
+    }
+}
+
+/// What people write to one bot, from where it has read to.
+pub(crate) struct Inbox {
+    running: Arc<Running>,
+    listening: Listening,
+    stream: MessageStream,
+}
+
+impl Inbox {
+    pub(crate) async fn open(running: Arc<Running>, client: &Client, listening: Listening) -> Self {
+        // The clock may have been ahead when the mark was moved.
+        let read = listening.read.min(running.clock.now());
+        let old = read
+            .as_ns()
+            .saturating_sub(u64::try_from(REMEMBERED.as_nanos()).unwrap_or(u64::MAX));
+        if let Err(error) = running
+            .store
+            .forget_handled(&running.bot.name, TimestampNs::from_ns(old))
+            .await
+        {
+            tracing::warn!(%error, "old messages are remembered longer");
+        }
+        let known = running
+            .store
+            .known_messages(&running.bot.name, TimestampNs::from_ns(old), KNOWN);
+        let known = known.await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "messages of the last days are opened again");
+            Vec::new()
+        });
+        let since = read.saturating_sub(STREAM_OVERLAP);
+        Self {
+            stream: client.stream_all_messages(since).without(known),
+            running,
+            listening,
+        }
+    }
+
+    /// The next message, the bot's own included. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> Result<Message, client::Error> {
+        self.stream.next().await
+    }
+
+    fn incoming(&self, message: Message) -> Option<Incoming> {
+        incoming(&self.listening, message)
     }
 }
 

@@ -30,7 +30,7 @@ const BATCH: u32 = 256;
 
 /// Why a round could not be finished; the rows stay as they are.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub(crate) enum Error {
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error(transparent)]
@@ -46,11 +46,7 @@ pub(super) enum Error {
 
 /// Delivers until shutdown. A round that has begun is finished first.
 pub(crate) async fn deliver(running: Arc<Running>, client: Client, shutdown: CancellationToken) {
-    let worker = Worker {
-        running,
-        client,
-        reached: Mutex::default(),
-    };
+    let worker = Worker::new(running, client);
     let mut failures = 0;
     while !shutdown.is_cancelled() {
         let wait = match worker.round().await {
@@ -87,7 +83,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// The longest sleep without a look at the wall clock, which may be set meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
-pub(super) struct Worker {
+/// Delivers the rows of one bot, a batch at a time.
+pub(crate) struct Worker {
     pub(super) running: Arc<Running>,
     pub(super) client: Client,
     /// Wallets whose messages are out and who are to be allowed at the end of the round, however it ends.
@@ -112,6 +109,14 @@ struct Ready {
 }
 
 impl Worker {
+    pub(crate) fn new(running: Arc<Running>, client: Client) -> Self {
+        Self {
+            running,
+            client,
+            reached: Mutex::default(),
+        }
+    }
+
     async fn until_next(&self) -> Duration {
         let now = self.running.now();
         match self.running.store.next_due(&self.running.bot.name, now).await {
@@ -128,7 +133,7 @@ impl Worker {
     }
 
     /// Takes one batch as far as it goes, and allows the wallets it has reached. Gives the number of rows it looked at.
-    async fn round(&self) -> Result<usize, Error> {
+    pub(crate) async fn round(&self) -> Result<usize, Error> {
         let outcome = self.take_batch().await;
         let reached = std::mem::take(&mut *self.reached.lock().unwrap_or_else(PoisonError::into_inner));
         if let Err(error) = self.client.allow_unknown(reached).await {

@@ -29,20 +29,8 @@ struct Clock<'a> {
 
 /// Fires the bot's timed rules until shutdown.
 pub(crate) async fn run(running: Arc<Running>, shutdown: CancellationToken) {
-    let clocks = clocks(&running);
-    while !clocks.is_empty() {
-        let mut next: Option<DateTime<Utc>> = None;
-        for clock in &clocks {
-            match clock.fire_due(&running).await {
-                Ok(due) => next = [next, due].into_iter().flatten().min(),
-                Err(error) => {
-                    let mut event = running.event(Kind::Error);
-                    event.rule = Some(clock.rule.name.clone());
-                    event.reason = Some(format!("the schedule waits: {error}"));
-                    running.tell(event).await;
-                }
-            }
-        }
+    while !clocks(&running).is_empty() {
+        let next = round(&running).await;
         let wait = next
             .and_then(|next| (next - running.now()).to_std().ok())
             .unwrap_or_default();
@@ -56,6 +44,23 @@ pub(crate) async fn run(running: Arc<Running>, shutdown: CancellationToken) {
             () = tokio::time::sleep(wait) => {}
         }
     }
+}
+
+/// Fires the timed rules that are due, and gives the next instant at which one is.
+pub(crate) async fn round(running: &Running) -> Option<DateTime<Utc>> {
+    let mut next: Option<DateTime<Utc>> = None;
+    for clock in clocks(running) {
+        match clock.fire_due(running).await {
+            Ok(due) => next = [next, due].into_iter().flatten().min(),
+            Err(error) => {
+                let mut event = running.event(Kind::Error);
+                event.rule = Some(clock.rule.name.clone());
+                event.reason = Some(format!("the schedule waits: {error}"));
+                running.tell(event).await;
+            }
+        }
+    }
+    next
 }
 
 fn clocks(running: &Running) -> Vec<Clock<'_>> {
@@ -176,7 +181,7 @@ mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
 
     use herald_protocol::{address::Address, time::TimestampNs};
-    use tokio::sync::{Notify, mpsc};
+    use tokio::sync::mpsc;
 
     use super::*;
     use crate::bot::{config, event::Event, store::Store};
@@ -215,8 +220,8 @@ mod tests {
             store: Store::open(&folder.path().join("herald.db")).unwrap(),
             events: sender,
             clock: now.into(),
-            to_plan: Notify::new(),
-            to_deliver: Notify::new(),
+            to_plan: Arc::default(),
+            to_deliver: Arc::default(),
         });
         Scene {
             running,
