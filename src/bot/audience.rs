@@ -87,6 +87,15 @@ impl Audience {
     /// The most branches of one audience.
     pub const MAX_BRANCHES: usize = 64;
 
+    /// The list whose members it is, or some of them.
+    pub(crate) fn only_list(&self) -> Option<&str> {
+        match self {
+            Self::List { list, .. } => Some(list),
+            Self::Except { of, .. } | Self::Sample { of, .. } => of.only_list(),
+            _ => None,
+        }
+    }
+
     /// Its branches in the order of the file.
     pub(crate) fn branches(&self) -> Vec<Branch<'_>> {
         let mut branches = Vec::new();

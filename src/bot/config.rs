@@ -25,7 +25,9 @@ use crate::client::mnemonic::DerivationPath;
 pub use content::Part;
 pub use diagnostics::{Code, Finding, Severity};
 pub(crate) use difference::{difference, finding_at};
-pub use policy::{Consent, Limit, Limits, Policy, Priority, Retry, Unreached};
+pub use policy::{
+    After, Consent, Digest, FollowUp, Later, Limit, Limits, Period, Policy, Priority, Retry, Unreached,
+};
 pub use secret::SecretReference;
 
 use tree::{NodeId, Tree};

@@ -5,6 +5,8 @@
 //! point neither loses a row nor sends it twice.
 
 mod denials;
+mod digest;
+mod follow_up;
 mod judge;
 mod plan;
 mod publish;
@@ -12,5 +14,6 @@ mod retry;
 mod worker;
 
 pub(crate) use denials::follow_denials;
+pub(crate) use follow_up::answered;
 pub(crate) use plan::{evaluate_key, plan};
 pub(crate) use worker::deliver;

@@ -5,6 +5,8 @@
 
 mod audiences;
 mod delivery;
+mod digests;
+mod follow_ups;
 mod lists;
 mod messages;
 mod occurrences;
@@ -21,10 +23,12 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction};
 
 pub use audiences::{Broken, BrokenRow, Merge, Named, StagedRow};
-pub use delivery::{Counts, Delivery, Filter, NewDelivery, Sealed, State, Wait};
-pub(crate) use delivery::{counts, insert as insert_delivery, recall, window};
+pub use delivery::{Counts, Delivery, Filter, MessageNumber, NewDelivery, Sealed, State, Wait};
+pub(crate) use delivery::{counts, insert as insert_delivery, recall, settle, window};
+pub(crate) use digests::{merge, open_period, siblings};
+pub(crate) use follow_ups::{end_later_steps, open_follow_ups};
 pub use lists::{Member, Standing};
-pub(crate) use lists::{find as find_member, join, leave, standing};
+pub(crate) use lists::{find as find_member, join, leave, set_fields, standing};
 pub use messages::Listening;
 pub(crate) use messages::handle;
 pub use occurrences::{Chunk, NewOccurrence, Occurrence, Planned};

@@ -17,6 +17,8 @@ mod crash;
 #[cfg(test)]
 mod dialog;
 #[cfg(test)]
+mod digest;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod harness;

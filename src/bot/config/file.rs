@@ -8,7 +8,9 @@ use super::spanned::{Entries, OneOrMany, Raw, Spanned, Text};
 
 pub(crate) use audience::{AudienceFile, Part, ToCsvFile, ToSqlFile};
 pub(crate) use content::{ContentFile, PartFile, TextFile};
-pub(crate) use policy::{DefaultsFile, LimitFile, PolicyKeys, RetryFile, with_policy};
+pub(crate) use policy::{
+    AfterFile, DefaultsFile, DigestFile, FollowUpFile, LimitFile, PolicyKeys, RetryFile, with_policy,
+};
 pub(crate) use project::{ChainFile, FetchFile, FolderFile, ProjectFile, S3File, UploadFile};
 pub(crate) use trigger::{
     AnswerFieldFile, BodyFile, TriggerFile, VerifyFile, WebhookAnswerFile, WebhookFile,

@@ -16,6 +16,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("MessageFile", &["from"]),
     ("AudienceFile", &["source", "holders"]),
     ("ToWalletFile", &["as"]),
+    ("AfterFile", &["remove"]),
     ("RuleFile", POLICY),
     ("DefaultsFile", POLICY),
     ("ContentFile", CONTENT),

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use chrono_tz::Tz;
+
+use super::Part;
 use crate::bot::expression::Expression;
 use crate::bot::policy::window::Window;
 
@@ -26,6 +29,12 @@ pub struct Policy {
     pub unreached: Unreached,
     /// How a publish without an answer is tried again.
     pub retry: Retry,
+    /// One message a period instead of one an occurrence.
+    pub digest: Option<Digest>,
+    /// What goes out later to who got the message, in the order of the file.
+    pub then: Vec<FollowUp>,
+    /// What happens once the message is delivered.
+    pub after: After,
 }
 
 /// The consent a rule needs before it writes to a wallet.
@@ -116,4 +125,69 @@ impl Default for Retry {
             to: Duration::from_mins(10),
         }
     }
+}
+
+/// Collects what a rule has to say to a recipient into one message a period.
+#[derive(Debug, Clone)]
+pub struct Digest {
+    /// When the message is due.
+    pub period: Period,
+    /// The most items of one message; the rest is counted.
+    pub max: usize,
+    /// What the items are sorted by; in the order they came if nothing is said.
+    pub order: Option<Expression>,
+}
+
+/// When a digest is due.
+#[derive(Debug, Clone)]
+pub enum Period {
+    /// This long after its first item.
+    Every(Duration),
+    /// At an hour of the day, by its expression, in a zone; none is the recipient's.
+    Hour {
+        /// An int from 0 to 23; sees `to`.
+        hour: Expression,
+        /// None is the recipient's.
+        zone: Option<Tz>,
+    },
+    /// At the instants of a cron line in a zone.
+    Cron {
+        /// Five fields, valid in every zone.
+        line: String,
+        /// None is the recipient's.
+        zone: Option<Tz>,
+    },
+}
+
+/// What goes out later to who got the message of a rule.
+#[derive(Debug, Clone)]
+pub struct FollowUp {
+    /// When it is due.
+    pub when: Later,
+    /// `if`, judged when it is due.
+    pub condition: Option<Expression>,
+    /// A whole message, lower case, that ends it.
+    pub unless_reply: Option<String>,
+    /// Judged when it is due: when true this one and those after it end.
+    pub cancel_if: Option<Expression>,
+    /// What is sent.
+    pub parts: Vec<Part>,
+}
+
+/// When a follow-up is due.
+#[derive(Debug, Clone)]
+pub enum Later {
+    /// At this time; `none` is never.
+    At(Expression),
+    /// So long after the message was delivered.
+    After(Duration),
+}
+
+/// What happens once a message is delivered.
+#[derive(Debug, Clone, Default)]
+pub struct After {
+    /// The recipient leaves this list.
+    pub leave: Option<String>,
+    /// Fields of the recipient's membership get new values.
+    pub set: Vec<(String, Expression)>,
 }

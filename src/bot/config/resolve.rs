@@ -21,8 +21,12 @@ use report::Report;
 mod audience;
 /// `send` and its like.
 mod content;
+/// `digest`.
+mod digest;
 /// Secrets in the file itself.
 mod exposed;
+/// `then` and `after`.
+mod follow_up;
 /// `let`.
 mod lets;
 /// `lists`.

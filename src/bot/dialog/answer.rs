@@ -11,8 +11,9 @@ use crate::bot::{
     event::{Event, Kind},
     expression::{Scope, Value},
     fire::{self, Firing},
+    outbox,
     running::{Running, occurrence_record, to_utc},
-    store::{self, Member, NewDelivery, NewOccurrence, Planned},
+    store::{self, Member, MessageNumber, NewDelivery, NewOccurrence, Planned},
     trigger::Trigger,
 };
 
@@ -63,6 +64,12 @@ impl Answer<'_> {
     fn take(&mut self) -> Result<(), rusqlite::Error> {
         let running = self.running;
         let text = &self.incoming.text;
+        outbox::answered(
+            self.transaction,
+            running,
+            (self.incoming.from, text),
+            running.now(),
+        )?;
         if let Some(leave) = list::leave(text, &running.bot.lists) {
             return self.leave(leave);
         }
@@ -265,13 +272,14 @@ impl Answer<'_> {
             rule: rule.to_owned(),
             key: self.id(),
             wallet: self.incoming.from,
-            part,
+            part: MessageNumber::of(0, part),
             occurrence: None,
             body: Some(text),
             conversation: Some(self.incoming.conversation.clone()),
             vars: None,
             list: None,
             created: now,
+            due: now,
             expires: now + ANSWER_LIFE,
             // Somebody waits for it.
             priority: Priority::Urgent,

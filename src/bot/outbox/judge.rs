@@ -6,12 +6,16 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Connection;
 
+use super::{
+    digest::{self, Sibling},
+    follow_up::{delivery_record, follow_up},
+};
 use crate::bot::{
-    config::{Consent, Limit, Priority, Rule},
-    expression::Scope,
+    config::{Consent, Digest, Limit, Priority, Rule},
+    expression::{Expression, Scope},
     policy::window::Window,
     running::{self, Running, overlaid},
-    store::{Counts, Delivery, Occurrence, Standing, State, counts, occurrence, standing, window},
+    store::{self, Counts, Delivery, Occurrence, Standing, State, counts, occurrence, standing, window},
 };
 
 /// What is known of a row's recipient and occurrence.
@@ -23,21 +27,39 @@ pub(super) struct Facts {
     pub(super) occurrence: Option<Occurrence>,
     /// Messages under the rule's own limit, and under the ceiling of all rules.
     pub(super) counts: Option<(Option<Counts>, Counts)>,
+    /// The end of the digest's period that others of the rule and recipient wait for.
+    pub(super) open_period: Option<DateTime<Utc>>,
+    /// The rows that are due with it for one digest.
+    pub(super) siblings: Vec<Sibling>,
 }
 
 /// What to do with a row.
 #[derive(Debug, PartialEq)]
 pub(super) enum Verdict {
-    /// Send this text.
-    Send(String),
+    /// Send this.
+    Send(Send),
     /// Wait for a reason; once due, the row is worth sending for its rule's `ttl`.
     Hold {
         reason: String,
         until: DateTime<Utc>,
         ttl: TimeDelta,
+        /// When the digest is due that it belongs to.
+        period: Option<DateTime<Utc>>,
     },
     /// It ends here.
     Settle(State, String),
+    /// It ends here, and the follow-ups behind it too.
+    Cancel(String),
+}
+
+/// A message that is to go out.
+#[derive(Debug, PartialEq, Default)]
+pub(super) struct Send {
+    pub(super) text: String,
+    /// Rows that are part of it.
+    pub(super) merged: Vec<i64>,
+    /// Rows that would be part of it but for their condition.
+    pub(super) dropped: Vec<i64>,
 }
 
 /// Reads the facts of a row.
@@ -63,7 +85,24 @@ pub(super) fn facts(
         }
         None => None,
     };
+    let is_digest = digest_of(running, row).is_some();
+    let mut siblings = Vec::new();
+    if is_digest && row.period.is_some_and(|period| period <= now) {
+        for sibling in store::siblings(connection, row)? {
+            let id = sibling.occurrence.unwrap_or_default();
+            if let Some(its) = occurrence(connection, id)? {
+                siblings.push((sibling, its));
+            }
+        }
+    }
+    let open_period = if is_digest && row.period.is_none() {
+        store::open_period(connection, row, now)?
+    } else {
+        None
+    };
     Ok(Facts {
+        open_period,
+        siblings,
         standing: standing(connection, &row.bot, row.wallet)?,
         denied: false,
         occurrence: row
@@ -73,6 +112,13 @@ pub(super) fn facts(
             .flatten(),
         counts,
     })
+}
+
+/// The digest that a row waits for; urgent ones wait for none.
+fn digest_of<'r>(running: &'r Running, row: &Delivery) -> Option<&'r Digest> {
+    let rule = running.bot.rules.get(&row.rule)?;
+    let waits = row.part.step() == 0 && rule.policy.priority != Priority::Urgent;
+    rule.policy.digest.as_ref().filter(|_| waits)
 }
 
 /// Judges one row. Answers (welcome, reply, goodbye) carry their text and need no consent.
@@ -86,14 +132,22 @@ pub(super) fn judge(running: &Running, row: &Delivery, facts: &Facts, now: DateT
         return Verdict::Settle(State::Expired, format!("its ttl passed{waited}"));
     }
     let judged = match (&row.body, &facts.occurrence) {
-        (Some(body), _) => Ok(Verdict::Send(body.clone())),
+        (Some(body), _) => Ok(Verdict::Send(Send {
+            text: body.clone(),
+            ..Send::default()
+        })),
         (None, Some(occurrence)) => judge_rule(running, row, facts, (occurrence, now)),
-        (None, None) => Err(Verdict::Settle(
-            State::Rejected,
-            "its occurrence is gone".to_owned(),
-        )),
+        (None, None) => Err(rejected("its occurrence is gone".to_owned())),
     };
     judged.unwrap_or_else(|verdict| verdict)
+}
+
+fn rejected(reason: String) -> Verdict {
+    Verdict::Settle(State::Rejected, reason)
+}
+
+fn skipped(reason: impl Into<String>) -> Verdict {
+    Verdict::Settle(State::Skipped, reason.into())
 }
 
 fn judge_rule(
@@ -102,50 +156,124 @@ fn judge_rule(
     facts: &Facts,
     (occurrence, now): (&Occurrence, DateTime<Utc>),
 ) -> Result<Verdict, Verdict> {
-    let rejected = |reason: String| Verdict::Settle(State::Rejected, reason);
-    let skipped = |reason: &str| Verdict::Settle(State::Skipped, reason.to_owned());
     let rule = running.bot.rules.get(&row.rule);
     let rule = rule.ok_or_else(|| rejected("the rule is not in the file any more".to_owned()))?;
-    let part = rule.parts.get(row.part as usize);
+    let follow_up = follow_up(rule, row.part);
+    let parts = match (row.part.step(), follow_up) {
+        (0, _) => &rule.parts,
+        (_, Some(follow_up)) => &follow_up.parts,
+        (_, None) => return Err(rejected("the rule has fewer follow-ups now".to_owned())),
+    };
+    let part = parts.get(row.part.number());
     let part = part.ok_or_else(|| rejected("the rule has fewer messages now".to_owned()))?;
     consent(rule, facts).map_err(skipped)?;
+    let mut scope = recipient_scope(running, rule, (row, occurrence), &facts.standing).map_err(skipped)?;
+    let digest = digest_of(running, row);
+    if let Some(digest) = digest {
+        await_period(digest, (rule, row), (&scope, facts), now)?;
+    }
     let ceiling = running.project.recipient_limit;
     if let Some(hold) = closed(rule, facts, now).or_else(|| over_limit(rule, facts, ceiling, now)) {
         return Ok(hold);
     }
-    let mut scope = running.occurrence_scope(rule, occurrence).map_err(rejected)?;
-    let mut to = match &row.list {
-        Some(list) => {
-            let member = facts.standing.lists.get(list);
-            running.member_record(list, member.ok_or_else(|| skipped("the wallet left the list"))?)
+    match follow_up {
+        Some(follow_up) => {
+            scope.insert("delivery", delivery_record(row.id, row.created));
+            if holds(follow_up.cancel_if.as_ref(), &scope, "cancel_if", false)? {
+                return Err(Verdict::Cancel("`cancel_if` is true".to_owned()));
+            }
+            if !holds(follow_up.condition.as_ref(), &scope, "if", true)? {
+                return Err(skipped("`if` is false"));
+            }
         }
-        None => running.person_record(row.wallet, &facts.standing),
-    };
-    if let Some(vars) = &row.vars {
-        to = overlaid(to, vars).map_err(rejected)?;
+        None if !holds(rule.condition.as_ref(), &scope, "if", true)? => return Err(skipped("`if` is false")),
+        None => {}
     }
-    scope.insert("to", to);
-    running::add_lets(rule, true, &mut scope).map_err(rejected)?;
-    for condition in [&rule.condition, &part.condition].into_iter().flatten() {
-        let value = condition
-            .evaluate(&scope)
-            .map_err(|error| rejected(format!("`if`: {error}")))?;
-        if !value.is_truthy() {
-            return Err(skipped("`if` is false"));
-        }
+    let (mut merged, mut dropped) = (Vec::new(), Vec::new());
+    if let Some(digest) = digest {
+        let collected =
+            digest::collect(running, (rule, digest), &scope, &facts.siblings).map_err(rejected)?;
+        (scope, merged, dropped) = (collected.scope, collected.merged, collected.dropped);
     }
-    render(part, &scope)
+    if !holds(part.condition.as_ref(), &scope, "if", true)? {
+        return Err(skipped("`if` is false"));
+    }
+    Ok(Verdict::Send(Send {
+        text: render(part, &scope)?,
+        merged,
+        dropped,
+    }))
 }
 
-fn render(part: &crate::bot::config::Part, scope: &Scope) -> Result<Verdict, Verdict> {
+/// Whether a condition holds; `absent` where there is none.
+fn holds(condition: Option<&Expression>, scope: &Scope, key: &str, absent: bool) -> Result<bool, Verdict> {
+    let Some(condition) = condition else {
+        return Ok(absent);
+    };
+    let value = condition.evaluate(scope);
+    let value = value.map_err(|error| rejected(format!("`{key}`: {error}")))?;
+    Ok(value.is_truthy())
+}
+
+/// Holds a row until the period of its digest ends.
+fn await_period(
+    digest: &Digest,
+    (rule, row): (&Rule, &Delivery),
+    (scope, facts): (&Scope, &Facts),
+    now: DateTime<Utc>,
+) -> Result<(), Verdict> {
+    let period = match row.period {
+        Some(period) => period,
+        None => digest::period_end(digest, row, (scope, facts.standing.zone()), facts.open_period)
+            .map_err(rejected)?,
+    };
+    // One that was over before it was known waits all the same, for a moment: so that all rows of it know it.
+    if period > now || row.period.is_none() {
+        return Err(Verdict::Hold {
+            reason: "it is part of a digest".to_owned(),
+            until: period.max(now),
+            ttl: ttl(rule),
+            period: Some(period),
+        });
+    }
+    Ok(())
+}
+
+/// The names of a row's message: those of its occurrence, and `to` with `sub`, who gets it.
+pub(super) fn recipient_scope(
+    running: &Running,
+    rule: &Rule,
+    (row, occurrence): (&Delivery, &Occurrence),
+    standing: &Standing,
+) -> Result<Scope, String> {
+    let mut scope = running.occurrence_scope(rule, occurrence)?;
+    let mut to = match &row.list {
+        Some(list) => {
+            let member = standing.lists.get(list);
+            running.member_record(list, member.ok_or("the wallet left the list")?)
+        }
+        None => running.person_record(row.wallet, standing),
+    };
+    if let Some(vars) = &row.vars {
+        to = overlaid(to, vars)?;
+    }
+    if scope.get("sub").is_none() {
+        scope.insert("sub", to.clone());
+    }
+    scope.insert("to", to);
+    running::add_lets(rule, true, &mut scope)?;
+    Ok(scope)
+}
+
+fn render(part: &crate::bot::config::Part, scope: &Scope) -> Result<String, Verdict> {
     let text = part.template.render(scope);
-    let text = text.map_err(|error| Verdict::Settle(State::Rejected, format!("`send`: {error}")))?;
+    let text = text.map_err(|error| rejected(format!("`send`: {error}")))?;
     // A YAML block ends in a line break that nobody means to send.
     let text = text.trim_end();
     if text.is_empty() {
-        return Err(Verdict::Settle(State::Skipped, "its text is empty".to_owned()));
+        return Err(skipped("its text is empty"));
     }
-    Ok(Verdict::Send(text.to_owned()))
+    Ok(text.to_owned())
 }
 
 fn consent(rule: &Rule, facts: &Facts) -> Result<(), &'static str> {
@@ -172,6 +300,7 @@ fn closed(rule: &Rule, facts: &Facts, now: DateTime<Utc>) -> Option<Verdict> {
         reason,
         until,
         ttl: ttl(rule),
+        period: None,
     };
     if rule.policy.priority != Priority::Urgent {
         let own = facts.standing.told("quiet");
@@ -212,6 +341,7 @@ fn over(rule: &Rule, limit: Limit, frees: DateTime<Utc>, now: DateTime<Utc>) -> 
         reason: format!("over the limit of {}/{}", limit.count, humane(limit.per)),
         until: until.unwrap_or(DateTime::<Utc>::MAX_UTC).max(now),
         ttl: ttl(rule),
+        period: None,
     }
 }
 

@@ -19,7 +19,7 @@ use crate::bot::{
     event::Kind,
     expression::{Expression, Scope},
     running::Running,
-    store::{self, BrokenRow, Chunk, Merge, Named, NewDelivery, Occurrence},
+    store::{self, BrokenRow, Chunk, Merge, MessageNumber, Named, NewDelivery, Occurrence},
 };
 
 /// Plans every occurrence of the bot as it is recorded, several at a time, until shutdown.
@@ -313,13 +313,14 @@ impl Plan<'_> {
                 rule: self.rule.name.clone(),
                 key: self.occurrence.key.clone(),
                 wallet,
-                part,
+                part: MessageNumber::of(0, part),
                 occurrence: Some(self.occurrence.row),
                 body: None,
                 conversation: None,
                 vars: given.vars.clone(),
                 list: given.list.clone(),
                 created,
+                due: created,
                 expires,
                 priority: self.rule.policy.priority,
             }));

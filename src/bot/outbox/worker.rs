@@ -7,10 +7,12 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use herald_protocol::{address::Address, consent::ConsentState};
+use rusqlite::Transaction;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    follow_up,
     judge::{self, Verdict},
     retry,
 };
@@ -100,6 +102,8 @@ struct Hold {
     /// How long it waits at the most.
     until: DateTime<Utc>,
     expires: DateTime<Utc>,
+    /// When the digest is due that it belongs to.
+    period: Option<DateTime<Utc>>,
 }
 
 /// A row with the text that is to go out.
@@ -181,24 +185,67 @@ impl Worker {
             }
             Ok(judged)
         });
-        let (mut ready, mut settled, mut held) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut ready, mut settled, mut held, mut ended) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut carried = Vec::new();
         for (verdict, row) in judged.await? {
             match verdict {
-                Verdict::Send(text) => ready.push(Ready { row, text }),
-                Verdict::Hold { reason, until, ttl } => held.push(Hold {
+                Verdict::Send(send) => {
+                    let dropped = send.dropped.into_iter();
+                    ended.extend(dropped.map(|id| (id, State::Skipped, Some("`if` is false".to_owned()))));
+                    if !send.merged.is_empty() {
+                        carried.push((row.id, send.merged));
+                    }
+                    ready.push(Ready { row, text: send.text });
+                }
+                Verdict::Hold {
+                    reason,
+                    until,
+                    ttl,
+                    period,
+                } => held.push(Hold {
                     // Its time begins when it is due.
                     expires: until.checked_add_signed(ttl).unwrap_or(row.expires),
                     row,
                     reason,
                     due: until,
                     until,
+                    period,
                 }),
                 Verdict::Settle(state, reason) => settled.push((row, state, Some(reason))),
+                Verdict::Cancel(reason) => {
+                    self.end_later_steps(row.clone(), reason.clone()).await?;
+                    settled.push((row, State::Skipped, Some(reason)));
+                }
             }
         }
         self.hold(held).await?;
         self.settle(settled).await?;
+        self.merge(carried, ended).await?;
         Ok(ready)
+    }
+
+    async fn end_later_steps(&self, row: Delivery, reason: String) -> Result<(), Error> {
+        let now = self.running.now();
+        let end =
+            move |transaction: &Transaction<'_>| store::end_later_steps(transaction, &row, &reason, now);
+        Ok(self.running.store.write(end).await?)
+    }
+
+    /// Lets the rows of digests carry the others of theirs, and ends those that are in none.
+    async fn merge(
+        &self,
+        carried: Vec<(i64, Vec<i64>)>,
+        ended: Vec<(i64, State, Option<String>)>,
+    ) -> Result<(), Error> {
+        if carried.is_empty() && ended.is_empty() {
+            return Ok(());
+        }
+        let now = self.running.now();
+        let merge = move |transaction: &Transaction<'_>| {
+            store::merge(transaction, &carried)?;
+            store::settle(transaction, &ended, now)
+        };
+        Ok(self.running.store.write(merge).await?)
     }
 
     /// Finds how each wallet is reached; one without a contact that can be used waits for it.
@@ -335,6 +382,7 @@ impl Worker {
             due: hold.due,
             until: hold.until,
             expires: hold.expires,
+            period: hold.period,
         });
         let news = self.running.store.hold(waits.collect()).await?;
         for hold in held {
@@ -357,7 +405,12 @@ impl Worker {
             .iter()
             .map(|(row, state, reason)| (row.id, *state, reason.clone()))
             .collect();
-        self.running.store.settle(rows, self.running.now()).await?;
+        for (rule, reason) in self.settle_rows(rows, &settled).await? {
+            let mut event = self.running.event(Kind::Error);
+            event.rule = Some(rule);
+            event.reason = Some(reason);
+            self.running.tell(event).await;
+        }
         for (row, state, reason) in settled {
             let kind = match state {
                 State::Delivered => Kind::Delivered,
@@ -371,6 +424,31 @@ impl Worker {
             self.running.tell(event).await;
         }
         Ok(())
+    }
+
+    /// Settles rows, and does what follows the delivery of some of them in the same transaction. Gives what of that failed.
+    async fn settle_rows(
+        &self,
+        rows: Vec<(i64, State, Option<String>)>,
+        settled: &[(Delivery, State, Option<String>)],
+    ) -> Result<Vec<(String, String)>, Error> {
+        let now = self.running.now();
+        let delivered = settled.iter().filter(|(_, state, _)| *state == State::Delivered);
+        let delivered: Vec<Delivery> = delivered
+            .filter(|(row, ..)| self.running.bot.rules.contains_key(&row.rule))
+            .map(|(row, ..)| row.clone())
+            .collect();
+        let running = Arc::clone(&self.running);
+        let settle = move |transaction: &Transaction<'_>| {
+            store::settle(transaction, &rows, now)?;
+            let mut failures = Vec::new();
+            for row in delivered {
+                let failed = follow_up::delivered(transaction, &running, &row, now)?;
+                failures.extend(failed.into_iter().map(|reason| (row.rule.clone(), reason)));
+            }
+            Ok(failures)
+        };
+        Ok(self.running.store.write(settle).await?)
     }
 
     fn delivery_event(&self, kind: Kind, row: &Delivery) -> crate::bot::event::Event {
@@ -414,6 +492,7 @@ fn until_contact(row: Delivery, reason: String, now: DateTime<Utc>) -> Hold {
         due: (now + retry::look_again(waited)).min(expires),
         until: expires,
         expires,
+        period: None,
     }
 }
 

@@ -55,6 +55,45 @@ impl State {
     }
 }
 
+/// Which message of a rule: one of its own (step 0), or of its follow-ups, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageNumber(u32);
+
+impl MessageNumber {
+    /// The messages of one step.
+    pub(super) const PER_STEP: u32 = 256;
+
+    /// The `number`-th message of a step, from 0.
+    pub fn of(step: u32, number: u32) -> Self {
+        Self(
+            step.saturating_mul(Self::PER_STEP)
+                .saturating_add(number % Self::PER_STEP),
+        )
+    }
+
+    /// 0 for the rule's own messages, else the number of the follow-up.
+    pub fn step(self) -> u32 {
+        self.0 / Self::PER_STEP
+    }
+
+    /// Which of the messages of its step, from 0.
+    pub fn number(self) -> usize {
+        usize::try_from(self.0 % Self::PER_STEP).unwrap_or(usize::MAX)
+    }
+}
+
+impl rusqlite::ToSql for MessageNumber {
+    fn to_sql(&self) -> Result<rusqlite::types::ToSqlOutput<'_>, rusqlite::Error> {
+        Ok(self.0.into())
+    }
+}
+
+impl rusqlite::types::FromSql for MessageNumber {
+    fn column_result(value: rusqlite::types::ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
+        u32::column_result(value).map(Self)
+    }
+}
+
 /// A message to be written to a wallet.
 #[derive(Clone, Debug)]
 pub struct NewDelivery {
@@ -67,7 +106,7 @@ pub struct NewDelivery {
     /// To whom.
     pub wallet: Address,
     /// Which of the rule's messages.
-    pub part: u32,
+    pub part: MessageNumber,
     /// The occurrence's row; none for answers.
     pub occurrence: Option<i64>,
     /// The text of an answer; a rule's is rendered when due.
@@ -80,6 +119,8 @@ pub struct NewDelivery {
     pub list: Option<String>,
     /// When it was planned.
     pub created: DateTime<Utc>,
+    /// Not looked at before.
+    pub due: DateTime<Utc>,
     /// After this it is not sent any more.
     pub expires: DateTime<Utc>,
     /// Whether it goes before or after others.
@@ -99,6 +140,8 @@ pub struct Wait {
     pub until: DateTime<Utc>,
     /// After this it is not sent any more.
     pub expires: DateTime<Utc>,
+    /// When the digest is due that it belongs to; none keeps what is known.
+    pub period: Option<DateTime<Utc>>,
 }
 
 /// What sealing fixed.
@@ -128,7 +171,7 @@ pub struct Delivery {
     /// To whom.
     pub wallet: Address,
     /// Which of the rule's messages.
-    pub part: u32,
+    pub part: MessageNumber,
     /// The occurrence's row; none for answers.
     pub occurrence: Option<i64>,
     /// The text of an answer.
@@ -159,15 +202,17 @@ pub struct Delivery {
     pub sealed: Option<Sealed>,
     /// When it ended.
     pub settled: Option<DateTime<Utc>>,
+    /// When the digest is due that it belongs to, once that is known.
+    pub period: Option<DateTime<Utc>>,
 }
 
 /// The order in which rows go.
 const PRIORITIES: [Priority; 3] = [Priority::Urgent, Priority::Normal, Priority::Bulk];
 
-const COLUMNS: &str = "id, bot, rule, key, wallet, part, occurrence, body, state, reason, created_ms, due_ms, expires_ms, \
-                       tries, tried_ms, request, envelope, message, sealed_ms, settled_ms, conversation, until_ms, vars, list";
+pub(super) const COLUMNS: &str = "id, bot, rule, key, wallet, part, occurrence, body, state, reason, created_ms, due_ms, expires_ms, \
+                       tries, tried_ms, request, envelope, message, sealed_ms, settled_ms, conversation, until_ms, vars, list, period_ms";
 
-fn delivery(row: &Row<'_>) -> Result<Delivery, rusqlite::Error> {
+pub(super) fn delivery(row: &Row<'_>) -> Result<Delivery, rusqlite::Error> {
     let odd = |column: usize, what: &str| {
         let error = format!("odd {what} in a delivery").into();
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error)
@@ -203,6 +248,7 @@ fn delivery(row: &Row<'_>) -> Result<Delivery, rusqlite::Error> {
         tried: row.get::<_, Option<i64>>(14)?.map(time),
         sealed,
         settled: row.get::<_, Option<i64>>(19)?.map(time),
+        period: row.get::<_, Option<i64>>(24)?.map(time),
     })
 }
 
@@ -211,7 +257,7 @@ pub(crate) fn insert(transaction: &Transaction<'_>, new: &NewDelivery) -> Result
     let mut statement = transaction.prepare_cached(
         "INSERT INTO delivery (bot, rule, key, wallet, part, occurrence, body, state, created_ms, due_ms, expires_ms,
                                conversation, priority, vars, list)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'planned', ?8, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO NOTHING",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'planned', ?8, ?14, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO NOTHING",
     )?;
     let added = statement.execute(params![
         new.bot,
@@ -227,8 +273,36 @@ pub(crate) fn insert(transaction: &Transaction<'_>, new: &NewDelivery) -> Result
         new.priority.rank(),
         new.vars,
         new.list,
+        millis(new.due),
     ])?;
     Ok(added == 1)
+}
+
+/// Ends rows inside a transaction, each with its state and reason, and the rows they carry with them. The bytes are not needed
+/// any more.
+pub(crate) fn settle(
+    transaction: &Transaction<'_>,
+    rows: &[(i64, State, Option<String>)],
+    now: DateTime<Utc>,
+) -> Result<(), rusqlite::Error> {
+    let mut settle = transaction.prepare_cached(
+        "UPDATE delivery SET state = ?2, reason = ?3, settled_ms = ?4, request = NULL, until_ms = NULL,
+                tries = tries + (?2 = 'delivered')
+         WHERE id = ?1 AND settled_ms IS NULL",
+    )?;
+    let mut carried = transaction.prepare_cached(
+        "UPDATE delivery SET state = ?2, reason = ?3, settled_ms = ?4, until_ms = NULL
+         WHERE carrier = ?1 AND settled_ms IS NULL",
+    )?;
+    for (id, state, reason) in rows {
+        settle.execute(params![id, state.as_str(), reason, millis(now)])?;
+        let with = match reason {
+            Some(reason) => format!("with delivery {id}: {reason}"),
+            None => format!("in the digest of delivery {id}"),
+        };
+        carried.execute(params![id, state.as_str(), with, millis(now)])?;
+    }
+    Ok(())
 }
 
 /// Brings what waits for a wallet before the judge at once, inside a transaction: the wallet left or is denied. Answers stay.
@@ -286,9 +360,10 @@ impl Store {
         self.read(move |connection| {
             let query = format!(
                 "SELECT {COLUMNS} FROM delivery AS d
-                 WHERE bot = ?1 AND settled_ms IS NULL AND priority = ?4 AND due_ms <= ?2
+                 WHERE bot = ?1 AND settled_ms IS NULL AND carrier IS NULL AND priority = ?4 AND due_ms <= ?2
                    AND NOT EXISTS (SELECT 1 FROM delivery AS earlier
                                    WHERE earlier.bot = d.bot AND earlier.wallet = d.wallet AND earlier.settled_ms IS NULL
+                                     AND earlier.carrier IS NULL
                                      AND (earlier.priority > d.priority
                                           OR (earlier.priority = d.priority AND earlier.id < d.id))
                                      AND (earlier.state = 'sealed' OR earlier.due_ms <= ?2))
@@ -318,7 +393,7 @@ impl Store {
         let bot = bot.to_owned();
         self.read(move |connection| {
             let query = "SELECT min(due_ms) FROM delivery
-                         WHERE bot = ?1 AND settled_ms IS NULL AND priority = ?3 AND due_ms > ?2";
+                         WHERE bot = ?1 AND settled_ms IS NULL AND carrier IS NULL AND priority = ?3 AND due_ms > ?2";
             let mut statement = connection.prepare_cached(query)?;
             let mut next: Option<i64> = None;
             for priority in PRIORITIES {
@@ -338,7 +413,8 @@ impl Store {
             let mut before = transaction
                 .prepare_cached("SELECT 1 FROM delivery WHERE id = ?1 AND state = 'held' AND reason = ?2")?;
             let mut hold = transaction.prepare_cached(
-                "UPDATE delivery SET state = 'held', reason = ?2, due_ms = ?3, expires_ms = ?4, until_ms = ?5
+                "UPDATE delivery SET state = 'held', reason = ?2, due_ms = ?3, expires_ms = ?4, until_ms = ?5,
+                        period_ms = coalesce(?6, period_ms)
                  WHERE id = ?1 AND settled_ms IS NULL",
             )?;
             for wait in waits {
@@ -354,7 +430,8 @@ impl Store {
                     wait.reason,
                     millis(wait.due),
                     millis(wait.expires),
-                    millis(wait.until)
+                    millis(wait.until),
+                    wait.period.map(millis)
                 ])?;
             }
             Ok(news)
@@ -394,26 +471,6 @@ impl Store {
             )?;
             for (id, due) in rows {
                 note.execute(params![id, millis(tried), millis(due), reason])?;
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    /// Ends rows, each with its state and reason. The bytes are not needed any more.
-    pub async fn settle(
-        &self,
-        rows: Vec<(i64, State, Option<String>)>,
-        now: DateTime<Utc>,
-    ) -> Result<(), super::Error> {
-        self.write(move |transaction| {
-            let mut settle = transaction.prepare_cached(
-                "UPDATE delivery SET state = ?2, reason = ?3, settled_ms = ?4, request = NULL, until_ms = NULL,
-                        tries = tries + (?2 = 'delivered')
-                 WHERE id = ?1 AND settled_ms IS NULL",
-            )?;
-            for (id, state, reason) in rows {
-                settle.execute(params![id, state.as_str(), reason, millis(now)])?;
             }
             Ok(())
         })

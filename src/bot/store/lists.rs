@@ -86,6 +86,22 @@ pub(crate) fn leave(
     Ok(lists)
 }
 
+/// Gives fields of a membership new values inside a transaction; `null` takes one away.
+pub(crate) fn set_fields(
+    transaction: &Transaction<'_>,
+    (bot, list): (&str, &str),
+    wallet: Address,
+    fields: serde_json::Map<String, serde_json::Value>,
+) -> Result<(), rusqlite::Error> {
+    let fields = serde_json::Value::Object(fields).to_string();
+    transaction
+        .prepare_cached(
+            "UPDATE member SET fields = json_patch(fields, ?4) WHERE bot = ?1 AND list = ?2 AND wallet = ?3",
+        )?
+        .execute(params![bot, list, wallet.to_string(), fields])?;
+    Ok(())
+}
+
 /// A wallet's membership in a list.
 pub(crate) fn find(
     connection: &Connection,

@@ -22,13 +22,14 @@ fn answer(key: &str, number: u8) -> NewDelivery {
         rule: "command:/x".to_owned(),
         key: key.to_owned(),
         wallet: wallet(number),
-        part: 0,
+        part: MessageNumber::of(0, 0),
         occurrence: None,
         body: Some(key.to_owned()),
         conversation: None,
         vars: None,
         list: None,
         created: at(0),
+        due: at(0),
         expires: at(86_400),
         priority: Priority::Normal,
     }
@@ -51,6 +52,13 @@ fn sealed(second: i64) -> Sealed {
     }
 }
 
+async fn end(store: &Store, rows: Vec<(i64, State, Option<String>)>, now: DateTime<Utc>) {
+    store
+        .write(move |transaction| settle(transaction, &rows, now))
+        .await
+        .unwrap();
+}
+
 fn wait(row: i64, until: i64) -> Wait {
     Wait {
         row,
@@ -58,6 +66,7 @@ fn wait(row: i64, until: i64) -> Wait {
         due: at(until),
         until: at(until),
         expires: at(until + 60),
+        period: None,
     }
 }
 
@@ -172,10 +181,7 @@ async fn a_row_that_waits_for_its_next_try_holds_back_later_ones_of_its_wallet()
     let row = store.due("b", at(31), 1).await.unwrap().remove(0);
     assert_eq!((row.key.as_str(), row.tries, row.state), ("a1", 1, State::Sealed));
     assert_eq!(row.sealed.unwrap().request, vec![1], "the bytes stay");
-    store
-        .settle(vec![(first.id, State::Delivered, None)], at(32))
-        .await
-        .unwrap();
+    end(store, vec![(first.id, State::Delivered, None)], at(32)).await;
     assert_eq!(due(store, 33).await, ["a2"]);
     let settled = store
         .deliveries(Filter {
@@ -189,10 +195,7 @@ async fn a_row_that_waits_for_its_next_try_holds_back_later_ones_of_its_wallet()
         (settled.len(), settled[0].tries, settled[0].settled),
         (1, 2, Some(at(32)))
     );
-    store
-        .settle(vec![(first.id, State::Expired, None)], at(40))
-        .await
-        .unwrap();
+    end(store, vec![(first.id, State::Expired, None)], at(40)).await;
     let filter = Filter {
         state: Some(State::Expired),
         limit: 9,
@@ -217,9 +220,9 @@ async fn counts_are_of_the_window_without_the_row_itself_and_name_the_time_of_ro
             .unwrap()
             .unwrap()
             .row;
-        let part = |part| NewDelivery {
+        let part = |number| NewDelivery {
             rule: "r".to_owned(),
-            part,
+            part: MessageNumber::of(0, number),
             occurrence: Some(row),
             body: None,
             ..answer(&id, 1)
@@ -232,10 +235,7 @@ async fn counts_are_of_the_window_without_the_row_itself_and_name_the_time_of_ro
                     .seal(vec![(planned.id, sealed(10 * number), planned.expires)])
                     .await
                     .unwrap();
-                store
-                    .settle(vec![(planned.id, State::Delivered, None)], at(10 * number))
-                    .await
-                    .unwrap();
+                end(store, vec![(planned.id, State::Delivered, None)], at(10 * number)).await;
             }
         }
     }

@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::bot::config::spanned::{OneOrMany, Text};
+use super::ContentFile;
+use crate::bot::config::spanned::{Entries, OneOrMany, Spanned, Text};
 
 /// A struct of the file with the policy keys behind its own.
 macro_rules! with_policy {
@@ -28,6 +29,12 @@ macro_rules! with_policy {
             pub(crate) unreached: Option<$crate::bot::config::spanned::Text>,
             /// How a publish without an answer is tried again.
             pub(crate) retry: Option<$crate::bot::config::file::RetryFile>,
+            /// One message a period instead of one an occurrence.
+            pub(crate) digest: Option<$crate::bot::config::file::DigestFile>,
+            /// What goes out later to who got the message.
+            pub(crate) then: Option<Vec<$crate::bot::config::file::FollowUpFile>>,
+            /// What happens once the message is delivered.
+            pub(crate) after: Option<$crate::bot::config::file::AfterFile>,
         }
 
         impl $name {
@@ -43,6 +50,9 @@ macro_rules! with_policy {
                     priority: self.priority.as_ref(),
                     unreached: self.unreached.as_ref(),
                     retry: self.retry.as_ref(),
+                    digest: self.digest.as_ref(),
+                    then: self.then.as_deref(),
+                    after: self.after.as_ref(),
                 }
             }
         }
@@ -69,6 +79,9 @@ pub(crate) struct PolicyKeys<'f> {
     pub(crate) priority: Option<&'f Text>,
     pub(crate) unreached: Option<&'f Text>,
     pub(crate) retry: Option<&'f RetryFile>,
+    pub(crate) digest: Option<&'f DigestFile>,
+    pub(crate) then: Option<&'f [FollowUpFile]>,
+    pub(crate) after: Option<&'f AfterFile>,
 }
 
 impl PolicyKeys<'_> {
@@ -84,6 +97,9 @@ impl PolicyKeys<'_> {
             priority: self.priority.or(others.priority),
             unreached: self.unreached.or(others.unreached),
             retry: self.retry.or(others.retry),
+            digest: self.digest.or(others.digest),
+            then: self.then.or(others.then),
+            after: self.after.or(others.after),
         }
     }
 }
@@ -122,4 +138,57 @@ pub(crate) struct RetryFile {
     pub(crate) from: Option<Text>,
     /// The longest wait: a duration. Literal.
     pub(crate) to: Option<Text>,
+}
+
+/// `digest`.
+#[derive(Debug, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a digest: `{ every }`, `{ hour, tz }` or `{ cron, tz }`"
+)]
+pub(crate) struct DigestFile {
+    /// A span that begins with the first item: a duration. Literal.
+    pub(crate) every: Option<Text>,
+    /// The hour of the day. Expression.
+    pub(crate) hour: Option<Text>,
+    /// Five fields. Literal.
+    pub(crate) cron: Option<Text>,
+    /// `recipient`, or a time zone; UTC if left out. Literal.
+    pub(crate) tz: Option<Text>,
+    /// The most items of one message. Literal.
+    pub(crate) max: Option<Text>,
+    /// What the items are sorted by. Expression.
+    pub(crate) order: Option<Text>,
+}
+
+/// An item of `then`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a follow-up: a map of keys")]
+pub(crate) struct FollowUpFile {
+    /// When it is due: a time. Expression.
+    pub(crate) at: Option<Text>,
+    /// How long after the message was delivered: a duration. Literal.
+    pub(crate) after: Option<Text>,
+    /// Judged when it is due. Expression.
+    #[serde(rename = "if")]
+    pub(crate) condition: Option<Text>,
+    /// A whole message in any case that ends it. Literal.
+    pub(crate) unless_reply: Option<Text>,
+    /// Judged when it is due: this one and those after it end. Expression.
+    pub(crate) cancel_if: Option<Text>,
+    /// What is sent.
+    pub(crate) send: Spanned<ContentFile>,
+}
+
+/// `after`.
+#[derive(Debug, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "what happens once it is delivered: `{ leave }` or `{ set }`"
+)]
+pub(crate) struct AfterFile {
+    /// A list's name. Literal.
+    pub(crate) leave: Option<Text>,
+    /// Fields of the recipient by name. Expressions.
+    pub(crate) set: Option<Entries<String>>,
 }

@@ -8,7 +8,7 @@ use crate::bot::config::diagnostics::Code;
 use crate::bot::config::file::{LimitFile, PolicyKeys, RetryFile};
 use crate::bot::config::shape::Place;
 use crate::bot::config::spanned::{OneOrMany, Text};
-use crate::bot::config::{Consent, Limits, Policy, Priority, Retry, Unreached};
+use crate::bot::config::{After, Consent, Limits, Policy, Priority, Retry, Unreached};
 use crate::bot::expression::{Expression, Names};
 use crate::bot::policy::window::Window;
 
@@ -50,6 +50,10 @@ pub(super) fn literals(report: &mut Report<'_>, keys: PolicyKeys<'_>) -> Option<
         priority: priority?.unwrap_or_default(),
         unreached: unreached?.unwrap_or_default(),
         retry: retry?.unwrap_or_default(),
+        // Read by the rule, which knows the names they use.
+        digest: None,
+        then: Vec::new(),
+        after: After::default(),
     })
 }
 

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::report::Report;
-use super::{Context, audience, content, lets, list, policy, scope, trigger, unused};
-use crate::bot::config::Rule;
+use super::{Context, audience, content, digest, follow_up, lets, list, policy, scope, trigger, unused};
+use crate::bot::audience::Audience;
 use crate::bot::config::diagnostics::Code;
 use crate::bot::config::file::{CommandFile, PolicyKeys, RuleFile};
 use crate::bot::config::shape::Place;
 use crate::bot::config::spanned::{Spanned, Text};
+use crate::bot::config::{After, Digest, FollowUp, Policy, Rule};
 use crate::bot::dialog::command::Command;
 use crate::bot::expression::{Expression, Names, Type};
 
@@ -66,13 +67,21 @@ fn rule_of(
     scope::of_all_triggers(&given, &mut given_names);
     let lets = lets::resolve(report, rule, &mut names);
     let audience = audience::resolve(report, context, &rule.to, &names);
-    let policy = policy::resolve(report, rule.policy().over(defaults), &names);
+    let keys = rule.policy().over(defaults);
+    let policy = policy::resolve(report, keys, &names);
     let paused = rule.paused.as_ref().map_or(Some(false), |text| report.bool(text));
     let (audience, to) = audience;
-    names.insert("to", to?);
+    let to = to?;
+    names.insert("to", to.clone());
     let lets = lets.finish(report, &mut names);
     let condition = condition(report, rule.condition.as_ref(), &names);
+    let followed = followed(report, context, (keys, audience.as_ref()), (&names, &given_names));
+    let names = match keys.digest {
+        Some(_) => digest::names(scope::everywhere(&context.vars), &to, &given_names),
+        None => names,
+    };
     let parts = content::parts(report, &rule.send, &names);
+    let (digest, then, after) = followed?;
     Some(Rule {
         name: name.to_owned(),
         about: rule.about.as_ref().map(|about| about.value.clone()),
@@ -82,9 +91,41 @@ fn rule_of(
         lets: lets?,
         audience: audience?,
         parts: parts?,
-        policy: policy?,
+        policy: Policy {
+            digest,
+            then,
+            after,
+            ..policy?
+        },
         paused: paused?,
     })
+}
+
+/// What of a policy follows the delivery, or comes before it for several occurrences at once.
+fn followed(
+    report: &mut Report<'_>,
+    context: &Context,
+    (keys, audience): (PolicyKeys<'_>, Option<&Audience>),
+    (names, given): (&Names, &Names),
+) -> Option<(Option<Digest>, Vec<FollowUp>, After)> {
+    let mut names = names.clone();
+    if names.get("sub").is_none()
+        && let Some(to) = names.get("to").cloned()
+    {
+        names.insert("sub", to);
+    }
+    let digest = keys
+        .digest
+        .map(|file| digest::resolve(report, file, &names, given));
+    let then = follow_up::resolve(report, keys.then.unwrap_or_default(), &names);
+    let after = match (keys.after, audience) {
+        (Some(file), Some(audience)) => {
+            follow_up::after(report, context, (file, audience.only_list()), &names)
+        }
+        _ => Some(After::default()),
+    };
+    let digest = digest.map_or(Some(None), |digest| digest.map(Some));
+    Some((digest?, then?, after?))
 }
 
 /// Resolves one command; `None` if it has a mistake.
