@@ -1,26 +1,31 @@
-//! herald's HTTP API: webhooks that make rules fire, and manual rules for whoever holds the token.
+//! herald's HTTP API: webhooks that make rules fire, joins by web, and for whoever holds the token manual rules, lists, people and
+//! deliveries.
 //!
 //! Enters: requests. Leaves: recorded occurrences, or a refusal in JSON that says what was wrong; a refused request changes
 //! nothing.
 
 mod hooks;
+mod members;
 mod rules;
 mod token;
+
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
     extract::DefaultBodyLimit,
-    http::StatusCode,
+    http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::post,
+    routing::{delete, get, post},
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tower_http::cors::{Any, CorsLayer};
 
 pub use hooks::addresses as webhooks;
 pub use token::{ApiToken, Error as TokenError, TokensError};
 
-use crate::bot::Bots;
+use crate::bot::{Bots, running::Running, store};
 
 /// The largest body that is read: 256 KiB.
 pub const MAX_BODY: usize = 262_144;
@@ -35,11 +40,35 @@ pub async fn serve(
     token: ApiToken,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
+    // Pages of any origin may ask for the text and join: the proof says who it is.
+    let joins = Router::new()
+        .route(
+            "/v1/bots/{bot}/lists/{list}/consent-text",
+            get(members::consent_text),
+        )
+        .route(
+            "/v1/bots/{bot}/lists/{list}/members",
+            get(members::list).post(members::join),
+        )
+        // Set here, so that the layer answers a browser's OPTIONS before it.
+        .method_not_allowed_fallback(other_method)
+        .layer(
+            CorsLayer::new()
+                .allow_origin(Any)
+                .allow_methods([Method::GET, Method::POST])
+                .allow_headers([header::CONTENT_TYPE]),
+        );
     let routes = Router::new()
+        .merge(joins)
         .route("/hooks/{bot}/{*path}", post(hooks::receive))
         .route("/v1/bots/{bot}/rules/{rule}", post(rules::fire))
+        .route(
+            "/v1/bots/{bot}/lists/{list}/members/{wallet}",
+            delete(members::leave),
+        )
+        .route("/v1/bots/{bot}/people/{wallet}", delete(members::forget))
         .fallback(async || Refusal::new(StatusCode::NOT_FOUND, "there is nothing here"))
-        .method_not_allowed_fallback(async || Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "expected POST"))
+        .method_not_allowed_fallback(other_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(Shared { bots, token });
     let served = axum::serve(listener, routes)
@@ -55,10 +84,36 @@ pub async fn serve(
     }
 }
 
+async fn other_method() -> Refusal {
+    Refusal::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this address takes another method",
+    )
+}
+
 #[derive(Clone, Debug)]
 struct Shared {
     bots: Bots,
     token: ApiToken,
+}
+
+impl Shared {
+    /// Whether a request shows the token.
+    fn authorise(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let shown = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        if self.token.accepts(shown) {
+            return Ok(());
+        }
+        let wanted = "expected `Authorization: Bearer` with the token in the data folder's api.token";
+        Err(Refusal::new(StatusCode::UNAUTHORIZED, wanted))
+    }
+
+    fn bot(&self, name: &str) -> Result<Arc<Running>, Refusal> {
+        let missing = || Refusal::new(StatusCode::NOT_FOUND, format!("no bot `{name}` is running"));
+        self.bots.find(name).ok_or_else(missing)
+    }
 }
 
 /// A request that is not taken.
@@ -77,6 +132,22 @@ impl Refusal {
             message: message.into(),
             field: None,
         }
+    }
+
+    fn of_field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            field: Some(field.into()),
+            ..Self::new(StatusCode::BAD_REQUEST, message)
+        }
+    }
+
+    /// The store could not be used; the log says why.
+    fn unrecorded(error: &store::Error, bot: &str) -> Self {
+        tracing::error!(%error, bot, "a request could not be served");
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "it could not be recorded; ask again later",
+        )
     }
 }
 

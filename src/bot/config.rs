@@ -321,10 +321,23 @@ pub struct List {
     pub leave: Vec<String>,
     /// What is kept of each member beside the wallet: the declared fields and the join commands' arguments.
     pub fields: Vec<Field>,
+    /// Whether a join by web, command line or import needs a signed proof; one by message never does.
+    pub confirms: bool,
     /// Written to a wallet that joins.
     pub welcome: Option<Vec<Part>>,
     /// Written to a wallet that leaves.
     pub goodbye: Option<Vec<Part>>,
+}
+
+impl List {
+    /// Whether every way to join by message gives a field, so that each member has it.
+    pub fn is_given(&self, field: &str) -> bool {
+        let gives = |join: &CommandDeclaration| {
+            let mut arguments = join.arguments().iter();
+            arguments.any(|argument| argument.name == field)
+        };
+        !self.join.is_empty() && self.join.iter().all(gives)
+    }
 }
 
 /// Something a list keeps of each member.

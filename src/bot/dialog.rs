@@ -3,5 +3,7 @@
 mod answer;
 pub mod command;
 mod inbox;
+mod people;
+pub(crate) mod request;
 
 pub(crate) use inbox::listen;

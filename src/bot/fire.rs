@@ -51,6 +51,7 @@ pub(crate) fn occurrence(running: &Running, rule: &Rule, firing: &Firing) -> New
         names: running::to_json(&names),
         skipped: rule.paused.then(|| "the rule is paused".to_owned()),
         answer: None,
+        zone: None,
     };
     match computed.and_then(|()| evaluate_key(&rule.policy.key, &scope)) {
         Ok(key) if !rule.policy.key.is_empty() => new.key = key,

@@ -10,6 +10,7 @@ mod follow_ups;
 mod lists;
 mod messages;
 mod occurrences;
+mod people;
 mod schedules;
 
 use std::{
@@ -33,6 +34,7 @@ pub use messages::Listening;
 pub(crate) use messages::handle;
 pub use occurrences::{Chunk, NewOccurrence, Occurrence, Planned};
 pub(crate) use occurrences::{find as occurrence, record};
+pub(crate) use people::{forget, keep_proof, left_at, set_quiet, set_zone};
 pub use schedules::{Schedule, ScheduleKey};
 
 mod migrations {

@@ -18,8 +18,15 @@ pub use webhook::Webhook;
 pub enum Trigger {
     /// At the instants of a cron line in a zone.
     Cron(Box<schedule::Schedule>),
-    /// Each time this span passes, counted from when the rule was first seen; at least one second.
-    Every(Duration),
+    /// At the instants of a cron line in the zone of each member of the rule's list; the schedule's own zone says nothing.
+    CronOfRecipient(Box<schedule::Schedule>),
+    /// Each time this span passes, counted from when the rule was first seen.
+    Every {
+        /// At least one second.
+        span: Duration,
+        /// Each time comes later by up to this, at most the span; a time's delay is the same after a restart.
+        jitter: Duration,
+    },
     /// Once, at this instant.
     At(DateTime<Utc>),
     /// When a request that is checked arrives at `POST /hooks/BOT/PATH`.
@@ -28,6 +35,15 @@ pub enum Trigger {
     Message(Words),
     /// When a wallet joins the list of this name.
     Joined(String),
+    /// When a wallet leaves the list of this name.
+    Left(String),
+    /// When a rule has not fired for a time.
+    Silent {
+        /// The rule's name, another one than that of the trigger.
+        rule: String,
+        /// Counted from the rule's last occurrence, or else from when the trigger was first seen; at least one second.
+        span: Duration,
+    },
     /// When the bot starts with a file it has not run before.
     Started,
     /// When somebody asks for it by command line or API.

@@ -82,19 +82,16 @@ impl Client {
     /// The outer error is the node's; an inner one concerns that wallet alone. Conversations are looked for among the known
     /// ones only: whoever writes to many has a stream open, or calls [`Client::sync_conversations`] first.
     pub async fn reach(&self, wallets: &[Address]) -> Result<Vec<Result<Conversation, Error>>, Error> {
-        let asked = wallets.iter().map(|wallet| Asked {
-            wallet: *wallet,
-            context: None,
-            consent_proof: None,
-        });
-        self.reach_as(asked.collect()).await
+        self.reach_as(wallets.iter().copied().map(Asked::from).collect())
+            .await
     }
 
     fn known(&self, asked: &Asked) -> Option<Arc<State>> {
         self.inner.conversations.of_place(asked.wallet, asked.id())
     }
 
-    async fn reach_as(&self, asked: Vec<Asked>) -> Result<Vec<Result<Conversation, Error>>, Error> {
+    /// The same, where new conversations may be about something or carry a proof.
+    pub async fn reach_as(&self, asked: Vec<Asked>) -> Result<Vec<Result<Conversation, Error>>, Error> {
         let known: Vec<_> = asked.iter().map(|asked| self.known(asked)).collect();
         let strangers = asked.iter().zip(&known).filter(|(_, known)| known.is_none());
         let strangers: Vec<Address> = strangers.map(|(asked, _)| asked.wallet).collect();
@@ -146,10 +143,24 @@ impl Client {
 }
 
 /// A wallet to write to, and what a new conversation with it would be about.
-struct Asked {
-    wallet: Address,
-    context: Option<InvitationContext>,
-    consent_proof: Option<ConsentProof>,
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The wallet.
+    pub wallet: Address,
+    /// The conversation's id and metadata; one with another id is another conversation.
+    pub context: Option<InvitationContext>,
+    /// The wallet's signed wish to be written to, which a new invitation carries; it is not verified here.
+    pub consent_proof: Option<ConsentProof>,
+}
+
+impl From<Address> for Asked {
+    fn from(wallet: Address) -> Self {
+        Self {
+            wallet,
+            context: None,
+            consent_proof: None,
+        }
+    }
 }
 
 impl Asked {

@@ -3,7 +3,7 @@
 use axum::{
     body::Bytes,
     extract::{Path, State, rejection::BytesRejection},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::Response,
 };
 
@@ -25,18 +25,9 @@ pub(super) async fn fire(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
     let body = body.map_err(|rejection| Refusal::new(rejection.status(), rejection.body_text()))?;
-    let authorization = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    if !shared.token.accepts(authorization) {
-        let wanted = "expected `Authorization: Bearer` with the token in the data folder's api.token";
-        return Err(Refusal::new(StatusCode::UNAUTHORIZED, wanted));
-    }
+    shared.authorise(&headers)?;
     let missing = |what: String| Refusal::new(StatusCode::NOT_FOUND, what);
-    let running = shared
-        .bots
-        .find(&bot)
-        .ok_or_else(|| missing(format!("no bot `{bot}` is running")))?;
+    let running = shared.bot(&bot)?;
     let rule = running
         .bot
         .rules
@@ -70,7 +61,7 @@ pub(super) async fn fire(
 }
 
 /// The Idempotency-Key, else a random id.
-fn id(headers: &HeaderMap) -> Result<String, Refusal> {
+pub(super) fn id(headers: &HeaderMap) -> Result<String, Refusal> {
     if let Some(key) = headers.get("idempotency-key") {
         let key = key
             .to_str()

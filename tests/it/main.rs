@@ -25,6 +25,8 @@ mod harness;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod joining;
+#[cfg(test)]
 mod lets;
 #[cfg(test)]
 mod limits;
@@ -34,6 +36,8 @@ mod manual;
 mod node_down;
 #[cfg(test)]
 mod not_on_network;
+#[cfg(test)]
+mod people;
 #[cfg(test)]
 mod policy;
 #[cfg(test)]

@@ -43,6 +43,8 @@ pub(super) struct Ask<'a> {
     pub(super) running: &'a Running,
     /// The names of the occurrence.
     pub(super) scope: &'a Scope,
+    /// The time zone of the members that are addressed; none for all.
+    pub(super) zone: Option<&'a str>,
 }
 
 impl Ask<'_> {
@@ -72,7 +74,11 @@ pub(crate) async fn gather(
     }
     let branches = audience.branches();
     let several = branches.iter().filter(|branch| is_list(branch)).count() > 1;
-    let ask = Ask { running, scope };
+    let ask = Ask {
+        running,
+        scope,
+        zone: occurrence.zone.as_deref(),
+    };
     let mut stage = Stage::new(running, occurrence.row);
     for (number, branch) in branches.iter().enumerate() {
         let number = u8::try_from(number).unwrap_or(u8::MAX);

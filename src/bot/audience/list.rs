@@ -58,6 +58,7 @@ mod tests {
                 join: Vec::new(),
                 leave: leave.iter().map(|word| (*word).to_owned()).collect(),
                 fields: Vec::new(),
+                confirms: false,
                 welcome: None,
                 goodbye: None,
             };

@@ -26,7 +26,8 @@ impl Members<'_> {
         };
         let (mut after, mut number) = (String::new(), 0);
         loop {
-            let members = store.members(bot, self.list, after, PAGE).await?;
+            let zone = ask.zone.map(ToOwned::to_owned);
+            let members = store.members_in(zone, bot, self.list, (after, PAGE)).await?;
             let Some(last) = members.last() else {
                 return Ok(());
             };

@@ -13,7 +13,7 @@ pub(crate) use policy::{
 };
 pub(crate) use project::{ChainFile, FetchFile, FolderFile, ProjectFile, S3File, UploadFile};
 pub(crate) use trigger::{
-    AnswerFieldFile, BodyFile, TriggerFile, VerifyFile, WebhookAnswerFile, WebhookFile,
+    AnswerFieldFile, BodyFile, EveryFile, SilentFile, TriggerFile, VerifyFile, WebhookAnswerFile, WebhookFile,
 };
 
 /// `to`.
@@ -104,6 +104,8 @@ pub(crate) struct ListFile {
     /// What is kept of a member, by name.
     #[serde(default)]
     pub(crate) fields: Entries<FieldFile>,
+    /// What a join by web, command line or import needs: `none` or `signature`. Literal.
+    pub(crate) confirm: Option<Text>,
     /// Sent to who joins.
     pub(crate) welcome: Option<ContentFile>,
     /// Sent to who leaves.

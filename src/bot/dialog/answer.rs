@@ -1,10 +1,11 @@
-//! Who takes a message, and what follows: a leave word, a list's join command, a command, or else the `message` rules.
+//! Who takes a message, and what follows: a leave word, a list's join command, a command, what every bot with lists answers, or else
+//! the `message` rules.
 
 use chrono::TimeDelta;
 use herald_protocol::{address::Address, time::TimestampNs};
 use rusqlite::Transaction;
 
-use super::command::CommandDeclaration;
+use super::{command::CommandDeclaration, people};
 use crate::bot::{
     audience::list::{self, Leave},
     config::{Bot, List, Part, Priority},
@@ -17,7 +18,7 @@ use crate::bot::{
     trigger::Trigger,
 };
 
-/// A message that was written to the bot.
+/// A message that was written to the bot, or a request that concerns a wallet; that has no text and no conversation.
 #[derive(Clone, Debug)]
 pub(super) struct Incoming {
     pub(super) id: [u8; 32],
@@ -25,7 +26,7 @@ pub(super) struct Incoming {
     pub(super) content_type: String,
     pub(super) from: Address,
     pub(super) sent: TimestampNs,
-    pub(super) conversation: String,
+    pub(super) conversation: Option<String>,
 }
 
 /// What is to be told once the transaction is durable.
@@ -43,21 +44,31 @@ pub(super) fn answer(
     running: &Running,
     incoming: &Incoming,
 ) -> Result<Vec<Effect>, rusqlite::Error> {
-    let mut answer = Answer {
-        transaction,
-        running,
-        incoming,
-        effects: Vec::new(),
-    };
+    let mut answer = Answer::new(transaction, running, incoming);
     answer.take()?;
     Ok(answer.effects)
 }
 
-struct Answer<'a> {
-    transaction: &'a Transaction<'a>,
-    running: &'a Running,
-    incoming: &'a Incoming,
-    effects: Vec<Effect>,
+pub(super) struct Answer<'a> {
+    pub(super) transaction: &'a Transaction<'a>,
+    pub(super) running: &'a Running,
+    pub(super) incoming: &'a Incoming,
+    pub(super) effects: Vec<Effect>,
+}
+
+impl<'a> Answer<'a> {
+    pub(super) fn new(
+        transaction: &'a Transaction<'a>,
+        running: &'a Running,
+        incoming: &'a Incoming,
+    ) -> Self {
+        Self {
+            transaction,
+            running,
+            incoming,
+            effects: Vec::new(),
+        }
+    }
 }
 
 impl Answer<'_> {
@@ -76,7 +87,13 @@ impl Answer<'_> {
         for list in running.bot.lists.values() {
             for declaration in &list.join {
                 match declaration.read(text) {
-                    Some(Ok(arguments)) => return self.join(list, &arguments),
+                    Some(Ok(arguments)) => {
+                        let fields = match arguments.to_json() {
+                            serde_json::Value::Object(fields) => fields,
+                            _ => serde_json::Map::new(),
+                        };
+                        return self.join(list, fields);
+                    }
                     Some(Err(misuse)) => {
                         return self.say(&format!("list:{}", list.name), 0, misuse.to_string());
                     }
@@ -108,6 +125,11 @@ impl Answer<'_> {
         {
             return self.say("command:/help", 0, help);
         }
+        if !running.bot.lists.is_empty()
+            && let Some(asked) = people::Asked::read(text)
+        {
+            return self.serve(asked);
+        }
         self.fire(|trigger| matches!(trigger, Trigger::Message(words) if words.take(text)))
     }
 
@@ -122,7 +144,10 @@ impl Answer<'_> {
                 ("type", Value::text(incoming.content_type.as_str())),
                 ("from", Value::Wallet(incoming.from)),
                 ("sent_at", Value::Time(to_utc(incoming.sent))),
-                ("conversation", Value::text(incoming.conversation.as_str())),
+                (
+                    "conversation",
+                    Value::text(incoming.conversation.as_deref().unwrap_or_default()),
+                ),
             ]),
         );
         let standing = store::standing(self.transaction, &self.running.bot.name, incoming.from)?;
@@ -150,12 +175,13 @@ impl Answer<'_> {
         const_hex::encode(self.incoming.id)
     }
 
-    fn join(&mut self, list: &List, arguments: &Value) -> Result<(), rusqlite::Error> {
+    /// Puts the sender on a list, or gives a member new fields; the welcome answers either.
+    pub(super) fn join(
+        &mut self,
+        list: &List,
+        fields: serde_json::Map<String, serde_json::Value>,
+    ) -> Result<(), rusqlite::Error> {
         let bot = &self.running.bot.name;
-        let fields = match arguments.to_json() {
-            serde_json::Value::Object(fields) => fields,
-            _ => serde_json::Map::new(),
-        };
         let member = Member {
             wallet: self.incoming.from,
             fields,
@@ -166,42 +192,34 @@ impl Answer<'_> {
         let record = self.running.member_record(&list.name, &member);
         let rule = format!("list:{}", list.name);
         if let Some(welcome) = &list.welcome {
-            let mut scope = self.scope()?;
-            scope.insert("args", arguments.clone());
-            scope.insert("sub", record.clone());
-            scope.insert("to", record.clone());
+            let scope = self.member_scope(&list.name, &record)?;
             self.say_parts(&rule, welcome, &scope)?;
         }
         if !new {
             return Ok(());
         }
         self.event(Kind::Joined, &rule);
-        let mut names = Scope::new();
-        names.insert("sub", record);
-        names.insert("list", Value::text(list.name.as_str()));
         self.fire_with(
-            &names,
+            &membership(&list.name, record),
             |trigger| matches!(trigger, Trigger::Joined(joined) if *joined == list.name),
         )
     }
 
+    /// The scope of a list's welcome and goodbye.
+    fn member_scope(&self, list: &str, member: &Value) -> Result<Scope, rusqlite::Error> {
+        let mut scope = self.scope()?;
+        scope.insert("sub", member.clone());
+        scope.insert("to", member.clone());
+        scope.insert("list", Value::text(list));
+        Ok(scope)
+    }
+
     fn leave(&mut self, leave: Leave<'_>) -> Result<(), rusqlite::Error> {
-        let (running, from) = (self.running, self.incoming.from);
         let only = match leave {
             Leave::All => None,
             Leave::List(list) => Some(list),
         };
-        let scope = self.scope()?;
-        let left = store::leave(self.transaction, &running.bot.name, only, from, running.now())?;
-        let mut said = false;
-        for name in &left {
-            let rule = format!("list:{name}");
-            if let Some(goodbye) = running.bot.lists.get(name).and_then(|list| list.goodbye.as_ref()) {
-                self.say_parts(&rule, goodbye, &scope)?;
-                said = true;
-            }
-            self.event(Kind::Left, &rule);
-        }
+        let (left, said) = self.depart(only, true)?;
         if said {
             return Ok(());
         }
@@ -209,7 +227,39 @@ impl Answer<'_> {
             "list:{}",
             only.or(left.first().map(String::as_str)).unwrap_or("all")
         );
-        self.say(&rule, 0, goodbye(only, &running.bot.lists))
+        self.say(&rule, 0, goodbye(only, &self.running.bot.lists))
+    }
+
+    /// Takes the sender off one list or off all, with goodbyes where they are to be said. Gives the lists, and whether one of them had
+    /// something to say.
+    pub(super) fn depart(
+        &mut self,
+        only: Option<&str>,
+        says_goodbye: bool,
+    ) -> Result<(Vec<String>, bool), rusqlite::Error> {
+        let (running, from) = (self.running, self.incoming.from);
+        let before = store::standing(self.transaction, &running.bot.name, from)?;
+        let left = store::leave(self.transaction, &running.bot.name, only, from, running.now())?;
+        let mut said = false;
+        for name in &left {
+            let rule = format!("list:{name}");
+            let record = before
+                .lists
+                .get(name)
+                .map_or(Value::None, |member| running.member_record(name, member));
+            let list = running.bot.lists.get(name).filter(|_| says_goodbye);
+            if let Some(goodbye) = list.and_then(|list| list.goodbye.as_ref()) {
+                let scope = self.member_scope(name, &record)?;
+                self.say_parts(&rule, goodbye, &scope)?;
+                said = true;
+            }
+            self.event(Kind::Left, &rule);
+            self.fire_with(
+                &membership(name, record),
+                |trigger| matches!(trigger, Trigger::Left(list) if list == name),
+            )?;
+        }
+        Ok((left, said))
     }
 
     fn fire(&mut self, fits: impl Fn(&Trigger) -> bool) -> Result<(), rusqlite::Error> {
@@ -265,7 +315,7 @@ impl Answer<'_> {
         Ok(())
     }
 
-    fn say(&mut self, rule: &str, part: u32, text: String) -> Result<(), rusqlite::Error> {
+    pub(super) fn say(&mut self, rule: &str, part: u32, text: String) -> Result<(), rusqlite::Error> {
         let now = self.running.now();
         let row = NewDelivery {
             bot: self.running.bot.name.clone(),
@@ -275,7 +325,7 @@ impl Answer<'_> {
             part: MessageNumber::of(0, part),
             occurrence: None,
             body: Some(text),
-            conversation: Some(self.incoming.conversation.clone()),
+            conversation: self.incoming.conversation.clone(),
             vars: None,
             list: None,
             created: now,
@@ -287,7 +337,7 @@ impl Answer<'_> {
         store::insert_delivery(self.transaction, &row).map(drop)
     }
 
-    fn event(&mut self, kind: Kind, rule: &str) {
+    pub(super) fn event(&mut self, kind: Kind, rule: &str) {
         let event = self.new_event(kind, rule);
         self.effects.push(Effect::Event(Box::new(event)));
     }
@@ -301,6 +351,13 @@ impl Answer<'_> {
     }
 }
 
+/// The names that `joined` and `left` give.
+fn membership(list: &str, member: Value) -> Scope {
+    [("sub", member), ("list", Value::text(list))]
+        .into_iter()
+        .collect()
+}
+
 /// Whether a message is `/help`, written like any command: the first word, in any case, with or without the slash.
 fn asks_for_help(text: &str) -> bool {
     let first = text.split_whitespace().next().unwrap_or_default();
@@ -310,7 +367,8 @@ fn asks_for_help(text: &str) -> bool {
         .eq_ignore_ascii_case("help")
 }
 
-/// Every way to join and every command as declared, with what its author says of it; none when there are none.
+/// Every way to join and every command as declared, with what its author says of it, and what every bot with lists answers; none when
+/// there are none.
 fn help(bot: &Bot) -> Option<String> {
     let joins = bot
         .lists
@@ -321,7 +379,11 @@ fn help(bot: &Bot) -> Option<String> {
         Some(about) => format!("{} - {about}", command.declaration.text()),
         None => command.declaration.text().to_owned(),
     });
-    let lines: Vec<String> = joins.chain(commands).collect();
+    let own = people::HELP
+        .iter()
+        .filter(|_| !bot.lists.is_empty())
+        .map(|line| (*line).to_owned());
+    let lines: Vec<String> = joins.chain(commands).chain(own).collect();
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 

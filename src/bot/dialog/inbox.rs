@@ -117,7 +117,7 @@ fn incoming(listening: &Listening, message: Message) -> Option<Incoming> {
         content_type,
         from: message.sender,
         sent: message.sent,
-        conversation: message.conversation.topic().to_string(),
+        conversation: Some(message.conversation.topic().to_string()),
     })
 }
 
@@ -151,12 +151,17 @@ async fn handle(running: &Arc<Running>, incoming: Incoming) -> Result<(), store:
             Ok(Vec::new())
         }
     });
-    for effect in effects.await? {
+    tell(running, effects.await?).await;
+    Ok(())
+}
+
+/// Tells what a transaction did, once it is durable.
+pub(super) async fn tell(running: &Running, effects: Vec<Effect>) {
+    for effect in effects {
         match effect {
             Effect::Event(event) => running.tell(*event).await,
             Effect::Occurrence(new, planned) => fire::tell(running, &new, &planned).await,
         }
     }
     running.to_deliver.notify_one();
-    Ok(())
 }

@@ -285,8 +285,8 @@ fn consent(rule: &Rule, facts: &Facts) -> Result<(), &'static str> {
         return Err("the bot's consent list denies the wallet");
     }
     match rule.policy.consent {
-        Consent::OptedIn if standing.lists.is_empty() => Err("the wallet has not opted in"),
-        Consent::Allowed if standing.lists.is_empty() && !standing.wrote => {
+        Consent::OptedIn if !standing.opted_in() => Err("the wallet has not opted in"),
+        Consent::Allowed if !standing.opted_in() && !standing.wrote => {
             Err("the wallet has neither opted in nor written to the bot")
         }
         _ => Ok(()),
@@ -303,7 +303,7 @@ fn closed(rule: &Rule, facts: &Facts, now: DateTime<Utc>) -> Option<Verdict> {
         period: None,
     };
     if rule.policy.priority != Priority::Urgent {
-        let own = facts.standing.told("quiet");
+        let own = facts.standing.quiet.as_deref();
         let own = own.and_then(|hours| Window::parse(&format!("{hours} recipient")).ok());
         for quiet in [rule.policy.quiet, own].into_iter().flatten() {
             if let Some(ends) = quiet.ends(now, zone) {

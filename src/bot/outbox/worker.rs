@@ -6,7 +6,11 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use herald_protocol::{address::Address, consent::ConsentState};
+use herald_protocol::{
+    address::Address,
+    consent::{ConsentProof, ConsentState},
+    limits,
+};
 use rusqlite::Transaction;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +27,7 @@ use crate::{
         running::{Running, to_utc},
         store::{self, Delivery, Sealed, State, Wait},
     },
-    client::{self, Client, Conversation, Disposition},
+    client::{self, Asked, Client, Conversation, Disposition},
     content::Content,
 };
 
@@ -274,8 +278,8 @@ impl Worker {
                 Err(error) => return Err(error.into()),
             }
         }
-        let wallets: Vec<_> = others.iter().map(|ready| ready.row.wallet).collect();
-        let peers = self.client.reach(&wallets).await?;
+        let wallets = others.iter().map(|ready| ready.row.wallet).collect();
+        let peers = self.client.reach_as(self.with_proofs(wallets).await?).await?;
         for (ready, peer) in others.into_iter().zip(peers) {
             match peer {
                 Ok(peer) => reached.push((ready, peer)),
@@ -302,6 +306,21 @@ impl Worker {
     pub(super) fn retry(&self, row: &Delivery) -> Retry {
         let rule = self.running.bot.rules.get(&row.rule);
         rule.map(|rule| rule.policy.retry).unwrap_or_default()
+    }
+
+    /// Wallets to be reached, with the proofs of those who signed that they want to be. A reader's client takes none that is too old.
+    async fn with_proofs(&self, wallets: Vec<Address>) -> Result<Vec<Asked>, Error> {
+        let now_ms = self.running.clock.now().as_ms();
+        let is_fresh = |proof: &ConsentProof| {
+            now_ms.saturating_sub(proof.timestamp_ms) <= limits::CONSENT_PROOF_AGE_SECONDS * 1_000
+        };
+        let store = &self.running.store;
+        let proofs = store.proofs(&self.running.bot.name, wallets.clone()).await?;
+        let asked = wallets.into_iter().zip(proofs).map(|(wallet, proof)| Asked {
+            consent_proof: proof.filter(is_fresh),
+            ..wallet.into()
+        });
+        Ok(asked.collect())
     }
 
     /// Seals rows and stores their bytes before any of them leaves.

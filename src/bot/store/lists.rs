@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use herald_protocol::address::Address;
+use herald_protocol::{address::Address, consent::ConsentProof};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::{Store, millis, time};
+use super::{Store, millis, people, time};
 
 /// A wallet that joined a list.
 #[derive(Clone, Debug)]
@@ -54,6 +54,14 @@ pub(crate) fn join(
          ON CONFLICT DO UPDATE SET fields = json_patch(fields, excluded.fields)",
         params![bot, list, wallet, fields, millis(member.joined)],
     )?;
+    // Another list may know its time zone.
+    transaction.execute(
+        "UPDATE member SET fields = json_set(fields, '$.tz', other.tz)
+         FROM (SELECT json_extract(fields, '$.tz') AS tz FROM member
+               WHERE bot = ?1 AND wallet = ?3 AND json_extract(fields, '$.tz') IS NOT NULL LIMIT 1) AS other
+         WHERE bot = ?1 AND list = ?2 AND wallet = ?3 AND json_extract(fields, '$.tz') IS NULL",
+        params![bot, list, wallet],
+    )?;
     transaction.execute(
         "DELETE FROM departure WHERE bot = ?1 AND wallet = ?2",
         params![bot, wallet],
@@ -61,7 +69,7 @@ pub(crate) fn join(
     Ok(!known)
 }
 
-/// Takes a wallet off one list, or off all and notes that it left. Says which lists it was on.
+/// Takes a wallet off one list, or off all and notes that it left. Says which lists it was on. Its proof is void once it is on none.
 pub(crate) fn leave(
     transaction: &Transaction<'_>,
     bot: &str,
@@ -83,6 +91,11 @@ pub(crate) fn leave(
         )?;
     }
     super::recall(transaction, bot, wallet, now)?;
+    transaction.execute(
+        "DELETE FROM proof WHERE bot = ?1 AND wallet = ?2
+             AND NOT EXISTS (SELECT 1 FROM member WHERE bot = ?1 AND wallet = ?2)",
+        params![bot, text],
+    )?;
     Ok(lists)
 }
 
@@ -124,6 +137,10 @@ pub struct Standing {
     pub left: bool,
     /// It has written to the bot.
     pub wrote: bool,
+    /// It signed that the bot may write to it. It may be too old for an invitation.
+    pub proof: Option<ConsentProof>,
+    /// When it is not to be written to by its own clock, as windows are written, without a zone.
+    pub quiet: Option<String>,
     /// Its memberships by list.
     pub lists: BTreeMap<String, Member>,
 }
@@ -136,12 +153,20 @@ impl Standing {
             .unwrap_or(Tz::UTC)
     }
 
-    /// Something it has told of itself, on whichever list: `name`, `tz`, `lang`, `quiet`.
+    /// Whether it is a member, or has signed that it wants to be written to.
+    pub fn opted_in(&self) -> bool {
+        !self.lists.is_empty() || self.proof.is_some()
+    }
+
+    /// Something it has told of itself, on whichever list: `name`, `tz`, `lang`.
     pub fn told(&self, field: &str) -> Option<&str> {
         let mut told = self.lists.values().filter_map(|member| member.fields.get(field));
         told.find_map(serde_json::Value::as_str)
     }
 }
+
+/// A member's time zone: UTC until told.
+const ZONE: &str = "coalesce(json_extract(fields, '$.tz'), 'UTC')";
 
 impl Store {
     /// The next members of a list after `after` in the order of their wallets' text, at most `limit`.
@@ -152,14 +177,38 @@ impl Store {
         after: String,
         limit: u32,
     ) -> Result<Vec<Member>, super::Error> {
+        self.members_in(None, bot, list, (after, limit)).await
+    }
+
+    /// The same, of those alone whose clock is that of a time zone.
+    pub async fn members_in(
+        &self,
+        zone: Option<String>,
+        bot: &str,
+        list: &str,
+        (after, limit): (String, u32),
+    ) -> Result<Vec<Member>, super::Error> {
         let (bot, list) = (bot.to_owned(), list.to_owned());
         self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
+            let mut statement = connection.prepare_cached(&format!(
                 "SELECT wallet, fields, joined_ms FROM member
-                 WHERE bot = ?1 AND list = ?2 AND wallet > ?3 ORDER BY wallet LIMIT ?4",
-            )?;
+                 WHERE bot = ?1 AND list = ?2 AND wallet > ?3 AND (?5 IS NULL OR {ZONE} = ?5) ORDER BY wallet LIMIT ?4"
+            ))?;
             statement
-                .query_map(params![bot, list, after, limit], member)?
+                .query_map(params![bot, list, after, limit, zone], member)?
+                .collect()
+        })
+        .await
+    }
+
+    /// The time zones of a list's members, in order.
+    pub async fn zones(&self, bot: &str, list: &str) -> Result<Vec<String>, super::Error> {
+        let (bot, list) = (bot.to_owned(), list.to_owned());
+        self.read(move |connection| {
+            let query = format!("SELECT DISTINCT {ZONE} FROM member WHERE bot = ?1 AND list = ?2 ORDER BY 1");
+            let mut statement = connection.prepare_cached(&query)?;
+            statement
+                .query_map(params![bot, list], |row| row.get(0))?
                 .collect()
         })
         .await
@@ -189,5 +238,11 @@ pub(crate) fn standing(
         .query_row(params![bot, text], |_| Ok(()))
         .optional()?
         .is_some();
-    Ok(Standing { left, wrote, lists })
+    Ok(Standing {
+        left,
+        wrote,
+        proof: people::proof(connection, bot, wallet)?,
+        quiet: people::quiet(connection, bot, wallet)?,
+        lists,
+    })
 }

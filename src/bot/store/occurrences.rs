@@ -27,6 +27,8 @@ pub struct NewOccurrence {
     pub skipped: Option<String>,
     /// What the sender of a webhook is answered, as JSON; a repeat is answered the same.
     pub answer: Option<String>,
+    /// The time zone whose members it addresses; none for all.
+    pub zone: Option<String>,
 }
 
 /// A recorded occurrence.
@@ -52,6 +54,8 @@ pub struct Occurrence {
     pub runs: u32,
     /// The cutoffs of its samples as JSON, once its audience is read.
     pub staged: Option<String>,
+    /// The time zone whose members it addresses; none for all.
+    pub zone: Option<String>,
 }
 
 /// A part of a plan: the rows of some wallets, and how far that is.
@@ -81,7 +85,7 @@ pub enum Planned {
     },
 }
 
-const COLUMNS: &str = "id, rule, occurrence, key, at_ms, names, planned_to, tries, runs, staged";
+const COLUMNS: &str = "id, rule, occurrence, key, at_ms, names, planned_to, tries, runs, staged, zone";
 
 fn occurrence(row: &Row<'_>) -> Result<Occurrence, rusqlite::Error> {
     Ok(Occurrence {
@@ -95,6 +99,7 @@ fn occurrence(row: &Row<'_>) -> Result<Occurrence, rusqlite::Error> {
         tries: row.get(7)?,
         runs: row.get(8)?,
         staged: row.get(9)?,
+        zone: row.get(10)?,
     })
 }
 
@@ -106,8 +111,8 @@ pub(crate) fn record(transaction: &Transaction<'_>, new: &NewOccurrence) -> Resu
         "planning"
     };
     let mut insert = transaction.prepare_cached(
-        "INSERT INTO occurrence (bot, rule, occurrence, key, at_ms, names, state, reason, answer)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
+        "INSERT INTO occurrence (bot, rule, occurrence, key, at_ms, names, state, reason, answer, zone)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
     )?;
     let values = params![
         new.bot,
@@ -118,7 +123,8 @@ pub(crate) fn record(transaction: &Transaction<'_>, new: &NewOccurrence) -> Resu
         new.names,
         state,
         new.skipped,
-        new.answer
+        new.answer,
+        new.zone
     ];
     if insert.execute(values)? == 1 {
         return Ok(Planned::New);
@@ -149,6 +155,25 @@ impl Store {
     /// Records an occurrence; a repeated id or key changes nothing and is said so.
     pub async fn record(&self, new: NewOccurrence) -> Result<Planned, super::Error> {
         self.write(move |transaction| record(transaction, &new)).await
+    }
+
+    /// The id and the time of the occurrence with which a rule fired last; one that was skipped is none.
+    pub async fn last_fired(
+        &self,
+        bot: &str,
+        rule: &str,
+    ) -> Result<Option<(String, DateTime<Utc>)>, super::Error> {
+        let (bot, rule) = (bot.to_owned(), rule.to_owned());
+        self.read(move |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT occurrence, at_ms FROM occurrence
+                     WHERE bot = ?1 AND rule = ?2 AND state <> 'skipped' ORDER BY at_ms DESC, id DESC LIMIT 1",
+                )?
+                .query_row(params![bot, rule], |row| Ok((row.get(0)?, time(row.get(1)?))))
+                .optional()
+        })
+        .await
     }
 
     /// The oldest occurrence of the bot whose rows are not all planned and which is due, but for those that are `busy`.

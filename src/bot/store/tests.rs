@@ -80,6 +80,7 @@ fn occurrence(id: &str, key: &str) -> NewOccurrence {
         names: "{}".to_owned(),
         skipped: None,
         answer: None,
+        zone: None,
     }
 }
 

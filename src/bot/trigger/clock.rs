@@ -1,4 +1,4 @@
-//! Fires the rules of one bot whose triggers are times: `cron`, `every`, `at`.
+//! Fires the rules of one bot whose triggers are times: `cron`, `every`, `at`, `silent`.
 //!
 //! Each trigger keeps the last instant it dealt with in the store, together with the occurrence, so an instant fires once
 //! whatever restarts. After a standstill at most one late instant fires, when it is younger than the rule's `ttl`.
@@ -6,6 +6,8 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono_tz::Tz;
+use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::Trigger;
@@ -15,29 +17,38 @@ use crate::bot::{
     expression::Scope,
     fire::{self, Firing},
     running::Running,
-    store::{self, Schedule, ScheduleKey},
+    store::{self, NewOccurrence, Schedule, ScheduleKey},
 };
 
 /// The longest sleep without a look at the wall clock, which may be set meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
+/// One timed trigger, or what it is in one time zone.
 struct Clock<'a> {
     rule: &'a Rule,
     trigger: &'a Trigger,
+    /// The zone of the members it addresses, where they are addressed by their own clocks.
+    zone: Option<Tz>,
     key: ScheduleKey,
 }
 
 /// Fires the bot's timed rules until shutdown.
 pub(crate) async fn run(running: Arc<Running>, shutdown: CancellationToken) {
-    while !clocks(&running).is_empty() {
+    if !running
+        .bot
+        .rules
+        .values()
+        .flat_map(|rule| &rule.triggers)
+        .any(is_timed)
+    {
+        return;
+    }
+    loop {
         let next = round(&running).await;
-        let wait = next
-            .and_then(|next| (next - running.now()).to_std().ok())
-            .unwrap_or_default();
-        let wait = if next.is_none() {
-            LONGEST_SLEEP
-        } else {
-            wait.min(LONGEST_SLEEP)
+        let wait = next.and_then(|next| (next - running.now()).to_std().ok());
+        let wait = match next {
+            Some(_) => wait.unwrap_or_default().min(LONGEST_SLEEP),
+            None => LONGEST_SLEEP,
         };
         tokio::select! {
             () = shutdown.cancelled() => return,
@@ -46,130 +57,250 @@ pub(crate) async fn run(running: Arc<Running>, shutdown: CancellationToken) {
     }
 }
 
-/// Fires the timed rules that are due, and gives the next instant at which one is.
+/// Fires what is due now and gives the next instant. What cannot be fired is told and waits for the next look.
 pub(crate) async fn round(running: &Running) -> Option<DateTime<Utc>> {
     let mut next: Option<DateTime<Utc>> = None;
-    for clock in clocks(running) {
-        match clock.fire_due(running).await {
-            Ok(due) => next = [next, due].into_iter().flatten().min(),
-            Err(error) => {
-                let mut event = running.event(Kind::Error);
-                event.rule = Some(clock.rule.name.clone());
-                event.reason = Some(format!("the schedule waits: {error}"));
-                running.tell(event).await;
+    for rule in running.bot.rules.values() {
+        for trigger in rule.triggers.iter().filter(|trigger| is_timed(trigger)) {
+            match fire_trigger(running, rule, trigger).await {
+                Ok(due) => next = [next, due].into_iter().flatten().min(),
+                Err(error) => {
+                    let mut event = running.event(Kind::Error);
+                    event.rule = Some(rule.name.clone());
+                    event.reason = Some(format!("the schedule waits: {error}"));
+                    running.tell(event).await;
+                }
             }
         }
     }
     next
 }
 
-fn clocks(running: &Running) -> Vec<Clock<'_>> {
-    let mut clocks = Vec::new();
-    for rule in running.bot.rules.values() {
-        for trigger in &rule.triggers {
-            let Some(text) = describe(trigger) else { continue };
-            let (bot, rule_name) = (running.bot.name.clone(), rule.name.clone());
-            clocks.push(Clock {
-                rule,
-                trigger,
-                key: ScheduleKey {
-                    bot,
-                    rule: rule_name,
-                    trigger: text,
-                },
-            });
-        }
+fn is_timed(trigger: &Trigger) -> bool {
+    matches!(
+        trigger,
+        Trigger::Cron(_)
+            | Trigger::CronOfRecipient(_)
+            | Trigger::Every { .. }
+            | Trigger::At(_)
+            | Trigger::Silent { .. }
+    )
+}
+
+async fn fire_trigger(
+    running: &Running,
+    rule: &Rule,
+    trigger: &Trigger,
+) -> Result<Option<DateTime<Utc>>, store::Error> {
+    let (Trigger::CronOfRecipient(schedule), Some(list)) = (trigger, rule.audience.only_list()) else {
+        return Clock::new(running, rule, (trigger, None)).fire_due(running).await;
+    };
+    let mut next = None;
+    // A zone counts from when its first member is seen in it.
+    for zone in running.store.zones(&running.bot.name, list).await? {
+        let Ok(zone) = zone.parse::<Tz>() else { continue };
+        let local = Trigger::Cron(Box::new(schedule.in_zone(zone)));
+        let clock = Clock::new(running, rule, (&local, Some(zone)));
+        let due = clock.fire_due(running).await?;
+        next = [next, due].into_iter().flatten().min();
     }
-    clocks
+    Ok(next)
 }
 
 /// A timed trigger as text; another text is another schedule.
-fn describe(trigger: &Trigger) -> Option<String> {
+fn describe(trigger: &Trigger, zone: Option<Tz>) -> String {
+    let of = if zone.is_some() { " of recipients" } else { "" };
     match trigger {
-        Trigger::Cron(schedule) => Some(format!("cron {schedule:?}")),
-        Trigger::Every(span) => Some(format!("every {}ms", span.as_millis())),
-        Trigger::At(instant) => Some(format!("at {}", print(*instant))),
-        _ => None,
+        Trigger::Cron(schedule) | Trigger::CronOfRecipient(schedule) => format!("cron{of} {schedule:?}"),
+        // The delay is not part of it: who changes that does not want to count anew.
+        Trigger::Every { span, .. } => format!("every {}ms", span.as_millis()),
+        Trigger::At(instant) => format!("at {}", print(*instant)),
+        Trigger::Silent { rule, span } => format!("silent {rule} for {}ms", span.as_millis()),
+        _ => String::new(),
     }
 }
 
-impl Clock<'_> {
+/// An instant that is to be dealt with.
+struct Due {
+    instant: DateTime<Utc>,
+    id: String,
+    /// Whether it is worth firing however long ago it was due.
+    at_any_time: bool,
+}
+
+impl<'a> Clock<'a> {
+    fn new(running: &Running, rule: &'a Rule, (trigger, zone): (&'a Trigger, Option<Tz>)) -> Self {
+        Self {
+            rule,
+            trigger,
+            zone,
+            key: ScheduleKey {
+                bot: running.bot.name.clone(),
+                rule: rule.name.clone(),
+                trigger: describe(trigger, zone),
+            },
+        }
+    }
+
     /// Fires what is due and gives the next instant.
     async fn fire_due(&self, running: &Running) -> Result<Option<DateTime<Utc>>, store::Error> {
         let now = running.now();
         let state = running.store.schedule(self.key.clone(), now).await?;
-        if let Some((instant, id)) = self.due(&state, now) {
-            let ttl = TimeDelta::from_std(self.rule.policy.ttl).unwrap_or(TimeDelta::MAX);
-            if now - instant <= ttl {
-                let firing = Firing {
-                    id,
-                    at: instant,
-                    names: Scope::new(),
-                };
-                let new = fire::occurrence(running, self.rule, &firing);
-                let planned = running
-                    .store
-                    .fire(self.key.clone(), instant, Some(new.clone()))
-                    .await?;
-                if let Some(planned) = planned {
-                    fire::tell(running, &new, &planned).await;
-                }
-            } else {
-                running.store.fire(self.key.clone(), instant, None).await?;
-                let mut event = running.event(Kind::Skipped);
-                event.rule = Some(self.rule.name.clone());
-                event.key = Some(id);
-                event.reason = Some("missed: it was due longer ago than the rule's ttl".to_owned());
-                running.tell(event).await;
+        let (due, next) = match self.trigger {
+            Trigger::Silent { rule, span } => {
+                let last = running.store.last_fired(&running.bot.name, rule).await?;
+                silence(&state, last, *span, now)
             }
+            _ => (self.due(&state, now), self.next(&state, now)),
+        };
+        if let Some(due) = due {
+            self.deal_with(running, due, now).await?;
         }
-        Ok(self.next(&state, now))
+        Ok(next)
+    }
+
+    /// Fires an instant, or passes over it when it is too old.
+    async fn deal_with(&self, running: &Running, due: Due, now: DateTime<Utc>) -> Result<(), store::Error> {
+        let Due {
+            instant,
+            id,
+            at_any_time,
+        } = due;
+        let ttl = TimeDelta::from_std(self.rule.policy.ttl).unwrap_or(TimeDelta::MAX);
+        if !at_any_time && now - instant > ttl {
+            running.store.fire(self.key.clone(), instant, None).await?;
+            let mut event = running.event(Kind::Skipped);
+            event.rule = Some(self.rule.name.clone());
+            event.key = Some(id);
+            event.reason = Some("missed: it was due longer ago than the rule's ttl".to_owned());
+            running.tell(event).await;
+            return Ok(());
+        }
+        let firing = Firing {
+            id,
+            at: if at_any_time { now } else { instant },
+            names: Scope::new(),
+        };
+        let new = NewOccurrence {
+            zone: self.zone.map(|zone| zone.name().to_owned()),
+            ..fire::occurrence(running, self.rule, &firing)
+        };
+        let planned = running
+            .store
+            .fire(self.key.clone(), instant, Some(new.clone()))
+            .await?;
+        if let Some(planned) = planned {
+            fire::tell(running, &new, &planned).await;
+        }
+        Ok(())
     }
 
     /// The newest instant after the one dealt with last that is not in the future, and its occurrence id.
-    fn due(&self, state: &Schedule, now: DateTime<Utc>) -> Option<(DateTime<Utc>, String)> {
+    fn due(&self, state: &Schedule, now: DateTime<Utc>) -> Option<Due> {
         let dealt_with = state.fired.unwrap_or(state.first);
-        match self.trigger {
+        let (instant, id) = match self.trigger {
             Trigger::Cron(schedule) => {
                 let instant = schedule
                     .last_at_or_before(now)
                     .filter(|instant| *instant > dealt_with)?;
-                Some((instant, print(instant)))
+                let zone = self.zone.map(|zone| format!(" {zone}")).unwrap_or_default();
+                (instant, format!("{}{zone}", print(instant)))
             }
-            Trigger::Every(span) => {
-                let tick = ticks(*span, state.first, now);
-                let instant = at_tick(*span, state.first, tick)?;
+            Trigger::Every { span, .. } => {
+                let (tick, instant) = self.last_tick(state.first, *span, now)?;
                 (tick > 0 && instant > dealt_with)
-                    .then(|| (instant, format!("tick {tick} since {}", print(state.first))))
+                    .then(|| (instant, format!("tick {tick} since {}", print(state.first))))?
             }
             // It may be older than the first sight of the rule.
             Trigger::At(instant) => {
-                (*instant <= now && state.fired.is_none()).then(|| (*instant, print(*instant)))
+                (*instant <= now && state.fired.is_none()).then(|| (*instant, print(*instant)))?
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        Some(Due {
+            instant,
+            id,
+            at_any_time: false,
+        })
     }
 
     fn next(&self, state: &Schedule, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match self.trigger {
             Trigger::Cron(schedule) => schedule.next_after(now),
-            Trigger::Every(span) => at_tick(*span, state.first, ticks(*span, state.first, now) + 1),
+            Trigger::Every { span, .. } => {
+                let last = self.last_tick(state.first, *span, now);
+                self.at_tick(state.first, *span, last.map_or(0, |(tick, _)| tick) + 1)
+            }
             Trigger::At(instant) => (*instant > now).then_some(*instant),
             _ => None,
         }
     }
+
+    /// The last tick of `every` that is not in the future, and its instant.
+    fn last_tick(
+        &self,
+        first: DateTime<Utc>,
+        span: Duration,
+        now: DateTime<Utc>,
+    ) -> Option<(u64, DateTime<Utc>)> {
+        let elapsed = (now - first).to_std().unwrap_or_default();
+        let tick = u64::try_from(elapsed.as_millis() / span.as_millis().max(1)).unwrap_or(u64::MAX - 1);
+        // Its delay may not be over.
+        [Some(tick), tick.checked_sub(1)]
+            .into_iter()
+            .flatten()
+            .find_map(|tick| Some((tick, self.at_tick(first, span, tick).filter(|at| *at <= now)?)))
+    }
+
+    /// The instant of a tick: so many spans after the first sight, and a delay that is the same whenever it is computed.
+    fn at_tick(&self, first: DateTime<Utc>, span: Duration, tick: u64) -> Option<DateTime<Utc>> {
+        let millis = i64::try_from(span.as_millis())
+            .ok()?
+            .checked_mul(i64::try_from(tick).ok()?)?
+            .checked_add(self.delay(tick))?;
+        first.checked_add_signed(TimeDelta::try_milliseconds(millis)?)
+    }
+
+    /// Milliseconds, below the trigger's jitter.
+    fn delay(&self, tick: u64) -> i64 {
+        let Trigger::Every { jitter, .. } = self.trigger else {
+            return 0;
+        };
+        let digest = Sha256::digest(format!("{}/{}/{tick}", self.key.bot, self.key.rule));
+        let number = digest
+            .iter()
+            .take(8)
+            .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        let bound = u64::try_from(jitter.as_millis()).unwrap_or(u64::MAX).max(1);
+        i64::try_from(number % bound).unwrap_or_default()
+    }
 }
 
-fn ticks(span: Duration, first: DateTime<Utc>, now: DateTime<Utc>) -> u64 {
-    let elapsed = (now - first).to_std().unwrap_or_default();
-    u64::try_from(elapsed.as_millis() / span.as_millis().max(1)).unwrap_or(u64::MAX - 1)
-}
-
-fn at_tick(span: Duration, first: DateTime<Utc>, tick: u64) -> Option<DateTime<Utc>> {
-    let millis = i64::try_from(span.as_millis())
-        .ok()?
-        .checked_mul(i64::try_from(tick).ok()?)?;
-    first.checked_add_signed(TimeDelta::try_milliseconds(millis)?)
+/// The end of a silence: when it is due, and when it will be. `last` is the watched rule's last occurrence.
+fn silence(
+    state: &Schedule,
+    last: Option<(String, DateTime<Utc>)>,
+    span: Duration,
+    now: DateTime<Utc>,
+) -> (Option<Due>, Option<DateTime<Utc>>) {
+    let (id, since) = match last {
+        Some((id, at)) => (format!("silent since {id}"), at),
+        None => (format!("silent since {}", print(state.first)), state.first),
+    };
+    let ends = TimeDelta::from_std(span)
+        .ok()
+        .and_then(|span| since.checked_add_signed(span));
+    let Some(instant) = ends else { return (None, None) };
+    if instant > now {
+        return (None, Some(instant));
+    }
+    let is_new = state.fired.is_none_or(|fired| instant > fired);
+    let due = is_new.then_some(Due {
+        instant,
+        id,
+        at_any_time: true,
+    });
+    (due, None)
 }
 
 fn print(instant: DateTime<Utc>) -> String {
@@ -177,137 +308,4 @@ fn print(instant: DateTime<Utc>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicI64, Ordering};
-
-    use herald_protocol::{address::Address, time::TimestampNs};
-    use tokio::sync::mpsc;
-
-    use super::*;
-    use crate::bot::{config, event::Event, store::Store};
-
-    /// The time in seconds; tests of this module that set it hold the lock.
-    static NOW: AtomicI64 = AtomicI64::new(0);
-    static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-
-    fn now() -> TimestampNs {
-        TimestampNs::from_ns(NOW.load(Ordering::SeqCst).unsigned_abs() * 1_000_000_000)
-    }
-
-    /// 2026-03-29 00:00 UTC: the night in which Berlin's clock skips from 02:00 to 03:00, at 01:00 UTC.
-    const NIGHT: i64 = 1_774_742_400;
-
-    struct Scene {
-        running: Arc<Running>,
-        events: mpsc::Receiver<Event>,
-        _folder: tempfile::TempDir,
-    }
-
-    fn scene(when: &str, ttl: &str) -> Scene {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("bot.yaml");
-        let text = format!(
-            "herald: 1\nbot: tester\nidentity: env:NONE\nrules:\n  ru:\n    when: {when}\n    to: {{ wallet: 0x0000000000000000000000000000000000000001 }}\n    \
-             ttl: {ttl}\n    send: x\n"
-        );
-        std::fs::write(&file, text).unwrap();
-        let (bot, _) = config::load(&file).unwrap();
-        let (sender, events) = mpsc::channel(100);
-        let running = Arc::new(Running {
-            project: Arc::default(),
-            bot,
-            address: Address::from_bytes([0; 20]),
-            store: Store::open(&folder.path().join("herald.db")).unwrap(),
-            events: sender,
-            clock: now.into(),
-            to_plan: Arc::default(),
-            to_deliver: Arc::default(),
-        });
-        Scene {
-            running,
-            events,
-            _folder: folder,
-        }
-    }
-
-    impl Scene {
-        /// What fires, or is said to be missed, when the clock shows each of the times, in seconds after `NIGHT`.
-        async fn at(&mut self, seconds: &[i64]) -> Vec<String> {
-            let mut told = Vec::new();
-            for second in seconds {
-                NOW.store(NIGHT + second, Ordering::SeqCst);
-                for clock in clocks(&self.running) {
-                    clock.fire_due(&self.running).await.unwrap();
-                }
-                while let Ok(event) = self.events.try_recv() {
-                    told.push(format!("{:?} {}", event.event, event.key.unwrap_or_default()));
-                }
-            }
-            told
-        }
-    }
-
-    #[tokio::test]
-    async fn a_cron_line_fires_once_an_instant_and_at_most_one_late_run_after_a_standstill() {
-        let _turn = TURN.lock().await;
-        let mut scene = scene(r#"{ cron: "0 * * * *", tz: UTC }"#, "30m");
-        assert!(scene.at(&[10, 3_599]).await.is_empty());
-        assert_eq!(
-            scene.at(&[3_600, 3_600, 3_601]).await,
-            ["Occurrence 2026-03-29T01:00:00Z"]
-        );
-        assert_eq!(
-            scene.at(&[3_500, 3_650]).await,
-            Vec::<String>::new(),
-            "the clock went back and on again"
-        );
-        let late = scene.at(&[4 * 3_600 + 60, 4 * 3_600 + 61]).await;
-        assert_eq!(
-            late,
-            ["Occurrence 2026-03-29T04:00:00Z"],
-            "02:00 and 03:00 are gone"
-        );
-        let missed = scene.at(&[7 * 3_600 + 1_801, 7 * 3_600 + 1_802]).await;
-        assert_eq!(
-            missed,
-            ["Skipped 2026-03-29T07:00:00Z"],
-            "older than its ttl: said once, never run"
-        );
-    }
-
-    #[tokio::test]
-    async fn an_hour_that_the_clock_skips_fires_at_the_first_instant_after_it() {
-        let _turn = TURN.lock().await;
-        let mut scene = scene(r#"{ cron: "30 2 * * *", tz: Europe/Berlin }"#, "1d");
-        let told = scene.at(&[60, 3_599, 3_600, 5_400, 7_200]).await;
-        assert_eq!(told, ["Occurrence 2026-03-29T01:00:00Z"]);
-    }
-
-    #[tokio::test]
-    async fn every_counts_from_the_first_sight_and_runs_one_late_tick() {
-        let _turn = TURN.lock().await;
-        let mut scene = scene("{ every: 10s }", "1d");
-        assert!(scene.at(&[5, 14]).await.is_empty());
-        let told = scene.at(&[15, 16, 24, 25, 58]).await;
-        let ticks: Vec<&str> = told
-            .iter()
-            .filter_map(|told| told.split_whitespace().nth(2))
-            .collect();
-        assert_eq!(ticks, ["1", "2", "5"], "{told:?}");
-    }
-
-    #[tokio::test]
-    async fn an_instant_older_than_its_ttl_at_first_sight_is_said_and_never_run() {
-        let _turn = TURN.lock().await;
-        let mut late = scene("{ at: 2026-03-29T01:00:00Z }", "1h");
-        assert_eq!(
-            late.at(&[2 * 3_600, 2 * 3_600 + 30]).await,
-            ["Occurrence 2026-03-29T01:00:00Z"]
-        );
-        let mut missed = scene("{ at: 2026-03-29T01:00:00Z }", "1h");
-        assert_eq!(
-            missed.at(&[2 * 3_600 + 1, 2 * 3_600 + 30]).await,
-            ["Skipped 2026-03-29T01:00:00Z"]
-        );
-    }
-}
+mod tests;

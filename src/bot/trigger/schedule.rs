@@ -85,6 +85,12 @@ impl Schedule {
         }
     }
 
+    /// The same line by the clock of another zone.
+    #[must_use]
+    pub fn in_zone(&self, zone: Tz) -> Self {
+        Self { zone, ..self.clone() }
+    }
+
     /// The line as it was written.
     pub fn line(&self) -> &str {
         &self.line

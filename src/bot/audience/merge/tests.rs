@@ -37,6 +37,7 @@ fn lists() -> BTreeMap<String, List> {
             min: None,
             max: None,
         }],
+        confirms: false,
         welcome: None,
         goodbye: None,
     };

@@ -16,6 +16,8 @@ pub(crate) enum TriggerFile {
     Manual(ManualFile),
     At(AtFile),
     Every(EveryFile),
+    Left(LeftFile),
+    Silent(SilentFile),
 }
 
 /// `cron` in a zone.
@@ -24,7 +26,7 @@ pub(crate) enum TriggerFile {
 pub(crate) struct CronFile {
     /// Five fields. Literal.
     pub(crate) cron: Text,
-    /// A time zone; UTC if left out. Literal.
+    /// A time zone, or `recipient`; UTC if left out. Literal.
     pub(crate) tz: Option<Text>,
 }
 
@@ -34,6 +36,8 @@ pub(crate) struct CronFile {
 pub(crate) struct EveryFile {
     /// A duration. Literal.
     pub(crate) every: Text,
+    /// A duration. Literal.
+    pub(crate) jitter: Option<Text>,
 }
 
 /// `at`.
@@ -130,6 +134,25 @@ pub(crate) struct MessageFile {
 pub(crate) struct JoinedFile {
     /// A list's name. Literal.
     pub(crate) joined: Text,
+}
+
+/// `left`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a left trigger: a map of keys")]
+pub(crate) struct LeftFile {
+    /// A list's name. Literal.
+    pub(crate) left: Text,
+}
+
+/// `silent`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a silent trigger: a map of keys")]
+pub(crate) struct SilentFile {
+    /// A rule's name. Literal.
+    pub(crate) silent: Text,
+    /// A duration. Literal.
+    #[serde(rename = "for")]
+    pub(crate) span: Text,
 }
 
 /// `started`.

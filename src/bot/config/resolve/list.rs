@@ -57,6 +57,17 @@ fn resolve(
         });
     }
     let leave = leave(report, &file.leave);
+    let confirms = file
+        .confirm
+        .as_ref()
+        .map_or(Some(false), |text| match text.value.as_str() {
+            "none" => Some(false),
+            "signature" => Some(true),
+            _ => {
+                report.word(text, &["none", "signature"]);
+                None
+            }
+        });
     let join = join?;
     let fields = fields(report, &join, &file.fields)?;
     let join = join
@@ -68,6 +79,7 @@ fn resolve(
         join,
         leave: leave?,
         fields,
+        confirms: confirms?,
         welcome: None,
         goodbye: None,
     };

@@ -138,10 +138,6 @@ impl Report<'_> {
     }
 
     pub(super) fn zone(&mut self, text: &Text) -> Option<Tz> {
-        if text.value == "recipient" {
-            self.wrong(text, Code::NotYet, "`tz: recipient` is not available yet", None);
-            return None;
-        }
         let zone = chrono_tz::TZ_VARIANTS
             .iter()
             .copied()

@@ -39,13 +39,14 @@ fn rule_of(
 ) -> Option<Rule> {
     let rule = &file.value;
     let mut triggers = Some(Vec::new());
-    let mut given = Vec::new();
+    let (mut given, mut of_recipient) = (Vec::new(), Vec::new());
     for file in rule.when.as_slice() {
         if report.is_full() {
             return None;
         }
-        let resolved = trigger::resolve(report, context, file, paths);
+        let resolved = trigger::resolve(report, context, (name, file), paths);
         given.push(resolved.names);
+        of_recipient.extend(resolved.of_recipient);
         triggers = triggers.zip(resolved.trigger).map(|(mut triggers, trigger)| {
             triggers.push(trigger);
             triggers
@@ -71,6 +72,13 @@ fn rule_of(
     let policy = policy::resolve(report, keys, &names);
     let paused = rule.paused.as_ref().map_or(Some(false), |text| report.bool(text));
     let (audience, to) = audience;
+    let is_list = audience
+        .as_ref()
+        .is_none_or(|audience| audience.only_list().is_some());
+    for node in of_recipient.iter().filter(|_| !is_list) {
+        let message = "`tz: recipient` needs a list in `to`: only members have a zone of their own";
+        report.add(Place::Value(*node), Code::TimeZone, message, None);
+    }
     let to = to?;
     names.insert("to", to.clone());
     let lets = lets.finish(report, &mut names);

@@ -91,13 +91,7 @@ pub(super) fn of_all_triggers(triggers: &[Vec<(&'static str, Type)>], names: &mu
 
 /// The type of a field for a member: it may be `none` unless it has a default or every way to join gives it.
 fn type_of(field: &Field, list: &List) -> Type {
-    let is_given = !list.join.is_empty()
-        && list.join.iter().all(|join| {
-            join.arguments()
-                .iter()
-                .any(|argument| argument.name == field.name)
-        });
-    if field.default.is_some() || is_given {
+    if field.default.is_some() || list.is_given(&field.name) {
         field.ty.clone()
     } else {
         field.ty.clone().optional()

@@ -6,11 +6,12 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use super::report::Report;
-use super::{Context, ListReference, find_list, scope, webhook};
+use super::{Context, ListReference, declared, find_list, scope, webhook};
 use crate::bot::config::diagnostics::{Code, quote};
-use crate::bot::config::file::TriggerFile;
+use crate::bot::config::file::{EveryFile, SilentFile, TriggerFile};
 use crate::bot::config::shape::Place;
 use crate::bot::config::spanned::Text;
+use crate::bot::config::tree::NodeId;
 use crate::bot::expression::Type;
 use crate::bot::trigger::schedule::{self, Schedule};
 use crate::bot::trigger::{Trigger, Words};
@@ -22,25 +23,39 @@ pub(super) const SHORTEST: Duration = Duration::from_secs(1);
 pub(super) struct Resolved {
     pub(super) trigger: Option<Trigger>,
     pub(super) names: Vec<(&'static str, Type)>,
+    /// Where `tz: recipient` stands: only a list's members have zones of their own.
+    pub(super) of_recipient: Option<NodeId>,
 }
 
-/// Resolves one trigger. `paths` are the webhooks of the bot so far.
+/// Resolves one trigger of a rule. `paths` are the webhooks of the bot so far.
 pub(super) fn resolve(
     report: &mut Report<'_>,
     context: &Context,
-    file: &TriggerFile,
+    (rule, file): (&str, &TriggerFile),
     paths: &mut BTreeSet<String>,
 ) -> Resolved {
     let mut names = Vec::new();
+    let mut of_recipient = None;
     let trigger = match file {
         TriggerFile::Cron(file) => {
-            let zone = file.tz.as_ref().map_or(Some(Tz::UTC), |text| report.zone(text));
+            of_recipient = file
+                .tz
+                .as_ref()
+                .filter(|text| text.value == "recipient")
+                .map(|text| text.node);
+            let zone = match &file.tz {
+                Some(text) if of_recipient.is_none() => report.zone(text),
+                _ => Some(Tz::UTC),
+            };
             let schedule = cron(report, &file.cron, zone.unwrap_or(Tz::UTC));
-            schedule
-                .filter(|_| zone.is_some())
-                .map(|schedule| Trigger::Cron(Box::new(schedule)))
+            let schedule = schedule.filter(|_| zone.is_some()).map(Box::new);
+            schedule.map(if of_recipient.is_some() {
+                Trigger::CronOfRecipient
+            } else {
+                Trigger::Cron
+            })
         }
-        TriggerFile::Every(file) => report.duration(&file.every, SHORTEST).map(Trigger::Every),
+        TriggerFile::Every(file) => every(report, file),
         TriggerFile::At(file) => {
             let zone = file.tz.as_ref().map(|text| report.zone(text));
             match zone {
@@ -62,23 +77,84 @@ pub(super) fn resolve(
             words(report, &file.message).map(Trigger::Message)
         }
         TriggerFile::Joined(file) => {
-            let list = find_list(report, context, &file.joined);
-            let member = match list {
-                ListReference::Valid(list) => Type::Record(scope::member(list)),
-                ListReference::Mistaken | ListReference::Undefined => Type::Any,
-            };
-            names.push(("sub", member));
-            names.push(("list", Type::Text));
-            let is_declared = !matches!(list, ListReference::Undefined);
-            is_declared.then(|| Trigger::Joined(file.joined.value.clone()))
+            membership(report, context, &file.joined, &mut names).map(Trigger::Joined)
         }
+        TriggerFile::Left(file) => membership(report, context, &file.left, &mut names).map(Trigger::Left),
+        TriggerFile::Silent(file) => silent(report, rule, file),
         TriggerFile::Started(file) => report.is_true(&file.started).map(|()| Trigger::Started),
         TriggerFile::Manual(file) => {
             names.push(("body", Type::Any));
             report.is_true(&file.manual).map(|()| Trigger::Manual)
         }
     };
-    Resolved { trigger, names }
+    Resolved {
+        trigger,
+        names,
+        of_recipient,
+    }
+}
+
+/// Reads `every`. Delays longer than the span would let a later time come first.
+fn every(report: &mut Report<'_>, file: &EveryFile) -> Option<Trigger> {
+    let span = report.duration(&file.every, SHORTEST);
+    let Some(text) = &file.jitter else {
+        return span.map(|span| Trigger::Every {
+            span,
+            jitter: Duration::ZERO,
+        });
+    };
+    let (jitter, span) = (report.duration(text, Duration::ZERO)?, span?);
+    if jitter > span {
+        let message = format!(
+            "expected a `jitter` of at most `every`, found {} beside {}",
+            quote(&text.value),
+            quote(&file.every.value)
+        );
+        report.wrong(text, Code::Duration, message, None);
+        return None;
+    }
+    Some(Trigger::Every { span, jitter })
+}
+
+/// Reads the list of `joined` and `left`, whose member is `sub`.
+fn membership(
+    report: &mut Report<'_>,
+    context: &Context,
+    text: &Text,
+    names: &mut Vec<(&'static str, Type)>,
+) -> Option<String> {
+    let list = find_list(report, context, text);
+    let member = match list {
+        ListReference::Valid(list) => Type::Record(scope::member(list)),
+        ListReference::Mistaken | ListReference::Undefined => Type::Any,
+    };
+    names.push(("sub", member));
+    names.push(("list", Type::Text));
+    let is_declared = !matches!(list, ListReference::Undefined);
+    is_declared.then(|| text.value.clone())
+}
+
+/// Reads `silent`.
+fn silent(report: &mut Report<'_>, own: &str, file: &SilentFile) -> Option<Trigger> {
+    let span = report.duration(&file.span, SHORTEST);
+    let wanted = file.silent.value.as_str();
+    let tree = report.tree;
+    if !declared(tree, "rules").any(|name| name == wanted) {
+        let hint = Report::meant(wanted, declared(tree, "rules"));
+        let message = format!("there is no rule {}", quote(wanted));
+        report.wrong(&file.silent, Code::Undefined, message, hint);
+        return None;
+    }
+    if wanted == own {
+        let hint = "`every` fires without a cause".to_owned();
+        let message = "a rule cannot wait for its own silence";
+        report.wrong(&file.silent, Code::Name, message, Some(hint));
+        return None;
+    }
+    Some(Trigger::Silent {
+        rule: wanted.to_owned(),
+        span: span?,
+    })
 }
 
 fn cron(report: &mut Report<'_>, text: &Text, zone: Tz) -> Option<Schedule> {
