@@ -22,9 +22,11 @@ pub(crate) mod running;
 mod runtime;
 pub mod store;
 pub mod trigger;
+pub mod uploads;
 
 pub use event::{Event, Events, Kind, print_time};
 pub use identity::{Error as IdentityError, resolve as resolve_identity};
 pub use project::Project;
 pub use running::to_utc;
 pub use runtime::{Bots, Changed, Launch, Runtime, Shared, Started, events};
+pub use uploads::Uploads;

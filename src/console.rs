@@ -8,6 +8,7 @@ mod hooks;
 mod members;
 mod rules;
 mod token;
+mod uploads;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use tower_http::cors::{Any, CorsLayer};
 
 pub use hooks::addresses as webhooks;
 pub use token::{ApiToken, Error as TokenError, TokensError};
+pub use uploads::Folders;
 
 use crate::bot::{Bots, running::Running, store};
 
@@ -37,7 +39,7 @@ const DRAIN: std::time::Duration = std::time::Duration::from_secs(5);
 pub async fn serve(
     listener: TcpListener,
     bots: Bots,
-    token: ApiToken,
+    (token, folders): (ApiToken, Folders),
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     // Pages of any origin may ask for the text and join: the proof says who it is.
@@ -62,6 +64,7 @@ pub async fn serve(
         .merge(joins)
         .route("/hooks/{bot}/{*path}", post(hooks::receive))
         .route("/v1/bots/{bot}/rules/{rule}", post(rules::fire))
+        .route("/uploads/{*path}", get(uploads::read))
         .route(
             "/v1/bots/{bot}/lists/{list}/members/{wallet}",
             delete(members::leave),
@@ -70,7 +73,7 @@ pub async fn serve(
         .fallback(async || Refusal::new(StatusCode::NOT_FOUND, "there is nothing here"))
         .method_not_allowed_fallback(other_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .with_state(Shared { bots, token });
+        .with_state(Shared { bots, token, folders });
     let served = axum::serve(listener, routes)
         .with_graceful_shutdown(shutdown.clone().cancelled_owned())
         .into_future();
@@ -95,6 +98,7 @@ async fn other_method() -> Refusal {
 struct Shared {
     bots: Bots,
     token: ApiToken,
+    folders: Folders,
 }
 
 impl Shared {

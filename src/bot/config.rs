@@ -17,12 +17,12 @@ use sha2::{Digest as _, Sha256};
 
 use crate::bot::audience::Audience;
 use crate::bot::dialog::command::{Command, CommandDeclaration};
-use crate::bot::expression::{Expression, Names, Type, Value};
+use crate::bot::expression::{Expression, Names, Template, Type, Value};
 use crate::bot::project::Project;
 use crate::bot::trigger::Trigger;
 use crate::client::mnemonic::DerivationPath;
 
-pub use content::Part;
+pub use content::{CustomPart, FilePart, Part, PartContent, Profile};
 pub use diagnostics::{Code, Finding, Severity};
 pub(crate) use difference::{difference, finding_at};
 pub use policy::{
@@ -176,6 +176,8 @@ pub struct Bot {
     pub identity: Identity,
     /// The node the bot publishes to.
     pub node: NodeAddress,
+    /// What its conversations say of it.
+    pub profile: Profile,
     /// The constants of the file: a record.
     pub vars: Value,
     /// The lists people can join, by name.
@@ -204,6 +206,8 @@ pub enum Identity {
     Environment(String),
     /// A hex key or an Ethereum keystore in this file, relative to the bot's file.
     File(PathBuf),
+    /// A hex key or an Ethereum keystore that a command prints.
+    Command(SecretReference),
     /// An Ethereum keystore (version 3) and its passphrase.
     Keystore {
         /// The keystore's file, relative to the bot's file.
@@ -225,6 +229,7 @@ impl fmt::Debug for Identity {
         match self {
             Self::Environment(name) => write!(f, "env:{name}"),
             Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Command(reference) => write!(f, "{reference}"),
             Self::Keystore { path, passphrase } => f
                 .debug_struct("Keystore")
                 .field("path", path)
@@ -288,6 +293,8 @@ pub struct Rule {
     pub audience: Audience,
     /// What it writes: one or more messages, in order.
     pub parts: Vec<Part>,
+    /// The id of the conversation that it writes in; empty is none.
+    pub thread: Option<Template>,
     /// When and how often it may write, and to whom not.
     pub policy: Policy,
     /// A paused rule does not fire.

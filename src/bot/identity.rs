@@ -63,6 +63,7 @@ pub fn resolve(bot: &Bot) -> Result<WalletKey, Error> {
     let (key, passphrase) = match &bot.identity {
         Identity::Environment(name) => (SecretReference::Environment(name.clone()), None),
         Identity::File(path) => (SecretReference::File(path.clone()), None),
+        Identity::Command(command) => (command.clone(), None),
         Identity::Keystore { path, passphrase } => {
             (SecretReference::File(path.clone()), Some(secret(passphrase)?))
         }

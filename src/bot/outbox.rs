@@ -6,10 +6,12 @@
 
 mod denials;
 mod digest;
+mod files;
 mod follow_up;
 mod judge;
 mod plan;
 mod publish;
+pub(crate) mod render;
 mod retry;
 mod worker;
 

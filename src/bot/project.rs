@@ -5,6 +5,7 @@
 //! is the operator's and not guarded; addresses in bots are, see [`Project::fetch`].
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -157,7 +158,8 @@ pub(crate) fn chain_id(name: &str) -> Option<u64> {
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        // Readers of messages take this one alone.
+        Some(url::Host::Ipv4(address)) => address == Ipv4Addr::LOCALHOST,
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     }

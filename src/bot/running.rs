@@ -15,12 +15,14 @@ use super::{
     expression::{Scope, Type, Value},
     project::Project,
     store::{Member, Occurrence, Standing, Store},
+    uploads::Uploads,
 };
 
 /// What the tasks of one bot share.
 pub(crate) struct Running {
     pub(crate) bot: Bot,
     pub(crate) project: Arc<Project>,
+    pub(crate) uploads: Uploads,
     /// The bot's wallet.
     pub(crate) address: Address,
     pub(crate) store: Store,

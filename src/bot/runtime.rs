@@ -27,6 +27,7 @@ use super::{
     running::Running,
     store::{self, Store},
     trigger,
+    uploads::Uploads,
 };
 use crate::{
     client::{self, Cache, Client, Disposition, NodeAddress, jittered},
@@ -53,6 +54,8 @@ pub struct Shared {
     pub project: Arc<Project>,
     /// The one client for what bots name on the web: [`Project::fetch`].
     pub fetch: Fetch,
+    /// Where files go that messages name.
+    pub uploads: Uploads,
     /// What the bots must not forget.
     pub store: Store,
     /// What their clients read from the network once.
@@ -212,6 +215,7 @@ impl Runtime {
         Arc::new(Running {
             bot,
             project: Arc::clone(&self.shared.project),
+            uploads: self.shared.uploads.clone(),
             address,
             store: self.shared.store.clone(),
             events: self.shared.events.clone(),

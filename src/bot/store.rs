@@ -12,6 +12,7 @@ mod messages;
 mod occurrences;
 mod people;
 mod schedules;
+mod uploads;
 
 use std::{
     fs::File,
@@ -24,8 +25,10 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction};
 
 pub use audiences::{Broken, BrokenRow, Merge, Named, StagedRow};
-pub use delivery::{Counts, Delivery, Filter, MessageNumber, NewDelivery, Sealed, State, Wait};
-pub(crate) use delivery::{counts, insert as insert_delivery, recall, settle, window};
+pub use delivery::{
+    Body, Counts, Delivery, Filter, FirstMessage, MessageNumber, NewDelivery, Sealed, State, Wait,
+};
+pub(crate) use delivery::{counts, first_message, insert as insert_delivery, recall, settle, window};
 pub(crate) use digests::{merge, open_period, siblings};
 pub(crate) use follow_ups::{end_later_steps, open_follow_ups};
 pub use lists::{Member, Standing};
@@ -36,6 +39,7 @@ pub use occurrences::{Chunk, NewOccurrence, Occurrence, Planned};
 pub(crate) use occurrences::{find as occurrence, record};
 pub(crate) use people::{forget, keep_proof, left_at, set_quiet, set_zone};
 pub use schedules::{Schedule, ScheduleKey};
+pub use uploads::{UploadKey, Uploaded};
 
 mod migrations {
     #![allow(
@@ -131,6 +135,11 @@ impl Store {
         })
     }
 
+    /// The folder of the file, where herald keeps everything of its own.
+    pub fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+
     /// Opens an existing file to look at it, beside a running herald or not.
     pub fn open_to_read(path: &Path) -> Result<Self, Error> {
         let failed = |source| Error::Sqlite {
@@ -147,11 +156,6 @@ impl Store {
             connection: Arc::new(Mutex::new(connection)),
             _lock: None,
         })
-    }
-
-    /// The folder of the file, where herald keeps everything of its own.
-    pub fn folder(&self) -> &Path {
-        self.path.parent().unwrap_or(Path::new(""))
     }
 
     /// Runs `change` in one transaction off the async threads. It is durable when this returns.

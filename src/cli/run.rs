@@ -17,14 +17,14 @@ use super::{
 };
 use crate::{
     bot::{
-        self, Bots, Changed, Event, Kind, Launch, Project, Runtime, Shared, Started,
+        self, Bots, Changed, Event, Kind, Launch, Project, Runtime, Shared, Started, Uploads,
         config::{Bot, NodeAddress as BotNode},
         print_time,
         reload::{Difference, Watched},
         store::Store,
     },
     client::{Cache, NodeAddress},
-    console::{self, ApiToken},
+    console::{self, ApiToken, Folders},
     network::{self, Addresses, Embedded, Metrics, Ports},
 };
 
@@ -118,6 +118,7 @@ pub(super) struct House {
     node: Network,
     api: tokio::net::TcpListener,
     token: ApiToken,
+    folders: Folders,
     runtime: Runtime,
     watch: Watch,
     changed: mpsc::Receiver<Changed>,
@@ -189,9 +190,13 @@ impl Stage {
             });
         }
         let (sender, events) = bot::events();
+        let folders = Folders::of(&project, api.local_addr()?.port());
+        let fetch = project.fetch()?;
+        let project = Arc::new(project);
         let shared = Shared {
-            fetch: project.fetch()?,
-            project: Arc::new(project),
+            uploads: Uploads::of(Arc::clone(&project), fetch.clone()),
+            fetch,
+            project,
             store,
             cache,
             clock: crate::clock::now.into(),
@@ -206,6 +211,7 @@ impl Stage {
                 node,
                 api,
                 token,
+                folders,
                 runtime,
                 watch,
                 changed,
@@ -221,7 +227,12 @@ impl House {
     /// Serves until shutdown: bots drain first, then the API and the node.
     pub(super) async fn live(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let node_ends = CancellationToken::new();
-        let api = console::serve(self.api, self.runtime.bots(), self.token, shutdown.clone());
+        let api = console::serve(
+            self.api,
+            self.runtime.bots(),
+            (self.token, self.folders),
+            shutdown.clone(),
+        );
         let node = async {
             let served = match self.node {
                 Network::Node(node) => node.serve(node_ends.clone()).await,

@@ -13,7 +13,7 @@ use crate::{bot::config::SecretReference, client::keystore};
 /// The wallet and where its passphrase is.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Key {
-    /// The wallet's key: `env:NAME` or `file:PATH`, 64 hex digits or an Ethereum keystore
+    /// The wallet's key: `env:NAME`, `file:PATH` or `exec:COMMAND`: 64 hex digits or an Ethereum keystore
     #[arg(long, value_name = "REF")]
     pub(super) key: SecretReference,
     #[command(flatten)]
@@ -23,7 +23,7 @@ pub(super) struct Key {
 /// Where a keystore's passphrase is.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Passphrase {
-    /// The keystore's passphrase: `env:NAME` or `file:PATH`; asked for on a terminal
+    /// The keystore's passphrase: `env:NAME`, `file:PATH` or `exec:COMMAND`; asked for on a terminal
     #[arg(long, value_name = "REF")]
     pub(super) passphrase: Option<SecretReference>,
 }

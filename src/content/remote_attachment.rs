@@ -16,7 +16,8 @@ use super::{
 
 /// A file that lies encrypted under an address, and the key that opens it. Whoever reads the message can read the file.
 ///
-/// It is made by [`SealedAttachment::at`](super::SealedAttachment::at); its address always begins with `https://`.
+/// It is made by [`SealedAttachment::at`](super::SealedAttachment::at); its address always begins with `https://`,
+/// or with `http://` and the name of this machine itself (`127.0.0.1`, `localhost`), where people try things out.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RemoteAttachment {
     pub(super) url: String,
@@ -95,7 +96,7 @@ impl ContentCodec for RemoteAttachment {
     fn decode(content: &EncodedContent) -> Result<Self, Error> {
         let url = String::from_utf8(content.content.clone())
             .map_err(|_| malformed(WHAT, "the address is not UTF-8"))?;
-        if !is_https(&url) {
+        if !is_public(&url) {
             let found: String = url.chars().take(100).collect();
             let problem = format!("the address is `{}`, wanted `https://…`", found.escape_debug());
             return Err(malformed(WHAT, problem));
@@ -136,10 +137,16 @@ impl fmt::Debug for RemoteAttachment {
     }
 }
 
-/// Whether an address begins as xmtp-js wants it, with something behind.
-pub(super) fn is_https(url: &str) -> bool {
-    url.strip_prefix(SCHEME)
-        .is_some_and(|rest| rest.starts_with(|c: char| c != '/' && !c.is_whitespace() && !c.is_control()))
+/// Whether an address begins as xmtp-js wants it, with something behind. On this machine it may do without TLS, for trying things
+/// out.
+pub(super) fn is_public(url: &str) -> bool {
+    let is_own = |rest: &str| {
+        let hosts = ["127.0.0.1", "localhost", "[::1]"];
+        let behind = hosts.iter().find_map(|host| rest.strip_prefix(host));
+        behind.is_some_and(|behind| behind.starts_with([':', '/']))
+    };
+    let is_word = |rest: &str| rest.starts_with(|c: char| c != '/' && !c.is_whitespace() && !c.is_control());
+    url.strip_prefix(SCHEME).is_some_and(is_word) || url.strip_prefix("http://").is_some_and(is_own)
 }
 
 fn bytes<const N: usize>(content: &EncodedContent, name: &str) -> Result<[u8; N], Error> {

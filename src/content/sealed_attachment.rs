@@ -92,9 +92,10 @@ impl SealedAttachment {
         &self.digest
     }
 
-    /// The content to send once the blob can be read at this address. Errors: the address does not begin with `https://`.
+    /// The content to send once the blob can be read at this address. Errors: the address does not begin with `https://`
+    /// and is not of this machine.
     pub fn at(&self, url: &str) -> Result<RemoteAttachment, AttachmentError> {
-        if !remote_attachment::is_https(url) {
+        if !remote_attachment::is_public(url) {
             let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
             return Err(AttachmentError::NotHttps {
                 found: scheme.chars().take(20).collect(),
@@ -125,6 +126,13 @@ impl RemoteAttachment {
     pub fn seal(attachment: &Attachment, key: AttachmentKey) -> SealedAttachment {
         let filename = Some(attachment.filename.clone());
         seal(nested::bare(attachment.encode()), filename, key)
+    }
+
+    /// Encrypts the same file again as it was when this was made, for another try to upload it. None when it is not the same file: its
+    /// key must not be used for another.
+    pub fn seal_again(&self, attachment: &Attachment) -> Option<SealedAttachment> {
+        let sealed = Self::seal(attachment, self.key.clone());
+        (sealed.digest == self.digest).then_some(sealed)
     }
 
     /// Encrypts a content of another type. Errors: it is a remote attachment itself, which the standard forbids.

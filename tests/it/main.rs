@@ -11,6 +11,8 @@ mod command_line;
 #[cfg(test)]
 mod consent;
 #[cfg(test)]
+mod content;
+#[cfg(test)]
 mod conversations;
 #[cfg(test)]
 mod crash;

@@ -225,6 +225,9 @@ pub enum Code {
     /// Not an audience: too many parts, none, or not a count.
     #[serde(rename = "E221")]
     Audience,
+    /// Not the type of a content or file.
+    #[serde(rename = "E217")]
+    ContentType,
     /// A secret is missing on this machine.
     #[serde(rename = "W301")]
     SecretMissing,

@@ -7,7 +7,9 @@ use serde::Deserialize;
 use super::spanned::{Entries, OneOrMany, Raw, Spanned, Text};
 
 pub(crate) use audience::{AudienceFile, Part, ToCsvFile, ToSqlFile};
-pub(crate) use content::{ContentFile, PartFile, TextFile};
+pub(crate) use content::{
+    AttachFile, AttachedFile, ContentFile, CustomDetails, PartFile, RemoteDetails, TxDetails,
+};
 pub(crate) use policy::{
     AfterFile, DefaultsFile, DigestFile, FollowUpFile, LimitFile, PolicyKeys, RetryFile, with_policy,
 };
@@ -41,6 +43,8 @@ pub(crate) struct BotFile {
     pub(crate) identity: Spanned<IdentityFile>,
     /// The node to publish to. Literal.
     pub(crate) node: Option<Text>,
+    /// What the bot's conversations say of it.
+    pub(crate) profile: Option<ProfileFile>,
     /// Constants by name.
     pub(crate) vars: Option<Entries<Raw>>,
     /// Policy of all rules that do not say otherwise.
@@ -90,6 +94,18 @@ pub(crate) struct MnemonicFile {
     pub(crate) mnemonic: Text,
     /// A derivation path. Literal.
     pub(crate) path: Option<Text>,
+}
+
+/// `profile`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a profile: a map of keys")]
+pub(crate) struct ProfileFile {
+    /// The bot's name for people. Literal.
+    pub(crate) name: Option<Text>,
+    /// The https address of a picture. Literal.
+    pub(crate) image: Option<Text>,
+    /// `#rrggbb`. Literal.
+    pub(crate) color: Option<Text>,
 }
 
 /// An entry of `lists`.

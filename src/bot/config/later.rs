@@ -2,10 +2,7 @@
 
 /// Keys by the shape that holds them: the names of the types in [`file`](super::file).
 const KEYS: &[(&str, &[&str])] = &[
-    (
-        "BotFile",
-        &["profile", "sources", "tables", "flows", "fallback", "tests"],
-    ),
+    ("BotFile", &["sources", "tables", "flows", "fallback", "tests"]),
     ("ListFile", &["import"]),
     ("FieldDetails", &["choices"]),
     ("TriggerFile", &["log", "watch", "cleared", "poll", "feed"]),
@@ -15,18 +12,16 @@ const KEYS: &[(&str, &[&str])] = &[
     ("AfterFile", &["remove"]),
     ("RuleFile", POLICY),
     ("DefaultsFile", POLICY),
-    ("ContentFile", CONTENT),
-    ("PartFile", CONTENT),
+    ("AttachedDetails", &["url"]),
+    ("RemoteDetails", &["url"]),
     ("CommandFile", &["add", "remove", "set", "admins", "run"]),
     ("ProjectFile", &["allow_run"]),
     ("ChainFile", &["rpc", "confirmations"]),
 ];
 
 const POLICY: &[&str] = &[
-    "digest", "thread", "approve", "canary", "stop_if", "then", "after", "callback",
+    "digest", "approve", "canary", "stop_if", "then", "after", "callback",
 ];
-
-const CONTENT: &[&str] = &["markdown", "reply", "react", "attach", "remote", "tx", "custom"];
 
 /// The later keys of a shape.
 pub(crate) fn keys(shape: &str) -> impl Iterator<Item = &'static str> {

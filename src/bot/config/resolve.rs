@@ -9,7 +9,7 @@ use super::secret::SecretReference;
 use super::shape::Place;
 use super::spanned::{Spanned, Text};
 use super::tree::{Content, NodeId, Tree};
-use super::{Bot, Identity, List, NodeAddress, Rule};
+use super::{Bot, Identity, List, NodeAddress, Profile, Rule};
 use crate::bot::dialog::command::Command;
 use crate::bot::expression::{Type, Value};
 use crate::bot::project::Project;
@@ -56,6 +56,8 @@ mod webhook;
 struct Context {
     /// The folder that relative paths start at.
     folder: PathBuf,
+    /// Where chains and upload targets are.
+    project: Project,
     /// The type of `vars`.
     vars: Type,
     /// The lists; `None` for one whose declaration has a mistake.
@@ -93,9 +95,14 @@ pub(crate) fn resolve(
         Some(text) => node::resolve(&mut report, text),
         None => Some(project.node.clone()),
     };
+    let profile = match &file.profile {
+        Some(file) => content::profile(&mut report, file),
+        None => Some(Profile::default()),
+    };
     let (vars_type, vars) = vars::resolve(&mut report, file.vars.as_ref());
     let mut context = Context {
         folder,
+        project: project.clone(),
         vars: vars_type,
         lists: BTreeMap::new(),
     };
@@ -111,6 +118,7 @@ pub(crate) fn resolve(
         Parts {
             identity,
             node,
+            profile,
             vars,
             context,
             rules,
@@ -124,6 +132,7 @@ pub(crate) fn resolve(
 struct Parts {
     identity: Option<Identity>,
     node: Option<NodeAddress>,
+    profile: Option<Profile>,
     vars: Option<Value>,
     context: Context,
     rules: Option<BTreeMap<String, Rule>>,
@@ -140,6 +149,7 @@ fn assemble(file: &BotFile, path: &Path, parts: Parts) -> Option<Bot> {
         about: file.about.as_ref().map(|about| about.value.clone()),
         identity: parts.identity?,
         node: parts.node?,
+        profile: parts.profile?,
         vars: parts.vars?,
         lists,
         rules: parts.rules?,
@@ -158,6 +168,7 @@ fn identity(report: &mut Report<'_>, file: &Spanned<IdentityFile>, folder: &Path
             match reference {
                 SecretReference::Environment(name) => Identity::Environment(name),
                 SecretReference::File(path) => Identity::File(path),
+                command @ SecretReference::Command(_) => Identity::Command(command),
             }
         }
         IdentityFile::Keystore(keystore) => {
@@ -188,12 +199,15 @@ fn identity(report: &mut Report<'_>, file: &Spanned<IdentityFile>, folder: &Path
     Some(identity)
 }
 
-/// Warns of a secret that is not to be had on this machine.
+/// Warns of a secret that is not to be had on this machine. Commands are not run to see what they would print.
 fn note_missing(report: &mut Report<'_>, text: &Text, reference: &SecretReference, folder: &Path) {
+    if matches!(reference, SecretReference::Command(_)) {
+        return;
+    }
     if let Err(error) = reference.resolve(folder) {
         let hint = match reference {
             SecretReference::Environment(name) => Some(format!("set `{name}` before the bot runs")),
-            SecretReference::File(_) => None,
+            SecretReference::File(_) | SecretReference::Command(_) => None,
         };
         report.wrong(text, Code::SecretMissing, error.to_string(), hint);
     }

@@ -8,27 +8,35 @@ use std::str::FromStr;
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
+mod command;
+
+pub use command::Command;
+
 /// The largest secret file that is read, bytes; keys and tokens are far below.
 const LARGEST_FILE: usize = 64 * 1024;
 
-/// Where a secret is found: `env:NAME` or `file:PATH`.
+/// Where a secret is found: `env:NAME`, `file:PATH` or `exec:COMMAND`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum SecretReference {
     /// A variable of the environment.
     Environment(String),
     /// A file; a relative path starts at the folder of the bot's file.
     File(PathBuf),
+    /// What a command prints.
+    Command(Command),
 }
 
 impl SecretReference {
     /// Reads the secret, without the line end that editors leave behind it.
     ///
     /// # Errors
-    /// The variable is not set or empty; the file is absent, unreadable, empty, too large, or open to others.
+    /// The variable is not set or empty; the file is absent, unreadable, empty, too large, or open to others; the command fails or
+    /// takes too long. What a command gave is kept: clones of a reference run it once.
     pub fn resolve(&self, base: &Path) -> Result<SecretString, Error> {
         let text: Zeroizing<String> = match self {
             Self::Environment(name) => environment(name)?,
             Self::File(path) => read_private(&base.join(path))?,
+            Self::Command(command) => return command.resolve(base),
         };
         let secret = text.trim_end_matches(['\r', '\n']);
         if secret.is_empty() {
@@ -44,6 +52,7 @@ impl fmt::Display for SecretReference {
         match self {
             Self::Environment(name) => write!(f, "env:{name}"),
             Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Command(command) => write!(f, "exec:{}", command.text()),
         }
     }
 }
@@ -62,7 +71,7 @@ impl FromStr for SecretReference {
             Some(("env", name)) if is_variable(name) => Ok(Self::Environment(name.to_owned())),
             Some(("env", name)) => Err(Malformed::Variable(name.to_owned())),
             Some(("file", path)) if !path.is_empty() && !path.contains('\0') => Ok(Self::File(path.into())),
-            Some(("exec", _)) => Err(Malformed::Later),
+            Some(("exec", text)) => text.parse().map(Self::Command).map_err(Malformed::Command),
             _ => Err(Malformed::Shape),
         }
     }
@@ -73,14 +82,14 @@ impl FromStr for SecretReference {
 #[non_exhaustive]
 pub enum Malformed {
     /// Neither of the known forms.
-    #[error("expected a reference like `env:NAME` or `file:PATH`")]
+    #[error("expected a reference like `env:NAME`, `file:PATH` or `exec:COMMAND`")]
     Shape,
     /// `env:` with something that no environment variable is called.
     #[error("expected the name of an environment variable after `env:`, found `{0}`")]
     Variable(String),
-    /// A form of a later release.
-    #[error("`exec:` is not available yet")]
-    Later,
+    /// `exec:` with something that is no command.
+    #[error("expected a command after `exec:`, {0}")]
+    Command(&'static str),
 }
 
 /// Why a secret could not be read.
@@ -103,6 +112,14 @@ pub enum Error {
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
+    },
+    /// The command cannot be run, fails, says nothing, or does not end.
+    #[error("`{command}` {problem}")]
+    Command {
+        /// The command as the file has it.
+        command: String,
+        /// What is wrong. Nothing that the command printed.
+        problem: String,
     },
     /// Not a file, or larger than a secret can be.
     #[error("expected a file of at most 64 KiB at `{0}`")]
@@ -201,7 +218,12 @@ mod tests {
 
     #[test]
     fn a_reference_reads_and_prints_as_written() {
-        for text in ["env:SHOP_KEY", "file:/run/secrets/a key", "file:keys/shop.hex"] {
+        for text in [
+            "env:SHOP_KEY",
+            "file:/run/secrets/a key",
+            "file:keys/shop.hex",
+            "exec:pass show 'my shop'",
+        ] {
             assert_eq!(reference(text).to_string(), text);
             assert_eq!(format!("{:?}", reference(text)), text);
         }
@@ -216,10 +238,12 @@ mod tests {
             "env:1A".parse::<SecretReference>(),
             Err(Malformed::Variable("1A".into()))
         );
-        assert_eq!(
-            "exec:pass show x".parse::<SecretReference>(),
-            Err(Malformed::Later)
-        );
+        for text in ["exec:", "exec:  ", "exec:pass 'show", "exec:''"] {
+            assert!(matches!(
+                text.parse::<SecretReference>(),
+                Err(Malformed::Command(_))
+            ));
+        }
         assert!(!Malformed::Shape.to_string().contains("whsec"));
     }
 

@@ -12,9 +12,12 @@ use crate::bot::{
     event::{Event, Kind},
     expression::{Scope, Value},
     fire::{self, Firing},
-    outbox,
+    outbox::{
+        self,
+        render::{self, Without},
+    },
     running::{Running, occurrence_record, to_utc},
-    store::{self, Member, MessageNumber, NewDelivery, NewOccurrence, Planned},
+    store::{self, Body, Member, MessageNumber, NewDelivery, NewOccurrence, Planned},
     trigger::Trigger,
 };
 
@@ -140,6 +143,7 @@ impl Answer<'_> {
         names.insert(
             "message",
             Value::record([
+                ("id", Value::text(self.id())),
                 ("text", Value::text(incoming.text.as_str())),
                 ("type", Value::text(incoming.content_type.as_str())),
                 ("from", Value::Wallet(incoming.from)),
@@ -294,18 +298,15 @@ impl Answer<'_> {
             let holds = part.condition.as_ref().map_or(Ok(true), |condition| {
                 condition.evaluate(scope).map(|value| value.is_truthy())
             });
-            match holds.and_then(|holds| {
-                if holds {
-                    part.template.render(scope).map(Some)
-                } else {
-                    Ok(None)
-                }
-            }) {
-                Ok(Some(text)) if !text.trim().is_empty() => {
-                    self.say(rule, number, text.trim_end().to_owned())?;
-                }
-                Ok(_) => {}
-                Err(error) => {
+            let rendered = match holds {
+                Ok(true) => render::render(&part.content, scope, None),
+                Ok(false) => Err(Without::Nothing("`if` is false")),
+                Err(error) => Err(Without::Failed(format!("`if`: {error}"))),
+            };
+            match rendered {
+                Ok((message, _)) => self.say(rule, number, message.into_body())?,
+                Err(Without::Nothing(_)) => {}
+                Err(Without::Failed(error)) => {
                     let mut event = self.new_event(Kind::Error, rule);
                     event.reason = Some(format!("the answer cannot be rendered: {error}"));
                     self.effects.push(Effect::Event(Box::new(event)));
@@ -315,7 +316,12 @@ impl Answer<'_> {
         Ok(())
     }
 
-    pub(super) fn say(&mut self, rule: &str, part: u32, text: String) -> Result<(), rusqlite::Error> {
+    pub(super) fn say(
+        &mut self,
+        rule: &str,
+        part: u32,
+        body: impl Into<Body>,
+    ) -> Result<(), rusqlite::Error> {
         let now = self.running.now();
         let row = NewDelivery {
             bot: self.running.bot.name.clone(),
@@ -324,7 +330,7 @@ impl Answer<'_> {
             wallet: self.incoming.from,
             part: MessageNumber::of(0, part),
             occurrence: None,
-            body: Some(text),
+            body: Some(body.into()),
             conversation: self.incoming.conversation.clone(),
             vars: None,
             list: None,

@@ -1,4 +1,4 @@
-//! What is to be done with a row that is due: skip it, hold it, end it, or send this text.
+//! What is to be done with a row that is due: skip it, hold it, end it, or send this message.
 
 use std::collections::{HashMap, hash_map::Entry};
 use std::time::Duration;
@@ -9,13 +9,17 @@ use rusqlite::Connection;
 use super::{
     digest::{self, Sibling},
     follow_up::{delivery_record, follow_up},
+    render::{self, Message, Outgoing, Without},
 };
 use crate::bot::{
     config::{Consent, Digest, Limit, Priority, Rule},
     expression::{Expression, Scope},
     policy::window::Window,
     running::{self, Running, overlaid},
-    store::{self, Counts, Delivery, Occurrence, Standing, State, counts, occurrence, standing, window},
+    store::{
+        self, Body, Counts, Delivery, FirstMessage, Occurrence, Standing, State, counts, occurrence,
+        standing, window,
+    },
 };
 
 /// What is known of a row's recipient and occurrence.
@@ -29,6 +33,8 @@ pub(super) struct Facts {
     pub(super) counts: Option<(Option<Counts>, Counts)>,
     /// The end of the digest's period that others of the rule and recipient wait for.
     pub(super) open_period: Option<DateTime<Utc>>,
+    /// The message that it follows.
+    pub(super) first: Option<FirstMessage>,
     /// The rows that are due with it for one digest.
     pub(super) siblings: Vec<Sibling>,
 }
@@ -37,7 +43,7 @@ pub(super) struct Facts {
 #[derive(Debug, PartialEq)]
 pub(super) enum Verdict {
     /// Send this.
-    Send(Send),
+    Send(Box<Send>),
     /// Wait for a reason; once due, the row is worth sending for its rule's `ttl`.
     Hold {
         reason: String,
@@ -53,9 +59,9 @@ pub(super) enum Verdict {
 }
 
 /// A message that is to go out.
-#[derive(Debug, PartialEq, Default)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Send {
-    pub(super) text: String,
+    pub(super) message: Outgoing,
     /// Rows that are part of it.
     pub(super) merged: Vec<i64>,
     /// Rows that would be part of it but for their condition.
@@ -100,8 +106,13 @@ pub(super) fn facts(
     } else {
         None
     };
+    let first = match row.part.step() {
+        0 => None,
+        _ => store::first_message(connection, row)?,
+    };
     Ok(Facts {
         open_period,
+        first,
         siblings,
         standing: standing(connection, &row.bot, row.wallet)?,
         denied: false,
@@ -132,10 +143,7 @@ pub(super) fn judge(running: &Running, row: &Delivery, facts: &Facts, now: DateT
         return Verdict::Settle(State::Expired, format!("its ttl passed{waited}"));
     }
     let judged = match (&row.body, &facts.occurrence) {
-        (Some(body), _) => Ok(Verdict::Send(Send {
-            text: body.clone(),
-            ..Send::default()
-        })),
+        (Some(body), _) => answer(row, body),
         (None, Some(occurrence)) => judge_rule(running, row, facts, (occurrence, now)),
         (None, None) => Err(rejected("its occurrence is gone".to_owned())),
     };
@@ -198,11 +206,28 @@ fn judge_rule(
     if !holds(part.condition.as_ref(), &scope, "if", true)? {
         return Err(skipped("`if` is false"));
     }
-    Ok(Verdict::Send(Send {
-        text: render(part, &scope)?,
+    let first = facts.first.as_ref();
+    let message = render::render(&part.content, &scope, first.map(|first| first.message));
+    let (message, conversation) = message.map_err(|without| match without {
+        Without::Nothing(reason) => skipped(reason),
+        Without::Failed(reason) => rejected(reason),
+    })?;
+    let thread = match (&row.sealed, first) {
+        // A message that is sealed again stays in its conversation, and follow-ups go where the message is.
+        (Some(sealed), _) => sealed.thread.clone(),
+        (None, Some(first)) => first.thread.clone(),
+        (None, None) => render::thread(rule, &scope).map_err(rejected)?,
+    };
+    let message = Outgoing {
+        message,
+        thread,
+        conversation,
+    };
+    Ok(Verdict::Send(Box::new(Send {
+        message,
         merged,
         dropped,
-    }))
+    })))
 }
 
 /// Whether a condition holds; `absent` where there is none.
@@ -265,15 +290,18 @@ pub(super) fn recipient_scope(
     Ok(scope)
 }
 
-fn render(part: &crate::bot::config::Part, scope: &Scope) -> Result<String, Verdict> {
-    let text = part.template.render(scope);
-    let text = text.map_err(|error| rejected(format!("`send`: {error}")))?;
-    // A YAML block ends in a line break that nobody means to send.
-    let text = text.trim_end();
-    if text.is_empty() {
-        return Err(skipped("its text is empty"));
-    }
-    Ok(text.to_owned())
+/// What was said already goes out as it is.
+fn answer(row: &Delivery, body: &Body) -> Result<Verdict, Verdict> {
+    let message = Outgoing {
+        message: Message::of_body(body).map_err(rejected)?,
+        thread: None,
+        conversation: row.conversation.clone(),
+    };
+    Ok(Verdict::Send(Box::new(Send {
+        message,
+        merged: Vec::new(),
+        dropped: Vec::new(),
+    })))
 }
 
 fn consent(rule: &Rule, facts: &Facts) -> Result<(), &'static str> {

@@ -16,8 +16,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    files::{Failure, Files},
     follow_up,
     judge::{self, Verdict},
+    render::{Message, Outgoing},
     retry,
 };
 use crate::{
@@ -27,12 +29,15 @@ use crate::{
         running::{Running, to_utc},
         store::{self, Delivery, Sealed, State, Wait},
     },
-    client::{self, Asked, Client, Conversation, Disposition},
+    client::{self, Asked, Client, Conversation, Disposition, InvitationContext},
     content::Content,
 };
 
 /// Rows in one round: what one commit and a few requests carry.
 const BATCH: u32 = 256;
+
+/// Files inside of messages in one round: 16 MB at the most, and their seals.
+const ATTACHED: usize = 16;
 
 /// Why a round could not be finished; the rows stay as they are.
 #[derive(Debug, thiserror::Error)]
@@ -110,10 +115,19 @@ struct Hold {
     period: Option<DateTime<Utc>>,
 }
 
-/// A row with the text that is to go out.
+/// A row with the message that is to go out.
 struct Ready {
     row: Delivery,
-    text: String,
+    message: Outgoing,
+}
+
+/// A row with the content that is to go out.
+struct Loaded {
+    row: Delivery,
+    content: Content,
+    thread: Option<String>,
+    /// The topic of the conversation that it must stand in.
+    conversation: Option<String>,
 }
 
 impl Worker {
@@ -159,7 +173,8 @@ impl Worker {
         // What needs no node comes first: rows end in time while it is away.
         let ready = self.judge(open, now).await?;
         let again = self.look(sealed, now).await?;
-        let reached = self.reach(ready, now).await?;
+        let loaded = self.load(ready, now).await?;
+        let reached = self.reach(loaded, now).await?;
         let mut to_publish = again.publish;
         to_publish.extend(self.seal(reached).await?);
         to_publish.extend(self.seal_again(again.seal).await?);
@@ -199,7 +214,10 @@ impl Worker {
                     if !send.merged.is_empty() {
                         carried.push((row.id, send.merged));
                     }
-                    ready.push(Ready { row, text: send.text });
+                    ready.push(Ready {
+                        row,
+                        message: send.message,
+                    });
                 }
                 Verdict::Hold {
                     reason,
@@ -252,20 +270,75 @@ impl Worker {
         Ok(self.running.store.write(merge).await?)
     }
 
+    /// Reads and uploads the files of messages. A file that may be there later holds its row; files inside of messages that would
+    /// take too much memory at once stay for the next round.
+    async fn load(&self, ready: Vec<Ready>, now: DateTime<Utc>) -> Result<Vec<Loaded>, Error> {
+        let (mut files, mut loaded) = (Files::default(), Vec::with_capacity(ready.len()));
+        let (mut held, mut settled) = (Vec::new(), Vec::new());
+        let mut attached = 0;
+        for Ready { row, message } in ready {
+            let Outgoing {
+                message,
+                thread,
+                conversation,
+            } = message;
+            let content = match message {
+                Message::Content(content) => content,
+                Message::File(file) => {
+                    if file.upload.is_none() {
+                        attached += 1;
+                        if attached > ATTACHED {
+                            continue;
+                        }
+                    }
+                    match files.content(&self.running, &row, file).await? {
+                        Ok(content) => content,
+                        Err(Failure::Later(reason)) => {
+                            held.push(looked_at_again(row, reason, now));
+                            continue;
+                        }
+                        Err(Failure::Never(reason)) => {
+                            settled.push((row, State::Rejected, Some(reason)));
+                            continue;
+                        }
+                    }
+                }
+            };
+            loaded.push(Loaded {
+                row,
+                content,
+                thread,
+                conversation,
+            });
+        }
+        self.hold(held).await?;
+        self.settle(settled).await?;
+        Ok(loaded)
+    }
+
+    /// What a new conversation says of itself: its id, and the bot's profile.
+    fn context(&self, thread: Option<&str>) -> Option<InvitationContext> {
+        let context = InvitationContext {
+            conversation_id: thread.unwrap_or_default().to_owned(),
+            metadata: self.running.bot.profile.metadata(),
+        };
+        (context != InvitationContext::default()).then_some(context)
+    }
+
     /// Finds how each wallet is reached; one without a contact that can be used waits for it.
     async fn reach(
         &self,
-        ready: Vec<Ready>,
+        ready: Vec<Loaded>,
         now: DateTime<Utc>,
-    ) -> Result<Vec<(Ready, Conversation)>, Error> {
+    ) -> Result<Vec<(Loaded, Conversation)>, Error> {
         if ready.is_empty() {
             return Ok(Vec::new());
         }
-        // An answer goes where it was asked for, everything else to the conversation without an id.
+        // An answer goes where it was asked for, everything else to the conversation of its thread.
         let (mut reached, mut others) = (Vec::new(), Vec::new());
         let (mut held, mut settled) = (Vec::new(), Vec::new());
         for ready in ready {
-            let topic = ready.row.conversation.as_deref();
+            let topic = ready.conversation.as_deref();
             let Some(conversation) = topic.and_then(|topic| self.client.conversation(topic)) else {
                 others.push(ready);
                 continue;
@@ -279,7 +352,12 @@ impl Worker {
             }
         }
         let wallets = others.iter().map(|ready| ready.row.wallet).collect();
-        let peers = self.client.reach_as(self.with_proofs(wallets).await?).await?;
+        let asked = self.with_proofs(wallets).await?.into_iter().zip(&others);
+        let asked = asked.map(|(asked, ready)| Asked {
+            context: self.context(ready.thread.as_deref()),
+            ..asked
+        });
+        let peers = self.client.reach_as(asked.collect()).await?;
         for (ready, peer) in others.into_iter().zip(peers) {
             match peer {
                 Ok(peer) => reached.push((ready, peer)),
@@ -287,7 +365,7 @@ impl Worker {
                     Some(reason) if self.skips_unreached(&ready.row) => {
                         settled.push((ready.row, State::Skipped, Some(reason)));
                     }
-                    Some(reason) => held.push(until_contact(ready.row, reason, now)),
+                    Some(reason) => held.push(looked_at_again(ready.row, reason, now)),
                     None => settled.push((ready.row, State::Rejected, Some(error.to_string()))),
                 },
             }
@@ -324,7 +402,7 @@ impl Worker {
     }
 
     /// Seals rows and stores their bytes before any of them leaves.
-    async fn seal(&self, reached: Vec<(Ready, Conversation)>) -> Result<Vec<Delivery>, Error> {
+    async fn seal(&self, reached: Vec<(Loaded, Conversation)>) -> Result<Vec<Delivery>, Error> {
         if reached.is_empty() {
             return Ok(Vec::new());
         }
@@ -351,18 +429,25 @@ impl Worker {
     }
 
     /// Seals rows. One that can never be sealed ends here and keeps back no other.
-    async fn seal_part(&self, reached: Vec<(Ready, Conversation)>) -> Result<Vec<Delivery>, Error> {
+    async fn seal_part(&self, reached: Vec<(Loaded, Conversation)>) -> Result<Vec<Delivery>, Error> {
         let client = self.client.clone();
         let work = move || -> Result<_, client::Error> {
             let (mut rows, mut settled) = (Vec::with_capacity(reached.len()), Vec::new());
-            for (Ready { mut row, text }, peer) in reached {
-                match client.seal(&peer, &Content::Text(text)) {
+            for (loaded, peer) in reached {
+                let Loaded {
+                    mut row,
+                    content,
+                    thread,
+                    ..
+                } = loaded;
+                match client.seal(&peer, &content) {
                     Ok(sealed) => {
                         row.sealed = Some(Sealed {
                             request: sealed.request(),
                             envelope: sealed.envelope_id(),
                             message: *sealed.message_id().as_bytes(),
                             sealed: to_utc(sealed.sent()),
+                            thread,
                         });
                         rows.push(row);
                     }
@@ -386,7 +471,8 @@ impl Worker {
     async fn seal_again(&self, rows: Vec<Delivery>) -> Result<Vec<Delivery>, Error> {
         let now = self.running.now();
         let ready = self.judge(rows, now).await?;
-        let reached = self.reach(ready, now).await?;
+        let loaded = self.load(ready, now).await?;
+        let reached = self.reach(loaded, now).await?;
         self.seal(reached).await
     }
 
@@ -501,8 +587,8 @@ fn awaited(error: &client::Error) -> Option<String> {
     }
 }
 
-/// A row that waits for its wallet's contact as long as it is worth anything.
-fn until_contact(row: Delivery, reason: String, now: DateTime<Utc>) -> Hold {
+/// A row that waits for its wallet's contact or for a file as long as it is worth anything.
+fn looked_at_again(row: Delivery, reason: String, now: DateTime<Utc>) -> Hold {
     let waited = (now - row.created).to_std().unwrap_or_default();
     let expires = row.expires;
     Hold {

@@ -109,8 +109,8 @@ pub struct NewDelivery {
     pub part: MessageNumber,
     /// The occurrence's row; none for answers.
     pub occurrence: Option<i64>,
-    /// The text of an answer; a rule's is rendered when due.
-    pub body: Option<String>,
+    /// What an answer says; a rule's message is rendered when due.
+    pub body: Option<Body>,
     /// The topic of the conversation an answer goes to; else the one that has no id.
     pub conversation: Option<String>,
     /// The variables its audience gave, a JSON record.
@@ -125,6 +125,23 @@ pub struct NewDelivery {
     pub expires: DateTime<Utc>,
     /// Whether it goes before or after others.
     pub priority: Priority,
+}
+
+/// What an answer says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// A text.
+    Text(String),
+    /// The encoded content of another type.
+    Content(Vec<u8>),
+    /// The file that becomes a content when the row is due, as JSON.
+    File(String),
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
 }
 
 /// Why a row waits, and how long.
@@ -155,6 +172,8 @@ pub struct Sealed {
     pub message: [u8; 32],
     /// The time in the message's header.
     pub sealed: DateTime<Utc>,
+    /// The id of the conversation, where it has one.
+    pub thread: Option<String>,
 }
 
 /// A delivery as it stands.
@@ -174,8 +193,8 @@ pub struct Delivery {
     pub part: MessageNumber,
     /// The occurrence's row; none for answers.
     pub occurrence: Option<i64>,
-    /// The text of an answer.
-    pub body: Option<String>,
+    /// What an answer says.
+    pub body: Option<Body>,
     /// The topic of the conversation an answer goes to; else the one that has no id.
     pub conversation: Option<String>,
     /// The variables its audience gave, a JSON record.
@@ -210,7 +229,17 @@ pub struct Delivery {
 const PRIORITIES: [Priority; 3] = [Priority::Urgent, Priority::Normal, Priority::Bulk];
 
 pub(super) const COLUMNS: &str = "id, bot, rule, key, wallet, part, occurrence, body, state, reason, created_ms, due_ms, expires_ms, \
-                       tries, tried_ms, request, envelope, message, sealed_ms, settled_ms, conversation, until_ms, vars, list, period_ms";
+                       tries, tried_ms, request, envelope, message, sealed_ms, settled_ms, conversation, until_ms, vars, list, period_ms, content, file, thread";
+
+fn body(row: &Row<'_>) -> Result<Option<Body>, rusqlite::Error> {
+    if let Some(text) = row.get("body")? {
+        return Ok(Some(Body::Text(text)));
+    }
+    if let Some(content) = row.get("content")? {
+        return Ok(Some(Body::Content(content)));
+    }
+    Ok(row.get::<_, Option<String>>("file")?.map(Body::File))
+}
 
 pub(super) fn delivery(row: &Row<'_>) -> Result<Delivery, rusqlite::Error> {
     let odd = |column: usize, what: &str| {
@@ -223,6 +252,7 @@ pub(super) fn delivery(row: &Row<'_>) -> Result<Delivery, rusqlite::Error> {
             envelope: row.get(16)?,
             message: row.get(17)?,
             sealed: time(sealed),
+            thread: row.get("thread")?,
         }),
         None => None,
     };
@@ -234,7 +264,7 @@ pub(super) fn delivery(row: &Row<'_>) -> Result<Delivery, rusqlite::Error> {
         wallet: row.get_ref(4)?.as_str()?.parse().map_err(|_| odd(4, "wallet"))?,
         part: row.get(5)?,
         occurrence: row.get(6)?,
-        body: row.get(7)?,
+        body: body(row)?,
         conversation: row.get(20)?,
         until: row.get::<_, Option<i64>>(21)?.map(time),
         vars: row.get(22)?,
@@ -256,9 +286,15 @@ pub(super) fn delivery(row: &Row<'_>) -> Result<Delivery, rusqlite::Error> {
 pub(crate) fn insert(transaction: &Transaction<'_>, new: &NewDelivery) -> Result<bool, rusqlite::Error> {
     let mut statement = transaction.prepare_cached(
         "INSERT INTO delivery (bot, rule, key, wallet, part, occurrence, body, state, created_ms, due_ms, expires_ms,
-                               conversation, priority, vars, list)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'planned', ?8, ?14, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO NOTHING",
+                               conversation, priority, vars, list, content, file)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'planned', ?8, ?14, ?9, ?10, ?11, ?12, ?13, ?15, ?16) ON CONFLICT DO NOTHING",
     )?;
+    let (text, content, file) = match &new.body {
+        None => (None, None, None),
+        Some(Body::Text(text)) => (Some(text), None, None),
+        Some(Body::Content(content)) => (None, Some(content), None),
+        Some(Body::File(file)) => (None, None, Some(file)),
+    };
     let added = statement.execute(params![
         new.bot,
         new.rule,
@@ -266,7 +302,7 @@ pub(crate) fn insert(transaction: &Transaction<'_>, new: &NewDelivery) -> Result
         new.wallet.to_string(),
         new.part,
         new.occurrence,
-        new.body,
+        text,
         millis(new.created),
         millis(new.expires),
         new.conversation,
@@ -274,6 +310,8 @@ pub(crate) fn insert(transaction: &Transaction<'_>, new: &NewDelivery) -> Result
         new.vars,
         new.list,
         millis(new.due),
+        content,
+        file,
     ])?;
     Ok(added == 1)
 }
@@ -319,6 +357,39 @@ pub(crate) fn recall(
         )?
         .execute(params![bot, wallet.to_string(), millis(now)])?;
     Ok(())
+}
+
+/// The first message that a rule wrote to a wallet about a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FirstMessage {
+    /// Its message id.
+    pub message: [u8; 32],
+    /// The id of its conversation.
+    pub thread: Option<String>,
+}
+
+/// The rule's first message that a follow-up follows.
+pub(crate) fn first_message(
+    connection: &Connection,
+    row: &Delivery,
+) -> Result<Option<FirstMessage>, rusqlite::Error> {
+    let query = "SELECT message, thread FROM delivery
+                 WHERE bot = ?1 AND rule = ?2 AND key = ?3 AND wallet = ?4 AND part < ?5 AND sealed_ms IS NOT NULL
+                   AND state = 'delivered'
+                 ORDER BY part LIMIT 1";
+    let wallet = row.wallet.to_string();
+    connection
+        .prepare_cached(query)?
+        .query_row(
+            params![row.bot, row.rule, row.key, wallet, MessageNumber::PER_STEP],
+            |row| {
+                Ok(FirstMessage {
+                    message: row.get(0)?,
+                    thread: row.get(1)?,
+                })
+            },
+        )
+        .optional()
 }
 
 /// Which deliveries to list.
@@ -444,12 +515,13 @@ impl Store {
         self.write(move |transaction| {
             let mut seal = transaction.prepare_cached(
                 "UPDATE delivery SET state = 'sealed', reason = NULL, until_ms = NULL, request = ?2, envelope = ?3, message = ?4,
-                        sealed_ms = ?5, expires_ms = ?6
+                        sealed_ms = ?5, expires_ms = ?6, thread = ?7
                  WHERE id = ?1 AND settled_ms IS NULL",
             )?;
             for (id, sealed, expires) in rows {
                 seal.execute(params![
-                    id, sealed.request, sealed.envelope, sealed.message, millis(sealed.sealed), millis(expires)
+                    id, sealed.request, sealed.envelope, sealed.message, millis(sealed.sealed), millis(expires),
+                    sealed.thread
                 ])?;
             }
             Ok(())

@@ -24,7 +24,7 @@ fn answer(key: &str, number: u8) -> NewDelivery {
         wallet: wallet(number),
         part: MessageNumber::of(0, 0),
         occurrence: None,
-        body: Some(key.to_owned()),
+        body: Some(key.to_owned().into()),
         conversation: None,
         vars: None,
         list: None,
@@ -45,6 +45,7 @@ fn chunk(rows: Vec<NewDelivery>) -> Chunk {
 
 fn sealed(second: i64) -> Sealed {
     Sealed {
+        thread: None,
         request: vec![1],
         envelope: [2; 32],
         message: [3; 32],

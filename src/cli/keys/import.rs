@@ -15,7 +15,7 @@ use crate::{
 /// Imports a key.
 #[derive(Args, Debug)]
 pub(in crate::cli) struct Import {
-    /// Where the hex key or the mnemonic is: `env:NAME` or `file:PATH`; stdin when left out
+    /// Where the hex key or the mnemonic is: `env:NAME`, `file:PATH` or `exec:COMMAND`; stdin when left out
     #[arg(long, value_name = "REF")]
     key: Option<SecretReference>,
     /// Which key of a mnemonic; m/44'/60'/0'/0/0, the first account of most wallets, when left out

@@ -34,12 +34,16 @@ enum To {
 }
 
 impl UploadTarget {
-    /// A folder that some web server shows at `public`, an https address. It is made if it is not there.
+    /// A folder that some web server shows at `public`, an https address, or an http address of this machine for trying things out.
+    /// It is made if it is not there.
     ///
     /// # Errors
-    /// [`Error::Store`]: the folder cannot be made or read. [`Error::Target`]: the public address is not https.
+    /// [`Error::Store`]: the folder cannot be made or read. [`Error::Target`]: the public address is neither.
     pub fn folder(path: &Path, public: &str) -> Result<Self, Error> {
-        let public = public_base(public)?;
+        let public = match own_base(public) {
+            Some(own) => own,
+            None => public_base(public)?,
+        };
         let unfit = |source| {
             Error::Store(object_store::Error::Generic {
                 store: "folder",
@@ -97,6 +101,14 @@ impl UploadTarget {
         })
     }
 
+    /// The address that a file of this name is read at.
+    pub(super) fn address(&self, name: &str) -> String {
+        match &self.to {
+            To::Presigned(..) => self.public.to_string(),
+            To::Store(_) | To::Put(_) => below(&self.public, name).to_string(),
+        }
+    }
+
     /// Puts a file, and gives the address that it is read at.
     pub(super) async fn put(&self, fetch: &Fetch, name: &str, blob: Bytes) -> Result<String, Error> {
         match &self.to {
@@ -119,10 +131,9 @@ impl UploadTarget {
                     is_taken.store(false, Ordering::Release);
                 }
                 put?;
-                return Ok(self.public.to_string());
             }
         }
-        Ok(below(&self.public, name).to_string())
+        Ok(self.address(name))
     }
 }
 
@@ -233,6 +244,13 @@ fn below(base: &Url, name: &str) -> Url {
     let path = format!("{}/{name}", base.path().trim_end_matches('/'));
     url.set_path(&path);
     url
+}
+
+/// An http address of this machine.
+fn own_base(text: &str) -> Option<Url> {
+    let url = parse(text, &["http"]).ok()?;
+    let is_own = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    (is_own && url.query().is_none() && url.fragment().is_none()).then_some(url)
 }
 
 fn public_base(text: &str) -> Result<Url, Error> {

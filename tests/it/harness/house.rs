@@ -78,6 +78,13 @@ impl House {
         self
     }
 
+    /// Lets the API listen at this address from the first start on.
+    pub(crate) fn listening(self, api: &str) -> Self {
+        let ports = [FREE_PORT, FREE_PORT, FREE_PORT, api].map(ToOwned::to_owned);
+        *self.ports.borrow_mut() = Some(ports.to_vec());
+        self
+    }
+
     /// Replaces the bot's text, as its author would with an editor.
     pub(crate) fn rewrite(&self, text: &str) {
         std::fs::write(&self.bots[0], text).unwrap();

@@ -35,6 +35,8 @@ macro_rules! with_policy {
             pub(crate) then: Option<Vec<$crate::bot::config::file::FollowUpFile>>,
             /// What happens once the message is delivered.
             pub(crate) after: Option<$crate::bot::config::file::AfterFile>,
+            /// The id of the conversation that messages stand in. Template.
+            pub(crate) thread: Option<$crate::bot::config::spanned::Text>,
         }
 
         impl $name {
@@ -53,6 +55,7 @@ macro_rules! with_policy {
                     digest: self.digest.as_ref(),
                     then: self.then.as_deref(),
                     after: self.after.as_ref(),
+                    thread: self.thread.as_ref(),
                 }
             }
         }
@@ -82,6 +85,7 @@ pub(crate) struct PolicyKeys<'f> {
     pub(crate) digest: Option<&'f DigestFile>,
     pub(crate) then: Option<&'f [FollowUpFile]>,
     pub(crate) after: Option<&'f AfterFile>,
+    pub(crate) thread: Option<&'f Text>,
 }
 
 impl PolicyKeys<'_> {
@@ -100,6 +104,7 @@ impl PolicyKeys<'_> {
             digest: self.digest.or(others.digest),
             then: self.then.or(others.then),
             after: self.after.or(others.after),
+            thread: self.thread.or(others.thread),
         }
     }
 }

@@ -53,8 +53,9 @@ pub(super) fn in_text(report: &mut Report<'_>, node: NodeId, text: &str) -> bool
 /// Reports a constant that is a secret or a reference to one.
 pub(super) fn in_constant(report: &mut Report<'_>, node: NodeId, name: &str, text: &str) -> bool {
     let is_reference = match text.parse::<SecretReference>() {
+        Ok(SecretReference::Command(_)) | Err(Malformed::Command(_)) => true,
         Ok(_) => !text.contains(char::is_whitespace),
-        Err(error) => error == Malformed::Later,
+        Err(_) => false,
     };
     let exposed = if is_reference {
         Some(Exposed::Reference)

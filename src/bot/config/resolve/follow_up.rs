@@ -1,5 +1,6 @@
 //! `then` and `after`: what follows the delivery of a rule's message.
 
+use super::content::InScope;
 use super::report::Report;
 use super::rule::condition;
 use super::trigger::SHORTEST;
@@ -14,18 +15,32 @@ use crate::bot::expression::{Expression, Names, Record, Type};
 /// Resolves the follow-ups of a rule against the names of its message.
 pub(super) fn resolve(
     report: &mut Report<'_>,
+    context: &Context,
     files: &[FollowUpFile],
-    names: &Names,
+    (names, of_all): (&Names, &Names),
 ) -> Option<Vec<FollowUp>> {
     let mut names = names.clone();
     let delivery: Record = [("id", Type::Int), ("at", Type::Time)].into_iter().collect();
     names.insert("delivery", Type::Record(delivery));
-    let follow_ups: Vec<Option<FollowUp>> =
-        files.iter().map(|file| follow_up(report, file, &names)).collect();
+    let scope = InScope {
+        names: &names,
+        of_all,
+        follows: true,
+    };
+    let follow_ups: Vec<Option<FollowUp>> = files
+        .iter()
+        .map(|file| follow_up(report, context, file, scope))
+        .collect();
     follow_ups.into_iter().collect()
 }
 
-fn follow_up(report: &mut Report<'_>, file: &FollowUpFile, names: &Names) -> Option<FollowUp> {
+fn follow_up(
+    report: &mut Report<'_>,
+    context: &Context,
+    file: &FollowUpFile,
+    scope: InScope<'_>,
+) -> Option<FollowUp> {
+    let names = scope.names;
     if report.is_full() {
         return None;
     }
@@ -57,7 +72,7 @@ fn follow_up(report: &mut Report<'_>, file: &FollowUpFile, names: &Names) -> Opt
     };
     let holds = condition(report, file.condition.as_ref(), names);
     let cancel_if = condition(report, file.cancel_if.as_ref(), names);
-    let parts = content::parts(report, &file.send.value, names);
+    let parts = content::parts(report, context, &file.send.value, scope);
     let unless_reply = file
         .unless_reply
         .as_ref()

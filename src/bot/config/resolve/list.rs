@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::content::parts;
+use super::content::{InScope, parts};
 use super::report::Report;
 use super::scope::{self, MEMBER_NAMES};
 use super::{Context, NodeId};
@@ -91,11 +91,11 @@ fn resolve(
     let welcome = file
         .welcome
         .as_ref()
-        .map(|content| parts(report, content, &names));
+        .map(|content| parts(report, context, content, InScope::of_one(&names)));
     let goodbye = file
         .goodbye
         .as_ref()
-        .map(|content| parts(report, content, &names));
+        .map(|content| parts(report, context, content, InScope::of_one(&names)));
     if let Some(welcome) = welcome {
         list.welcome = Some(welcome?);
     }

@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 
 use super::exposed;
 use crate::bot::config::diagnostics::{Code, Finding, quote};
-use crate::bot::config::secret::{Malformed, SecretReference};
+use crate::bot::config::secret::SecretReference;
 use crate::bot::config::shape::{MAX_FINDINGS, Place};
 use crate::bot::config::spanned::Text;
 use crate::bot::config::tree::{NodeId, Tree};
@@ -269,10 +269,6 @@ impl Report<'_> {
     pub(super) fn secret(&mut self, text: &Text) -> Option<SecretReference> {
         match text.value.parse() {
             Ok(reference) => Some(reference),
-            Err(error @ Malformed::Later) => {
-                self.wrong(text, Code::NotYet, error.to_string(), None);
-                None
-            }
             Err(error) => {
                 let hint = "a secret never stands in the file itself";
                 self.wrong(text, Code::Secret, error.to_string(), Some(hint.to_owned()));

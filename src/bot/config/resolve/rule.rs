@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::content::InScope;
 use super::report::Report;
 use super::{Context, audience, content, digest, follow_up, lets, list, policy, scope, trigger, unused};
 use crate::bot::audience::Audience;
@@ -80,15 +81,33 @@ fn rule_of(
         report.add(Place::Value(*node), Code::TimeZone, message, None);
     }
     let to = to?;
+    let of_all = names.clone();
     names.insert("to", to.clone());
     let lets = lets.finish(report, &mut names);
     let condition = condition(report, rule.condition.as_ref(), &names);
-    let followed = followed(report, context, (keys, audience.as_ref()), (&names, &given_names));
-    let names = match keys.digest {
-        Some(_) => digest::names(scope::everywhere(&context.vars), &to, &given_names),
-        None => names,
+    let followed = followed(
+        report,
+        context,
+        (keys, audience.as_ref()),
+        (&names, &given_names, &of_all),
+    );
+    let (names, of_all) = match keys.digest {
+        Some(_) => {
+            let of_all = scope::everywhere(&context.vars);
+            (digest::names(of_all.clone(), &to, &given_names), of_all)
+        }
+        None => (names, of_all),
     };
-    let parts = content::parts(report, &rule.send, &names);
+    let in_scope = InScope {
+        names: &names,
+        of_all: &of_all,
+        follows: false,
+    };
+    let parts = content::parts(report, context, &rule.send, in_scope);
+    let thread = match keys.thread {
+        Some(text) => report.template(text, &names).map(Some),
+        None => Some(None),
+    };
     let (digest, then, after) = followed?;
     Some(Rule {
         name: name.to_owned(),
@@ -99,6 +118,7 @@ fn rule_of(
         lets: lets?,
         audience: audience?,
         parts: parts?,
+        thread: thread?,
         policy: Policy {
             digest,
             then,
@@ -114,7 +134,7 @@ fn followed(
     report: &mut Report<'_>,
     context: &Context,
     (keys, audience): (PolicyKeys<'_>, Option<&Audience>),
-    (names, given): (&Names, &Names),
+    (names, given, of_all): (&Names, &Names, &Names),
 ) -> Option<(Option<Digest>, Vec<FollowUp>, After)> {
     let mut names = names.clone();
     if names.get("sub").is_none()
@@ -125,7 +145,7 @@ fn followed(
     let digest = keys
         .digest
         .map(|file| digest::resolve(report, file, &names, given));
-    let then = follow_up::resolve(report, keys.then.unwrap_or_default(), &names);
+    let then = follow_up::resolve(report, context, keys.then.unwrap_or_default(), (&names, of_all));
     let after = match (keys.after, audience) {
         (Some(file), Some(audience)) => {
             follow_up::after(report, context, (file, audience.only_list()), &names)
@@ -158,7 +178,7 @@ pub(super) fn resolve_command(
     names.insert("sub", Type::Record(sender.clone()).optional());
     names.insert("to", Type::Record(sender));
     let condition = condition(report, file.value.condition.as_ref(), &names);
-    let reply = content::parts(report, &file.value.reply, &names);
+    let reply = content::parts(report, context, &file.value.reply, InScope::of_one(&names));
     Some(Command {
         declaration: declaration?,
         about: file.value.about.as_ref().map(|about| about.value.clone()),

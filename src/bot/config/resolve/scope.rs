@@ -65,6 +65,7 @@ pub(super) fn variable(name: &str) -> Type {
 /// A message that somebody wrote to the bot.
 pub(super) fn message() -> Type {
     let record: Record = [
+        ("id", Type::Text),
         ("text", Type::Text),
         ("type", Type::Text),
         ("from", Type::Wallet),

@@ -34,6 +34,14 @@ impl<'a, 't> Reader<'a, 't> {
         result
     }
 
+    /// The key of a map that is one of these and was left out.
+    fn left_out_key(self, id: NodeId, keys: &'static [&'static str]) -> Option<&'static str> {
+        keys.iter().copied().find(|key| {
+            let entry = self.tree.entry(id, key);
+            entry.is_some_and(|entry| self.left_out.contains(&entry))
+        })
+    }
+
     fn entries(self, id: NodeId) -> impl Iterator<Item = (&'t str, NodeId)> + use<'a, 't> {
         let entries = match self.tree.content(id) {
             Content::Map(entries) => entries.as_slice(),
@@ -101,6 +109,12 @@ impl<'t> NodeReader<'_, 't> {
                 if let (Some(first), Some((second, entry))) = (kind, told.next()) {
                     let message = format!("`{second}` cannot stand beside `{first}`");
                     return reader.located(Err(Error::Other(message)), Place::Key(entry), entry);
+                }
+                if kind.is_none()
+                    && let Some(key) = reader.left_out_key(id, variants)
+                {
+                    // What told the variant is left out, which is reported at its place.
+                    return reader.located(Err(Error::MissingKey(key)), Place::Value(id), id);
                 }
                 let kind = kind.or(named("$map")).or(named("$one"));
                 if let (None, Some((key, entry))) = (kind, reader.entries(id).next()) {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::super::{Consent, Identity, Limit, NodeAddress, SecretReference};
+use super::super::{Consent, Identity, Limit, NodeAddress, PartContent, Profile, SecretReference};
 use super::{bot_with, example, found, load, load_text, shown, valid};
 use crate::bot::audience::Audience;
 use crate::bot::expression::{Scope, Type, Value};
@@ -34,8 +34,9 @@ bot: every-key
 about: 1.10
 identity: { keystore: key, passphrase: file:key }
 node: grpcs://node.example:5556
+profile: { name: Every Key, image: https://example.org/icon.png, color: \"#6b5cff\" }
 vars: { team: [0x1111111111111111111111111111111111111111], rate: 1.10, word: no, quoted: \"5\", deep: { n: 7 } }
-defaults: { key: occurrence.id, ttl: 2h, limit: 5/day, consent: transactional }
+defaults: { key: occurrence.id, ttl: 2h, limit: 5/day, consent: transactional, thread: news }
 lists:
   readers:
     join: [/read <hour:int=9>, /follow]
@@ -66,6 +67,7 @@ rules:
     ttl: 10m
     limit: 1/30m
     consent: opted_in
+    thread: hours/{{ to.hour }}
   one-wallet: { when: { manual: true }, to: { wallet: 0x1111111111111111111111111111111111111111 }, send: hi }
   wallets: { when: { manual: true }, to: { wallets: vars.team }, send: { text: hi } }
   set:
@@ -79,6 +81,18 @@ rules:
       sample: 1000
     send: \"{{ to.tier }} {{ to.hour }}\"
   listed: { when: { manual: true }, to: { list: readers }, send: [{ text: a }, { text: b, if: to.name }] }
+  everything:
+    when: { message: more }
+    to: { wallet: message.from }
+    send:
+      - text: a
+      - { markdown: \"**a**\", if: sub }
+      - reply: a
+      - react: a
+      - attach: key
+      - attach: { file: \"{{ message.text }}.png\", name: a.png, mime: image/png }
+      - tx: { chain: base, hash: message.text }
+      - custom: { type: example.org/vote:1.2, parameters: { n: a }, content: a, fallback: a }
 commands:
   /price <symbol:word>: { about: A price., if: sub, reply: \"{{ args.symbol }}\" }
 ";
@@ -167,6 +181,36 @@ fn every_key_of_a_file_arrives_in_the_bot() {
     assert!(matches!(&bot.rules["wallets"].audience, Audience::Wallets(wallets) if wallets.len() == 1));
     assert!(matches!(&bot.rules["listed"].audience, Audience::List { list, .. } if list == "readers"));
     assert!(bot.rules["listed"].parts[1].condition.is_some());
+    let profile = Profile {
+        name: Some("Every Key".to_owned()),
+        image: Some("https://example.org/icon.png".to_owned()),
+        color: Some("#6b5cff".to_owned()),
+    };
+    assert_eq!(bot.profile, profile);
+    for (rule, uses_recipient) in [("all-triggers", true), ("listed", false)] {
+        let thread = bot.rules[rule].thread.as_ref().unwrap();
+        assert_eq!(thread.names().contains("to"), uses_recipient, "{rule}");
+    }
+    let everything = &bot.rules["everything"].parts;
+    let keys: Vec<&str> = everything.iter().map(|part| part.content.key()).collect();
+    assert_eq!(
+        keys,
+        [
+            "text", "markdown", "reply", "react", "attach", "attach", "tx", "custom"
+        ]
+    );
+    assert!(everything[1].condition.is_some());
+    assert!(matches!(
+        everything[6].content,
+        PartContent::Transaction { chain: 8453, .. }
+    ));
+    let PartContent::Custom(custom) = &everything[7].content else {
+        panic!("{everything:?}")
+    };
+    assert_eq!(
+        (custom.ty.to_string().as_str(), custom.parameters.len()),
+        ("example.org/vote:1.2", 1)
+    );
     let [command] = bot.commands.as_slice() else {
         panic!("{:?}", bot.commands)
     };
@@ -304,10 +348,10 @@ fn a_block_template_renders_as_written() {
     ));
     let mut scope = Scope::new();
     scope.insert("body", Value::record([("x", Value::from("1.10"))]));
-    assert_eq!(
-        bot.rules["r1"].parts[0].template.render(&scope).unwrap(),
-        "One 1.10\n\ntwo\n"
-    );
+    let PartContent::Text(template) = &bot.rules["r1"].parts[0].content else {
+        panic!("{bot:?}")
+    };
+    assert_eq!(template.render(&scope).unwrap(), "One 1.10\n\ntwo\n");
 }
 
 #[test]

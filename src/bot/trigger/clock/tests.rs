@@ -5,7 +5,7 @@ use herald_protocol::{address::Address, time::TimestampNs};
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::bot::{config, event::Event, store::Store};
+use crate::bot::{config, event::Event, store::Store, uploads::Uploads};
 
 /// The time in seconds; tests of this module that set it hold the lock.
 static NOW: AtomicI64 = AtomicI64::new(0);
@@ -40,6 +40,7 @@ fn scene_of(rest: &str) -> Scene {
     let (sender, events) = mpsc::channel(100);
     let running = Arc::new(Running {
         project: Arc::default(),
+        uploads: Uploads::of(Arc::default(), crate::fetch::Fetch::builder().build().unwrap()),
         bot,
         address: Address::from_bytes([0; 20]),
         store: Store::open(&folder.path().join("herald.db")).unwrap(),
