@@ -20,6 +20,7 @@ pub mod project;
 pub mod reload;
 pub(crate) mod running;
 mod runtime;
+pub mod source;
 pub mod store;
 pub mod trigger;
 pub mod uploads;

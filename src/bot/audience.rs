@@ -24,6 +24,8 @@ pub(crate) mod merge;
 mod row;
 /// Which wallets a set of branches holds.
 pub(crate) mod set;
+/// Sources.
+pub mod source;
 /// Queries.
 pub mod sql;
 /// Rows on their way into the store.
@@ -33,6 +35,7 @@ mod wallets;
 
 pub use self::{
     csv::Csv,
+    source::Source,
     sql::{Database, Sql},
 };
 
@@ -52,6 +55,8 @@ pub enum Audience {
     Wallets(Vec<Expression>),
     /// The rows of a file.
     Csv(Csv),
+    /// The items of a source.
+    Source(Box<Source>),
     /// The rows of a query.
     Sql(Sql),
     /// Who is in one of them.
@@ -105,7 +110,12 @@ impl Audience {
 
     fn collect<'a>(&'a self, gives: bool, branches: &mut Vec<Branch<'a>>) {
         match self {
-            Self::List { .. } | Self::Wallet(_) | Self::Wallets(_) | Self::Csv(_) | Self::Sql(_) => {
+            Self::List { .. }
+            | Self::Wallet(_)
+            | Self::Wallets(_)
+            | Self::Csv(_)
+            | Self::Source(_)
+            | Self::Sql(_) => {
                 branches.push(Branch {
                     audience: self,
                     gives,

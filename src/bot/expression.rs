@@ -150,4 +150,13 @@ impl Expression {
             .map_err(|failure| failure.at(self.code.span.clone()))?;
         Ok(value)
     }
+
+    /// Computes a value that is read part by part, never printed as a whole: it may be as large as what it is taken from.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::evaluate`], but for the size of the value.
+    pub(crate) fn evaluate_in_parts(&self, scope: &Scope) -> Result<Value, EvaluationError> {
+        Evaluation::new(scope).evaluate(&self.code)
+    }
 }

@@ -14,9 +14,11 @@ use super::{
     event::{Event, Events, Kind},
     expression::{Scope, Type, Value},
     project::Project,
+    source,
     store::{Member, Occurrence, Standing, Store},
     uploads::Uploads,
 };
+use crate::fetch::Fetch;
 
 /// What the tasks of one bot share.
 pub(crate) struct Running {
@@ -26,6 +28,10 @@ pub(crate) struct Running {
     /// The bot's wallet.
     pub(crate) address: Address,
     pub(crate) store: Store,
+    /// The one client for what the bot names on the web.
+    pub(crate) fetch: Fetch,
+    /// Answers of its sources that stand for a while.
+    pub(crate) answers: source::Cache,
     pub(crate) events: Events,
     pub(crate) clock: Clock,
     /// An occurrence was recorded. A bot that is reloaded keeps it, so that who knows the old one wakes the new.

@@ -1,5 +1,7 @@
 //! Audiences: whom a rule writes to, from lists, files and sets of them, on a real node.
 
+/// Sources.
+mod source;
 /// Queries.
 mod sql;
 

@@ -108,6 +108,7 @@ fn source(branch: &Audience) -> String {
     match branch {
         Audience::List { list, .. } => list.clone(),
         Audience::Csv(csv) => csv.path.display().to_string(),
+        Audience::Source(source) => source.http.name.clone(),
         Audience::Sql(_) => "sql".to_owned(),
         _ => "to".to_owned(),
     }
@@ -131,6 +132,7 @@ async fn read(
         Audience::Wallet(expression) => wallets::read(ask, std::slice::from_ref(expression), stage).await,
         Audience::Wallets(expressions) => wallets::read(ask, expressions, stage).await,
         Audience::Csv(csv) => csv.read(ask, stage).await,
+        Audience::Source(source) => source.read(ask, stage).await,
         Audience::Sql(sql) => sql.read(ask, stage).await,
         // Sets are no branches.
         Audience::Any(_) | Audience::All(_) | Audience::Except { .. } | Audience::Sample { .. } => Ok(()),

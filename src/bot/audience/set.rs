@@ -50,6 +50,7 @@ impl<'a> Set<'a> {
                 | Audience::Wallet(_)
                 | Audience::Wallets(_)
                 | Audience::Csv(_)
+                | Audience::Source(_)
                 | Audience::Sql(_) => {}
                 Audience::Any(parts) | Audience::All(parts) => {
                     for part in parts {
@@ -96,6 +97,7 @@ impl<'a> Set<'a> {
             | Audience::Wallet(_)
             | Audience::Wallets(_)
             | Audience::Csv(_)
+            | Audience::Source(_)
             | Audience::Sql(_) => {
                 let branch = at.branch;
                 at.branch = branch.saturating_add(1);

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::spanned::{Entries, OneOrMany, Raw, Spanned, Text};
 
-pub(crate) use audience::{AudienceFile, Part, ToCsvFile, ToSqlFile};
+pub(crate) use audience::{AudienceFile, Part, ToCsvFile, ToSourceFile, ToSqlFile};
 pub(crate) use content::{
     AttachFile, AttachedFile, ContentFile, CustomDetails, PartFile, RemoteDetails, TxDetails,
 };
@@ -14,6 +14,7 @@ pub(crate) use policy::{
     AfterFile, DefaultsFile, DigestFile, FollowUpFile, LimitFile, PolicyKeys, RetryFile, with_policy,
 };
 pub(crate) use project::{ChainFile, FetchFile, FolderFile, ProjectFile, S3File, UploadFile};
+pub(crate) use source::{HttpFile, SourceFile};
 pub(crate) use trigger::{
     AnswerFieldFile, BodyFile, EveryFile, SilentFile, TriggerFile, VerifyFile, WebhookAnswerFile, WebhookFile,
 };
@@ -26,6 +27,8 @@ mod content;
 mod policy;
 /// `herald.yaml`.
 mod project;
+/// `sources`.
+mod source;
 /// `when`.
 mod trigger;
 
@@ -50,6 +53,9 @@ pub(crate) struct BotFile {
     /// Policy of all rules that do not say otherwise.
     #[serde(default)]
     pub(crate) defaults: DefaultsFile,
+    /// Places on the web that are read, by name.
+    #[serde(default)]
+    pub(crate) sources: Entries<SourceFile>,
     /// Lists of members by name.
     #[serde(default)]
     pub(crate) lists: Entries<ListFile>,

@@ -2,12 +2,13 @@
 
 /// Keys by the shape that holds them: the names of the types in [`file`](super::file).
 const KEYS: &[(&str, &[&str])] = &[
-    ("BotFile", &["sources", "tables", "flows", "fallback", "tests"]),
+    ("BotFile", &["tables", "flows", "fallback", "tests"]),
     ("ListFile", &["import"]),
     ("FieldDetails", &["choices"]),
     ("TriggerFile", &["log", "watch", "cleared", "poll", "feed"]),
     ("MessageFile", &["from"]),
-    ("AudienceFile", &["source", "holders"]),
+    ("AudienceFile", &["holders"]),
+    ("SourceFile", &["call", "sql", "csv"]),
     ("ToWalletFile", &["as"]),
     ("AfterFile", &["remove"]),
     ("RuleFile", POLICY),

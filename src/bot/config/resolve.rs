@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::diagnostics::{Code, Finding, quote};
-use super::file::{BotFile, IdentityFile};
+use super::file::{BotFile, IdentityFile, SourceFile};
 use super::secret::SecretReference;
 use super::shape::Place;
 use super::spanned::{Spanned, Text};
@@ -43,6 +43,8 @@ mod report;
 mod rule;
 /// Names in scope.
 mod scope;
+/// `sources`.
+mod source;
 /// `when`.
 mod trigger;
 /// What is defined and never used.
@@ -62,6 +64,8 @@ struct Context {
     vars: Type,
     /// The lists; `None` for one whose declaration has a mistake.
     lists: BTreeMap<String, Option<List>>,
+    /// The sources, as the file has them: they are read where they are used.
+    sources: Vec<(String, Spanned<SourceFile>)>,
 }
 
 impl Context {
@@ -105,12 +109,14 @@ pub(crate) fn resolve(
         project: project.clone(),
         vars: vars_type,
         lists: BTreeMap::new(),
+        sources: file.sources.0.clone(),
     };
     context.lists = list::resolve_all(&mut report, &context, &file.lists);
     // Also when no rule is there to read them.
     let _ = policy::literals(&mut report, file.defaults.policy());
     let rules = rules(&mut report, &context, file);
     let commands = commands(&mut report, &context, file);
+    source::check_names(&mut report, file);
     unused::report(&mut report, file, rules.as_ref());
     let bot = assemble(
         file,

@@ -97,7 +97,7 @@ impl<T> OneOrMany<T> {
 }
 
 /// Values by name, in the order of the file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Entries<T>(pub(crate) Vec<(String, Spanned<T>)>);
 
 impl<T> Default for Entries<T> {

@@ -86,6 +86,11 @@ impl Store {
         broken: Vec<BrokenRow>,
     ) -> Result<(), super::Error> {
         self.write(move |transaction| {
+            // One that a planner left which was cut off while it wrote.
+            transaction.execute(
+                "DELETE FROM audience_row WHERE occurrence = ?1 AND run >= ?2",
+                params![occurrence, run],
+            )?;
             let mut insert = transaction.prepare_cached(
                 "INSERT INTO audience_row (occurrence, run, wallet, branch, vars) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?;
@@ -122,7 +127,7 @@ impl Store {
         self.write(move |transaction| {
             transaction.execute(
                 "DELETE FROM audience_row WHERE occurrence = ?1
-                 AND run = (SELECT runs - 1 FROM occurrence WHERE id = ?1)",
+                 AND run >= (SELECT runs - 1 FROM occurrence WHERE id = ?1)",
                 [occurrence],
             )?;
             transaction

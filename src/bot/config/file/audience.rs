@@ -7,7 +7,7 @@ use crate::bot::config::spanned::{OneOrMany, Spanned, Text};
 /// `to`, told by its key.
 #[derive(Debug, Deserialize)]
 #[serde(
-    expecting = "a list's name, or one of `{ list }`, `{ wallet }`, `{ wallets }`, `{ csv }`, `{ sql }`, `{ any }`, `{ all }`"
+    expecting = "a list's name, or one of `{ list }`, `{ wallet }`, `{ wallets }`, `{ csv }`, `{ source }`, `{ sql }`, `{ any }`, `{ all }`"
 )]
 pub(crate) enum AudienceFile {
     /// A list's name. Literal.
@@ -21,6 +21,8 @@ pub(crate) enum AudienceFile {
     Wallets(ToWalletsFile),
     #[serde(rename = "csv")]
     Csv(ToCsvFile),
+    #[serde(rename = "source")]
+    Source(ToSourceFile),
     #[serde(rename = "sql")]
     Sql(ToSqlFile),
     #[serde(rename = "any")]
@@ -80,6 +82,23 @@ pub(crate) struct ToCsvFile {
     /// The column of the wallets; `wallet` unless said otherwise. Literal.
     pub(crate) column: Option<Text>,
     /// Which rows, by `row`. Expression.
+    #[serde(rename = "where")]
+    pub(crate) condition: Option<Text>,
+    /// Who is left out.
+    pub(crate) except: Option<Box<Part>>,
+    /// How many of them. Literal.
+    pub(crate) sample: Option<Text>,
+}
+
+/// `{ source, column, where }`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an audience: a map of keys")]
+pub(crate) struct ToSourceFile {
+    /// A source's name. Literal.
+    pub(crate) source: Text,
+    /// The member of an item that holds the wallet; `wallet` unless said otherwise. Literal.
+    pub(crate) column: Option<Text>,
+    /// Which items, by `row`. Expression.
     #[serde(rename = "where")]
     pub(crate) condition: Option<Text>,
     /// Who is left out.

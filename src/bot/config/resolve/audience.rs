@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use super::report::Report;
-use super::{Context, ListReference, find_list, note_missing, scope};
+use super::{Context, ListReference, find_list, note_missing, scope, source};
 use crate::bot::audience::csv::HeaderError;
-use crate::bot::audience::{Audience, Csv, Database, Sql};
+use crate::bot::audience::{Audience, Csv, Database, Source, Sql};
 use crate::bot::config::diagnostics::{Code, quote};
-use crate::bot::config::file::{AudienceFile, Part, ToCsvFile, ToSqlFile};
+use crate::bot::config::file::{AudienceFile, Part, ToCsvFile, ToSourceFile, ToSqlFile};
 use crate::bot::config::shape::Place;
 use crate::bot::config::spanned::Text;
 use crate::bot::expression::{Expression, Names, Record, Type};
@@ -55,6 +55,7 @@ fn part(report: &mut Report<'_>, context: &Context, file: &Part, names: &Names) 
             (wallets, &file.except, &file.sample)
         }
         AudienceFile::Csv(file) => (csv(report, context, file, names), &file.except, &file.sample),
+        AudienceFile::Source(file) => (source(report, context, file, names), &file.except, &file.sample),
         AudienceFile::Sql(file) => (sql(report, context, file, names), &file.except, &file.sample),
         AudienceFile::Any(set) => {
             let (parts, to) = parts(report, context, (file, &set.any), names);
@@ -224,6 +225,24 @@ fn csv(report: &mut Report<'_>, context: &Context, file: &ToCsvFile, names: &Nam
         Audience::Csv(csv)
     });
     (audience, Some(to))
+}
+
+/// The items of a source. What members they have is not known before it is asked.
+fn source(report: &mut Report<'_>, context: &Context, file: &ToSourceFile, names: &Names) -> Resolved {
+    let http = source::find(report, context, &file.source, names);
+    let condition = filter(report, file.condition.as_ref(), ("row", &Type::Any), names);
+    let column = file
+        .column
+        .as_ref()
+        .map_or("wallet", |column| column.value.trim());
+    let audience = http.zip(condition).map(|(http, condition)| {
+        Audience::Source(Box::new(Source {
+            http,
+            column: column.to_owned(),
+            condition,
+        }))
+    });
+    (audience, Some(Type::Any))
 }
 
 /// A query. What columns it gives is not known before it is asked.

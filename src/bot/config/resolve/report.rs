@@ -22,7 +22,7 @@ pub(super) struct Report<'t> {
     /// Parts that the shape of the file did not take.
     pub(super) left_out: &'t BTreeSet<NodeId>,
     pub(super) found: Vec<Finding>,
-    /// What the texts read so far use: `vars.place`, `lists.readers`, the names of `let`.
+    /// What the texts read so far use: `vars.place`, `lists.readers`, `sources.holders`, the names of `let`.
     pub(super) used: BTreeSet<String>,
 }
 

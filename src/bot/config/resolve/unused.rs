@@ -10,7 +10,7 @@ use crate::bot::config::shape::Place;
 use crate::bot::config::tree::NodeId;
 use crate::bot::config::{Consent, Rule};
 
-/// Reports constants that no text uses, and lists that nobody can be on to any purpose.
+/// Reports constants and sources that nothing uses, and lists that nobody can be on to any purpose.
 ///
 /// Nothing is reported of a file with errors: what could not be read may use them.
 pub(super) fn report(report: &mut Report<'_>, file: &BotFile, rules: Option<&BTreeMap<String, Rule>>) {
@@ -23,6 +23,9 @@ pub(super) fn report(report: &mut Report<'_>, file: &BotFile, rules: Option<&BTr
         for (name, value) in file.vars.iter().flat_map(|vars| &vars.0) {
             unless_used(report, &format!("vars.{name}"), value.node);
         }
+    }
+    for (name, source) in &file.sources.0 {
+        unless_used(report, &format!("sources.{name}"), source.node);
     }
     // A rule that writes to single wallets asks whether they are on any list.
     let asks_all = rules.values().any(|rule| {

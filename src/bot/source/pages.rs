@@ -1,0 +1,193 @@
+//! Asks a source page by page, until it names no next one.
+
+use std::{collections::BTreeSet, path::Path, sync::Arc};
+
+use bytes::Bytes;
+use secrecy::ExposeSecret as _;
+use sha2::{Digest as _, Sha256};
+use url::Url;
+
+use super::{Cache, Header, Http};
+use crate::{
+    bot::{
+        config::diagnostics::quote,
+        expression::{Scope, Type, Value},
+    },
+    fetch::{Fetch, Request},
+};
+
+/// What asking needs.
+#[derive(Clone, Copy)]
+pub(crate) struct Asker<'a> {
+    pub(crate) fetch: &'a Fetch,
+    pub(crate) cache: &'a Cache,
+    /// The folder that files of secrets are relative to.
+    pub(crate) folder: &'a Path,
+}
+
+/// The pages of one answer. Errors are sentences for people; none names a URL's query, a header or a body.
+pub(crate) struct Pages<'a> {
+    source: &'a Http,
+    asker: Asker<'a>,
+    scope: Scope,
+    /// The URL that is asked next.
+    next: Option<Url>,
+    /// Digests of the URLs so far: paging that comes back to one would never end.
+    seen: BTreeSet<[u8; 32]>,
+    headers: Vec<(String, String)>,
+    post: Option<Bytes>,
+}
+
+impl<'a> Pages<'a> {
+    /// Prepares the request for an occurrence with these names.
+    pub(crate) fn of(source: &'a Http, asker: Asker<'a>, scope: &Scope) -> Result<Self, String> {
+        let url = source
+            .url
+            .render(scope)
+            .map_err(|error| format!("`http`: {error}"))?;
+        let url = Url::parse(url.trim()).map_err(|error| format!("`http`: {error}"))?;
+        let mut headers = Vec::with_capacity(source.headers.len() + 1);
+        for (name, value) in &source.headers {
+            let value = match value {
+                Header::Text(template) => template
+                    .render(scope)
+                    .map_err(|error| format!("`headers.{name}`: {error}"))?,
+                Header::Secret(secret) => secret
+                    .resolve(asker.folder)
+                    .map_err(|error| format!("`headers.{name}`: {error}"))?
+                    .expose_secret()
+                    .to_owned(),
+            };
+            headers.push((name.clone(), value));
+        }
+        if let Some(auth) = &source.auth {
+            let token = auth
+                .resolve(asker.folder)
+                .map_err(|error| format!("`auth`: {error}"))?;
+            headers.push((
+                "authorization".to_owned(),
+                format!("Bearer {}", token.expose_secret()),
+            ));
+        }
+        let post = source.post.as_ref().map(|post| post.render(scope));
+        let post = post.transpose().map_err(|error| format!("`post`: {error}"))?;
+        Ok(Self {
+            source,
+            asker,
+            scope: scope.clone(),
+            next: Some(url),
+            seen: BTreeSet::new(),
+            headers,
+            post: post.map(|json| Bytes::from(json.to_string())),
+        })
+    }
+
+    /// The items of the next page; none after the last one.
+    pub(crate) async fn next(&mut self) -> Result<Option<Arc<[Value]>>, String> {
+        let Some(url) = self.next.take() else {
+            return Ok(None);
+        };
+        if self.seen.len() >= MAX_PAGES {
+            return Err(format!("there are more than {MAX_PAGES} pages"));
+        }
+        if !self.seen.insert(Sha256::digest(url.as_str()).into()) {
+            return Err("`next` leads to a page that was read already".to_owned());
+        }
+        let body = self.ask(&url).await?;
+        let json: serde_json::Value =
+            serde_json::from_slice(&body).map_err(|error| format!("the answer is not JSON: {error}"))?;
+        drop(body);
+        // Nothing else is refused of JSON of unknown shape.
+        let rounded = "a number in it is one that JSON readers round, wanted a text in its place";
+        let value = Type::Any.read_json(&json).map_err(|_| rounded.to_owned())?;
+        drop(json);
+        self.scope.insert("body", value.clone());
+        let items = match &self.source.pick {
+            Some(pick) => pick
+                .evaluate_in_parts(&self.scope)
+                .map_err(|error| format!("`pick`: {error}"))?,
+            None => value,
+        };
+        let next = match &self.source.next {
+            Some(next) => next
+                .evaluate(&self.scope)
+                .map_err(|error| format!("`next`: {error}"))?,
+            None => Value::None,
+        };
+        self.next = follow(&url, &next)?;
+        match items {
+            Value::List(items) => Ok(Some(items)),
+            Value::None if self.source.pick.is_some() => {
+                Err("`pick` gives nothing, wanted a list".to_owned())
+            }
+            _ => Err("the answer holds no list of items; `pick` names it".to_owned()),
+        }
+    }
+
+    async fn ask(&self, url: &Url) -> Result<Bytes, String> {
+        let mut request = match &self.post {
+            Some(post) => Request::post(url.as_str(), "application/json", post.clone()),
+            None => Request::read(url.as_str()),
+        }
+        .map_err(|error| error.to_string())?
+        .within(self.source.timeout);
+        let mut digest = Sha256::new().chain_update(url.as_str());
+        for (name, value) in &self.headers {
+            request = request.header(name, value).map_err(|error| error.to_string())?;
+            digest.update([0]);
+            digest.update(name);
+            digest.update([0]);
+            digest.update(value);
+        }
+        digest.update([0]);
+        digest.update(self.post.as_deref().unwrap_or_default());
+        let digest = digest.finalize().into();
+        if let Some(cached) = self
+            .source
+            .cache
+            .and_then(|most| self.asker.cache.get(&digest, most))
+        {
+            return Ok(cached);
+        }
+        let answer = self
+            .asker
+            .fetch
+            .send(request)
+            .await
+            .and_then(crate::fetch::Answer::success);
+        let body = answer.map_err(|error| with_cause(&error))?.body;
+        if self.source.cache.is_some() {
+            self.asker.cache.put(digest, body.clone());
+        }
+        Ok(body)
+    }
+}
+
+/// An error and what is behind it.
+fn with_cause(error: &crate::fetch::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Where `next` leads from a page: nowhere, or to the same scheme, host and port, since that is who gets the headers.
+fn follow(from: &Url, next: &Value) -> Result<Option<Url>, String> {
+    let text = match next {
+        Value::None => return Ok(None),
+        Value::Text(text) if text.is_empty() => return Ok(None),
+        Value::Text(text) => text,
+        other => return Err(format!("`next` gives {}, wanted a URL", quote(&other.to_text()))),
+    };
+    let url = from.join(text).map_err(|error| format!("`next`: {error}"))?;
+    if url.origin() != from.origin() {
+        return Err("`next` leads to another host, wanted the same scheme, host and port".to_owned());
+    }
+    Ok(Some(url))
+}
+
+/// The most pages of one answer. Ours.
+const MAX_PAGES: usize = 10_000;
