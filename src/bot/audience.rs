@@ -42,9 +42,9 @@ pub use self::{
 /// The `to` of a rule.
 #[derive(Debug, Clone)]
 pub enum Audience {
-    /// The members of a list of this bot.
+    /// The members of a list.
     List {
-        /// The list's name.
+        /// The list's name; `BOT/LIST` is one of another bot.
         list: String,
         /// `where`: who of them, by `sub`.
         condition: Option<Expression>,

@@ -25,11 +25,13 @@ use crate::client::mnemonic::DerivationPath;
 pub use content::{CustomPart, FilePart, Part, PartContent, Profile};
 pub use diagnostics::{Code, Finding, Severity};
 pub(crate) use difference::{difference, finding_at};
+pub use neighbours::{Loaded, load_all, load_among};
 pub use policy::{
     After, Consent, Digest, FollowUp, Later, Limit, Limits, Period, Policy, Priority, Retry, Unreached,
 };
 pub use secret::SecretReference;
 
+use neighbours::Neighbours;
 use tree::{NodeId, Tree};
 
 /// What is sent.
@@ -46,6 +48,8 @@ pub mod explain;
 mod file;
 /// What the language has and this release has not.
 mod later;
+/// Bots that are loaded together.
+mod neighbours;
 /// The kinds and places of nodes, and the bounds of a file.
 mod outline;
 /// Policy.
@@ -76,12 +80,27 @@ pub fn load(path: &Path) -> Result<(Bot, Vec<Finding>), Vec<Finding>> {
 /// # Errors
 /// Every finding, errors and warnings, in the order of the file, when at least one is an error.
 pub fn load_in(project: &Project, path: &Path) -> Result<(Bot, Vec<Finding>), Vec<Finding>> {
+    load_beside(project, path, &Neighbours::default())
+}
+
+/// Reads the file of a bot that may write to the lists of others.
+fn load_beside(project: &Project, path: &Path, neighbours: &Neighbours) -> Loaded {
     let bytes = read_file(path).map_err(|finding| vec![*finding])?;
     let file_digest = Sha256::digest(&bytes).into();
     let (bot, found) = read::<file::BotFile, Bot>(path, bytes, "bot", |tree, left_out, file| {
-        resolve::resolve(tree, left_out, file, (path, project))
+        resolve::resolve(tree, left_out, file, (path, project, neighbours))
     })?;
     Ok((Bot { file_digest, ..bot }, found))
+}
+
+/// The name of a file's bot and its lists that have no mistake, whatever the rest of the file says.
+fn whole_lists(project: &Project, path: &Path) -> Option<(String, BTreeMap<String, List>)> {
+    let mut lists = None;
+    let _ = read::<file::BotFile, ()>(path, read_file(path).ok()?, "bot", |tree, left_out, file| {
+        lists = Some(resolve::lists(tree, left_out, file, (path, project)));
+        (None, Vec::new())
+    });
+    lists
 }
 
 /// Reads a project's file; see [`Project::load`].
@@ -182,6 +201,8 @@ pub struct Bot {
     pub vars: Value,
     /// The lists people can join, by name.
     pub lists: BTreeMap<String, List>,
+    /// The lists of other bots that its rules write to, by `BOT/LIST`.
+    pub borrowed: BTreeMap<String, List>,
     /// The rules, by name.
     pub rules: BTreeMap<String, Rule>,
     /// The commands, in the order of the file.
@@ -193,6 +214,11 @@ pub struct Bot {
 }
 
 impl Bot {
+    /// A list that its rules write to: its own by the list's name, another bot's by `BOT/LIST`.
+    pub(crate) fn list(&self, name: &str) -> Option<&List> {
+        self.lists.get(name).or_else(|| self.borrowed.get(name))
+    }
+
     /// The folder that relative paths of the file start at.
     pub fn folder(&self) -> &Path {
         self.file.parent().unwrap_or(Path::new(""))

@@ -76,6 +76,11 @@ impl Watched {
         &self.bot
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Looks at the file; `force` reads it whatever its stamp says.
     pub fn look(
         &mut self,

@@ -104,8 +104,7 @@ impl Running {
     pub(crate) fn member_record(&self, list: &str, member: &Member) -> Value {
         let declared = self
             .bot
-            .lists
-            .get(list)
+            .list(list)
             .map(|list| list.fields.as_slice())
             .unwrap_or_default();
         let mut fields = vec![

@@ -32,7 +32,7 @@ pub(crate) use delivery::{counts, first_message, insert as insert_delivery, reca
 pub(crate) use digests::{merge, open_period, siblings};
 pub(crate) use follow_ups::{end_later_steps, open_follow_ups};
 pub use lists::{Member, Standing};
-pub(crate) use lists::{find as find_member, join, leave, set_fields, standing};
+pub(crate) use lists::{find as find_member, join, leave, set_fields, standing, standing_of};
 pub use messages::Listening;
 pub(crate) use messages::handle;
 pub use occurrences::{Chunk, NewOccurrence, Occurrence, Planned};

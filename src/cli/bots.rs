@@ -67,8 +67,8 @@ pub(super) fn load(
         return Err(Failure::Findings(2).into());
     };
     let (mut bots, mut failed) = (Vec::<Bot>::new(), false);
-    for file in files(paths)? {
-        match config::load_in(&project, &file) {
+    for loaded in config::load_all(&project, &files(paths)?) {
+        match loaded {
             Ok((bot, warnings)) => {
                 if let Some(other) = bots.iter().find(|other| other.name == bot.name) {
                     let (first, second) = (other.file.display(), bot.file.display());

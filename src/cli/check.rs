@@ -28,8 +28,8 @@ impl Check {
         // Without it the bots are checked all the same: most of what they say does not change with the project.
         let project = project.unwrap_or_default();
         let mut rules = 0;
-        for file in &files {
-            match config::load_in(&project, file) {
+        for loaded in config::load_all(&project, &files) {
+            match loaded {
                 Ok((bot, warnings)) => {
                     rules += bot.rules.len();
                     findings.extend(warnings);

@@ -1,6 +1,6 @@
 //! Takes changed bot files while bots run: each second, and at once on SIGHUP.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -63,12 +63,13 @@ impl Watch {
             };
             let mut files = std::mem::take(&mut self.files);
             let (bots, project) = (self.bots.clone(), Arc::clone(&self.project));
+            let all: Vec<PathBuf> = files.iter().map(|file| file.path().to_owned()).collect();
             // A large file takes its time to be checked.
             let looking = tokio::task::spawn_blocking(move || {
                 let looks: Vec<(String, Look)> = files
                     .iter_mut()
                     .map(|file| {
-                        let look = file.look(&bots, force, |path| config::load_in(&project, path));
+                        let look = file.look(&bots, force, |path| config::load_among(&project, &all, path));
                         (file.bot().to_owned(), look)
                     })
                     .collect();

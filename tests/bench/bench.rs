@@ -32,6 +32,7 @@ mod message;
 mod node;
 mod page;
 mod people;
+mod plan;
 mod process;
 mod publish;
 mod readers;
@@ -48,13 +49,15 @@ pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 /// A figure by name, and how it is measured. The path is a folder on a real disk.
 type Known = (&'static str, fn(&Path) -> Result<Figure, Error>);
 
-const FIGURES: [Known; 24] = [
+const FIGURES: [Known; 26] = [
     ("seal", message::seal),
     ("open", message::open),
     ("first-message", first::message),
     ("list-cold", list::cold),
     ("list-warm", list::warm),
     ("list-memory", list::memory),
+    ("plan-rate", plan::rate),
+    ("plan-memory", plan::memory),
     ("js-sends", javascript::sends),
     ("js-first-messages", javascript::first_messages),
     ("node-publish", |folder| {

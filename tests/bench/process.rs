@@ -4,6 +4,7 @@
 //! bench --bench --as node FOLDER                  -> its gRPC and HTTP addresses, then until standard input ends
 //! bench --bench --as client NODE CACHE NUMBER     -> microseconds to connect, and how many conversations it has then
 //! bench --bench --as resident NODE CACHE NUMBER   -> KiB of its memory then, and how many conversations
+//! bench --bench --as plan FOLDER                  -> see [`plan`]
 //! bench --bench --as streams NODE CONNECTIONS EACH TOPICS BYTES   -> see [`readers`]
 //! bench --bench --as sockets ADDRESS CONNECTIONS BYTES            -> see [`readers`]
 //! ```
@@ -22,7 +23,7 @@ use herald::client::{Cache, Client, NodeAddress};
 use crate::{
     Error,
     node::{Node, runtime},
-    people, readers,
+    people, plan, readers,
 };
 
 /// The part of this program that `arguments` name, those after `--as`.
@@ -45,6 +46,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), Error> {
             let kib = runtime.block_on(settled_kib("self"))?;
             Ok(writeln!(io::stdout(), "{kib} {conversations}")?)
         }
+        ["plan", folder] => plan::role(Path::new(folder)),
         ["streams", node, connections, each, topics, bytes] => readers::streams(
             node.parse()?,
             connections.parse()?,

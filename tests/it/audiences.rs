@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     house::{Herald, House},
-    people::{address, person},
+    people::{address, key, person},
 };
 
 /// A bot with these rules (without `when`), which write to anybody.
@@ -275,12 +275,59 @@ async fn an_audience_that_cannot_be_read_is_tried_again_and_holds_up_nobody() {
     alice.reads(herald.address(), &["plain", "csv"]).await;
 }
 
+#[tokio::test]
+async fn the_list_of_another_bot_is_written_to_as_long_as_its_members_stay() {
+    let rules = [
+        rule("news", "{ list: shop/readers, where: sub.level > 1 }", "news {{ to.level + 1 }}"),
+        "  strict:\n    when: { manual: true }\n    to: shop/readers\n    consent: opted_in\n    send: strict\n".to_owned(),
+    ];
+    let shop =
+        "herald: 1\nbot: shop\nidentity: env:SHOP_KEY\nlists: { readers: { join: /read <level:int> } }\n";
+    let house = House::of(&bot(&rules.concat())).set("SHOP_KEY", &key("shop"));
+    let alone = house.run(&["check", "--json", "bot.yaml"]).await.expect(1);
+    let found = alone.json_lines();
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(
+        (&found[0]["code"], &found[0]["message"]),
+        (&json!("E222"), &json!("bot `shop` is not loaded with this one"))
+    );
+    let house = house.beside("shop.yaml", shop);
+    house.run(&["check", "bot.yaml", "shop.yaml"]).await.expect(0);
+    let herald = house.start_for("post").await;
+    herald.event("ready", |ready| ready["bot"] == "shop").await;
+    let alice = person("alice", herald.node()).await;
+    let bob = person("bob", herald.node()).await;
+    alice.say(address("shop"), "/read 3").await;
+    bob.say(address("shop"), "/read 1").await;
+    herald.count("joined", 2).await;
+    planned(&house, &herald, "news", &json!({}), 1).await;
+    alice.reads(address("bot"), &["news 4"]).await;
+    planned(&house, &herald, "strict", &json!({}), 2).await;
+    herald.count("skipped", 2).await;
+    let reasons: Vec<_> = rows(&house, "strict")
+        .await
+        .iter()
+        .map(|row| row["reason"].clone())
+        .collect();
+    assert_eq!(
+        reasons,
+        ["the wallet has not opted in", "the wallet has not opted in"]
+    );
+    alice.say(address("shop"), "stop").await;
+    herald.event("left", |_| true).await;
+    herald.fire("news", &json!({})).await;
+    herald
+        .event("skipped", |event| event["reason"] == "`to` names no wallet")
+        .await;
+    assert_eq!(alice.texts_of(address("bot")).await, ["news 4"]);
+}
+
 /// State, runs and rows of the occurrence.
 type Progress = (String, u32, u32);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killing_herald_while_it_plans_loses_no_row_and_doubles_none() {
-    const COUNT: u32 = 40_000;
+    const COUNT: u32 = 20_000;
     let rules = rule("csv", "{ csv: team.csv, except: { csv: out.csv } }", "{{ to.n }}");
     let house = House::of(&bot(&rules));
     let mut text = "wallet,n\n".to_owned();

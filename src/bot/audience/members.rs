@@ -9,6 +9,7 @@ use crate::bot::{expression::Expression, store::Member};
 
 /// Whom to read.
 pub(super) struct Members<'a> {
+    /// The list's name; `BOT/LIST` is another bot's.
     pub(super) list: &'a str,
     /// `where`, by `sub`.
     pub(super) condition: Option<&'a Expression>,
@@ -18,7 +19,9 @@ pub(super) struct Members<'a> {
 
 impl Members<'_> {
     pub(super) async fn read(&self, ask: &Ask<'_>, stage: &mut Stage<'_>) -> Result<(), Error> {
-        let (bot, store) = (&ask.running.bot.name, &ask.running.store);
+        let store = &ask.running.store;
+        let own = (ask.running.bot.name.as_str(), self.list);
+        let (bot, list) = self.list.split_once('/').unwrap_or(own);
         let filter = Filter {
             condition: self.condition.cloned(),
             scope: ask.scope.clone(),
@@ -27,11 +30,11 @@ impl Members<'_> {
         let (mut after, mut number) = (String::new(), 0);
         loop {
             let zone = ask.zone.map(ToOwned::to_owned);
-            let members = store.members_in(zone, bot, self.list, (after, PAGE)).await?;
-            let Some(last) = members.last() else {
+            let members = store.members_in(zone, bot, list, (after, PAGE)).await?;
+            let Some(newest) = members.last() else {
                 return Ok(());
             };
-            after = last.wallet.to_string();
+            after = newest.wallet.to_string();
             let mut rows = Vec::with_capacity(members.len());
             for member in &members {
                 number += 1;

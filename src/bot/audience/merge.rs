@@ -1,7 +1,5 @@
 //! The variables that several branches gave one wallet: the first branch that gives a name wins.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
 
 use super::{Audience, Branch};
@@ -16,8 +14,12 @@ pub(crate) struct Given {
     pub(crate) vars: Option<String>,
 }
 
-/// Merges what the branches gave.
-pub(crate) fn given(branches: &[Branch<'_>], lists: &BTreeMap<String, List>, named: Named) -> Given {
+/// Merges what the branches gave. `list_of` knows the lists by the names that branches have for them.
+pub(crate) fn given<'l>(
+    branches: &[Branch<'_>],
+    list_of: impl Fn(&str) -> Option<&'l List>,
+    named: Named,
+) -> Given {
     let mut naming = named.branches.into_iter().filter_map(|(number, vars)| {
         let branch = branches.get(usize::from(number)).filter(|branch| branch.gives)?;
         Some((branch.audience, vars))
@@ -41,8 +43,7 @@ pub(crate) fn given(branches: &[Branch<'_>], lists: &BTreeMap<String, List>, nam
             list = Some(name.clone());
             // The member's record has them, as they are when the message is sent.
             fields.extend(PERSON);
-            let declared = lists
-                .get(name)
+            let declared = list_of(name)
                 .map(|list| list.fields.as_slice())
                 .unwrap_or_default();
             fields.extend(declared.iter().map(|field| field.name.as_str()));

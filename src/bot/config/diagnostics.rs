@@ -228,6 +228,9 @@ pub enum Code {
     /// Not the type of a content or file.
     #[serde(rename = "E217")]
     ContentType,
+    /// A list of a bot that is not loaded beside this one, or that has no such list.
+    #[serde(rename = "E222")]
+    OtherBot,
     /// A secret is missing on this machine.
     #[serde(rename = "W301")]
     SecretMissing,

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use super::diagnostics::{Code, Finding, quote};
 use super::file::{BotFile, IdentityFile, SourceFile};
+use super::neighbours::Neighbours;
 use super::secret::SecretReference;
 use super::shape::Place;
 use super::spanned::{Spanned, Text};
 use super::tree::{Content, NodeId, Tree};
 use super::{Bot, Identity, List, NodeAddress, Profile, Rule};
+use crate::bot::audience::Audience;
 use crate::bot::dialog::command::Command;
 use crate::bot::expression::{Type, Value};
 use crate::bot::project::Project;
@@ -66,6 +68,8 @@ struct Context {
     lists: BTreeMap<String, Option<List>>,
     /// The sources, as the file has them: they are read where they are used.
     sources: Vec<(String, Spanned<SourceFile>)>,
+    /// The lists of the bots beside it.
+    neighbours: Neighbours,
 }
 
 impl Context {
@@ -81,7 +85,7 @@ pub(crate) fn resolve(
     tree: &Tree,
     left_out: &BTreeSet<NodeId>,
     file: &BotFile,
-    (path, project): (&Path, &Project),
+    (path, project, neighbours): (&Path, &Project, &Neighbours),
 ) -> (Option<Bot>, Vec<Finding>) {
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let mut report = Report {
@@ -110,6 +114,7 @@ pub(crate) fn resolve(
         vars: vars_type,
         lists: BTreeMap::new(),
         sources: file.sources.0.clone(),
+        neighbours: neighbours.clone(),
     };
     context.lists = list::resolve_all(&mut report, &context, &file.lists);
     // Also when no rule is there to read them.
@@ -134,6 +139,32 @@ pub(crate) fn resolve(
     (bot, report.found)
 }
 
+/// The name of a bot, and its lists that have no mistake.
+pub(crate) fn lists(
+    tree: &Tree,
+    left_out: &BTreeSet<NodeId>,
+    file: &BotFile,
+    (path, project): (&Path, &Project),
+) -> (String, BTreeMap<String, List>) {
+    let mut report = Report {
+        tree,
+        left_out,
+        found: Vec::new(),
+        used: BTreeSet::new(),
+    };
+    let context = Context {
+        project: project.clone(),
+        folder: path.parent().unwrap_or(Path::new("")).to_owned(),
+        vars: vars::resolve(&mut report, file.vars.as_ref()).0,
+        lists: BTreeMap::new(),
+        sources: Vec::new(),
+        neighbours: Neighbours::default(),
+    };
+    let lists = list::resolve_all(&mut report, &context, &file.lists);
+    let whole = lists.into_iter().filter_map(|(name, list)| Some((name, list?)));
+    (file.bot.value.clone(), whole.collect())
+}
+
 /// The resolved parts of a bot; `None` for those with a mistake.
 struct Parts {
     identity: Option<Identity>,
@@ -146,6 +177,16 @@ struct Parts {
 }
 
 fn assemble(file: &BotFile, path: &Path, parts: Parts) -> Option<Bot> {
+    let rules = parts.rules?;
+    let branches = rules.values().flat_map(|rule: &Rule| rule.audience.branches());
+    let borrowed = branches.filter_map(|branch| match branch.audience {
+        Audience::List { list, .. } => {
+            let found = parts.context.neighbours.find(list)?;
+            Some((list.clone(), found.clone()))
+        }
+        _ => None,
+    });
+    let borrowed = borrowed.collect();
     let mut lists = BTreeMap::new();
     for (name, list) in parts.context.lists {
         lists.insert(name, list?);
@@ -158,7 +199,8 @@ fn assemble(file: &BotFile, path: &Path, parts: Parts) -> Option<Bot> {
         profile: parts.profile?,
         vars: parts.vars?,
         lists,
-        rules: parts.rules?,
+        borrowed,
+        rules,
         commands: parts.commands?,
         file: path.to_owned(),
         // Filled in by the caller, who has the bytes.
@@ -290,11 +332,8 @@ fn find_list<'c>(report: &mut Report<'_>, context: &'c Context, text: &Text) -> 
         None => {}
     }
     if text.value.contains('/') {
-        let message = format!(
-            "{}: a list of another bot is not available yet",
-            quote(&text.value)
-        );
-        report.wrong(text, Code::NotYet, message, None);
+        let message = format!("expected a list of this bot, found {}", quote(&text.value));
+        report.wrong(text, Code::Undefined, message, None);
         return ListReference::Undefined;
     }
     let hint = if text.value.starts_with("0x") || text.value.contains('.') {

@@ -62,7 +62,7 @@ fn scope_of(
     let Some(occurrence) = occurrence.flatten() else {
         return Ok(Err("its occurrence is gone".to_owned()));
     };
-    let standing = store::standing(connection, &row.bot, row.wallet)?;
+    let standing = store::standing_of(connection, row)?;
     Ok(
         recipient_scope(running, rule, (row, &occurrence), &standing).map(|mut scope| {
             scope.insert("delivery", delivery_record(row.id, now));

@@ -17,8 +17,7 @@ use crate::bot::{
     policy::window::Window,
     running::{self, Running, overlaid},
     store::{
-        self, Body, Counts, Delivery, FirstMessage, Occurrence, Standing, State, counts, occurrence,
-        standing, window,
+        self, Body, Counts, Delivery, FirstMessage, Occurrence, Standing, State, counts, occurrence, window,
     },
 };
 
@@ -114,7 +113,7 @@ pub(super) fn facts(
         open_period,
         first,
         siblings,
-        standing: standing(connection, &row.bot, row.wallet)?,
+        standing: store::standing_of(connection, row)?,
         denied: false,
         occurrence: row
             .occurrence
@@ -274,7 +273,7 @@ pub(super) fn recipient_scope(
     let mut scope = running.occurrence_scope(rule, occurrence)?;
     let mut to = match &row.list {
         Some(list) => {
-            let member = standing.lists.get(list);
+            let member = standing.lists.get(list).or(standing.borrowed.as_ref());
             running.member_record(list, member.ok_or("the wallet left the list")?)
         }
         None => running.person_record(row.wallet, standing),

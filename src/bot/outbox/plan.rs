@@ -307,7 +307,7 @@ impl Plan<'_> {
         let mut rows = Vec::with_capacity(named.len());
         for named in named.into_iter().filter(|named| set.holds(named)) {
             let wallet = named.wallet;
-            let given = given(&self.branches, &self.running.bot.lists, named);
+            let given = given(&self.branches, |name| self.running.bot.list(name), named);
             rows.extend((0..parts).map(|part| NewDelivery {
                 bot: self.running.bot.name.clone(),
                 rule: self.rule.name.clone(),

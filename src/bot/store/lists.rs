@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use herald_protocol::{address::Address, consent::ConsentProof};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::{Store, millis, people, time};
+use super::{Delivery, Store, millis, people, time};
 
 /// A wallet that joined a list.
 #[derive(Clone, Debug)]
@@ -143,6 +143,8 @@ pub struct Standing {
     pub quiet: Option<String>,
     /// Its memberships by list.
     pub lists: BTreeMap<String, Member>,
+    /// Its membership in the list of another bot, where that named it for a message.
+    pub borrowed: Option<Member>,
 }
 
 impl Standing {
@@ -244,5 +246,15 @@ pub(crate) fn standing(
         proof: people::proof(connection, bot, wallet)?,
         quiet: people::quiet(connection, bot, wallet)?,
         lists,
+        borrowed: None,
     })
+}
+
+/// What the bot knows of the recipient of a row, with its membership in the list that named it.
+pub(crate) fn standing_of(connection: &Connection, row: &Delivery) -> Result<Standing, rusqlite::Error> {
+    let mut standing = standing(connection, &row.bot, row.wallet)?;
+    if let Some((bot, list)) = row.list.as_deref().and_then(|list| list.split_once('/')) {
+        standing.borrowed = find(connection, bot, list, row.wallet)?;
+    }
+    Ok(standing)
 }

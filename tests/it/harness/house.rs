@@ -66,6 +66,14 @@ impl House {
         }
     }
 
+    /// Another bot of this text beside it.
+    pub(crate) fn beside(mut self, file: &str, text: &str) -> Self {
+        let bot = self.folder().join(file);
+        std::fs::write(&bot, text).unwrap();
+        self.bots.push(bot);
+        self
+    }
+
     /// Another example bot beside it, with the wallet of this name.
     pub(crate) fn and(mut self, file: &str, variable: &str, name: &str) -> Self {
         self.bots
@@ -100,8 +108,17 @@ impl House {
 
     /// Starts `herald run` and waits until its bot is ready. Later starts take the ports of the first.
     pub(crate) async fn start(&self) -> Herald {
+        self.start_until(|_| true).await
+    }
+
+    /// Starts `herald run` and waits until the bot of this name is ready, which is the one that is fired.
+    pub(crate) async fn start_for(&self, bot: &str) -> Herald {
+        self.start_until(|ready| ready["bot"] == bot).await
+    }
+
+    async fn start_until(&self, is_ready: impl Fn(&Value) -> bool) -> Herald {
         let program = self.start_without_waiting();
-        let ready = program.event("ready", |_| true).await;
+        let ready = program.event("ready", is_ready).await;
         // A bot of another node has no ports of its own for one.
         let port = |name| ready[name].as_str().unwrap_or(FREE_PORT).to_owned();
         let ports = ["http", "grpc", "metrics", "api"].map(port);

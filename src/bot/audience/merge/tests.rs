@@ -53,7 +53,8 @@ fn merged(audience: &Audience, branches: &[(u8, Option<&str>)]) -> (Option<Strin
             .map(|(branch, vars)| (*branch, vars.map(str::to_owned)))
             .collect(),
     };
-    let Given { list, vars } = given(&audience.branches(), &lists(), named);
+    let lists = lists();
+    let Given { list, vars } = given(&audience.branches(), |name| lists.get(name), named);
     (list, vars)
 }
 

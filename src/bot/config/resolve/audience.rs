@@ -6,6 +6,7 @@ use super::report::Report;
 use super::{Context, ListReference, find_list, note_missing, scope, source};
 use crate::bot::audience::csv::HeaderError;
 use crate::bot::audience::{Audience, Csv, Database, Source, Sql};
+use crate::bot::config::List;
 use crate::bot::config::diagnostics::{Code, quote};
 use crate::bot::config::file::{AudienceFile, Part, ToCsvFile, ToSourceFile, ToSqlFile};
 use crate::bot::config::shape::Place;
@@ -144,14 +145,44 @@ fn to_list(
     (text, condition): (&Text, Option<&Text>),
     names: &Names,
 ) -> Resolved {
-    let ListReference::Valid(list) = find_list(report, context, text) else {
+    let found = match text.value.split_once('/') {
+        Some((bot, list)) => of_another(report, context, text, (bot, list)),
+        None => match find_list(report, context, text) {
+            ListReference::Valid(list) => Some(list),
+            ListReference::Mistaken | ListReference::Undefined => None,
+        },
+    };
+    let Some(found) = found else {
         return (None, None);
     };
-    let member = Type::Record(scope::member(list));
+    let member = Type::Record(scope::member(found));
     let condition = filter(report, condition, ("sub", &member), names);
-    let list = list.name.clone();
+    let list = text.value.clone();
     let audience = condition.map(|condition| Audience::List { list, condition });
     (audience, Some(member))
+}
+
+/// The list of another bot that is loaded with this one.
+fn of_another<'c>(
+    report: &mut Report<'_>,
+    context: &'c Context,
+    text: &Text,
+    (bot, list): (&str, &str),
+) -> Option<&'c List> {
+    let neighbours = &context.neighbours;
+    if let Some(found) = neighbours.find(&text.value) {
+        return Some(found);
+    }
+    let (message, hint) = if let Some(lists) = neighbours.lists(bot) {
+        let hint = Report::meant(list, lists.keys().map(String::as_str));
+        (format!("bot {} has no list {}", quote(bot), quote(list)), hint)
+    } else {
+        let hint = Report::meant(bot, neighbours.bots());
+        let hint = hint.or_else(|| Some("name its file beside this one's".to_owned()));
+        (format!("bot {} is not loaded with this one", quote(bot)), hint)
+    };
+    report.wrong(text, Code::OtherBot, message, hint);
+    None
 }
 
 /// `where`, in which a row of the audience has a name; the outer option is for a mistake.
