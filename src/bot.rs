@@ -7,6 +7,7 @@
 //! ```
 
 pub mod audience;
+mod brake;
 pub mod config;
 pub mod dialog;
 mod event;
@@ -25,6 +26,7 @@ pub mod store;
 pub mod trigger;
 pub mod uploads;
 
+pub use brake::{Brake, Braked};
 pub use event::{Event, Events, Kind, print_time};
 pub use identity::{Error as IdentityError, resolve as resolve_identity};
 pub use project::Project;

@@ -1,6 +1,8 @@
 //! The commands. Data goes to stdout, talk to stderr; `--json` is for programs.
 
+mod api;
 mod bots;
+mod broadcast;
 mod check;
 mod deliveries;
 mod dev;
@@ -96,6 +98,9 @@ enum Command {
     /// Make, show and import wallet keys; export and rotate XMTP keys
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Start, approve, pause, resume, cancel and show big sends of a running herald
+    #[command(subcommand)]
+    Broadcast(broadcast::Broadcast),
     /// List what was sent to whom, and why not
     Deliveries(deliveries::Deliveries),
 }
@@ -107,7 +112,9 @@ impl Command {
             Self::Dev(_) | Self::Run(_) => true,
             Self::Node(node) => node.stays(),
             Self::Inbox(inbox) => inbox.follows(),
-            Self::Check(_) | Self::Send(_) | Self::Keys(_) | Self::Deliveries(_) => false,
+            Self::Check(_) | Self::Send(_) | Self::Keys(_) | Self::Broadcast(_) | Self::Deliveries(_) => {
+                false
+            }
         }
     }
 }
@@ -165,6 +172,7 @@ async fn execute(herald: Herald) -> anyhow::Result<()> {
         Command::Send(send) => Box::pin(send.execute(&options)).await,
         Command::Inbox(inbox) => Box::pin(inbox.execute(&options)).await,
         Command::Keys(keys) => keys.execute(&options).await,
+        Command::Broadcast(broadcast) => Box::pin(broadcast.execute(&options)).await,
         Command::Deliveries(deliveries) => deliveries.execute(&options).await,
     }
 }

@@ -4,6 +4,7 @@
 //! Enters: requests. Leaves: recorded occurrences, or a refusal in JSON that says what was wrong; a refused request changes
 //! nothing.
 
+mod broadcasts;
 mod hooks;
 mod members;
 mod rules;
@@ -70,6 +71,8 @@ pub async fn serve(
             delete(members::leave),
         )
         .route("/v1/bots/{bot}/people/{wallet}", delete(members::forget))
+        .route("/v1/broadcasts/{bot}/{rule}", get(broadcasts::status))
+        .route("/v1/broadcasts/{bot}/{rule}/{action}", post(broadcasts::act))
         .fallback(async || Refusal::new(StatusCode::NOT_FOUND, "there is nothing here"))
         .method_not_allowed_fallback(other_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))

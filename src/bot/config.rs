@@ -27,7 +27,8 @@ pub use diagnostics::{Code, Finding, Severity};
 pub(crate) use difference::{difference, finding_at};
 pub use neighbours::{Loaded, load_all, load_among};
 pub use policy::{
-    After, Consent, Digest, FollowUp, Later, Limit, Limits, Period, Policy, Priority, Retry, Unreached,
+    After, Canary, Consent, Digest, FollowUp, Later, Limit, Limits, Period, Policy, Priority, Retry,
+    Unreached,
 };
 pub use secret::SecretReference;
 

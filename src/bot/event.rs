@@ -25,6 +25,16 @@ pub enum Kind {
     Expired,
     /// A message is not to be sent.
     Skipped,
+    /// A broadcast waits until somebody approves it.
+    AwaitingApproval,
+    /// A broadcast was approved.
+    Approved,
+    /// A broadcast was paused; the reason says why.
+    Paused,
+    /// A broadcast goes on.
+    Resumed,
+    /// A broadcast was cancelled.
+    Cancelled,
     /// A wallet joined a list.
     Joined,
     /// A wallet left a list.

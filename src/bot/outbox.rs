@@ -8,6 +8,7 @@ mod denials;
 mod digest;
 mod files;
 mod follow_up;
+mod gate;
 mod judge;
 mod plan;
 mod publish;
@@ -17,5 +18,6 @@ mod worker;
 
 pub(crate) use denials::follow_denials;
 pub(crate) use follow_up::answered;
+pub(crate) use gate::{approved_gate, first_gate, guard};
 pub(crate) use plan::{evaluate_key, plan};
 pub(crate) use worker::deliver;

@@ -38,6 +38,8 @@ pub(crate) struct Running {
     pub(crate) to_plan: Arc<Notify>,
     /// A row was planned.
     pub(crate) to_deliver: Arc<Notify>,
+    /// A gate is to be moved.
+    pub(crate) to_guard: Arc<Notify>,
 }
 
 /// Names of a trigger as an occurrence keeps them.

@@ -176,7 +176,7 @@ impl Runtime {
             network,
         } in launches
         {
-            let wakes = (Arc::default(), Arc::default());
+            let wakes = <[Arc<Notify>; 3]>::default();
             let running = runtime.running(bot, wallet.address(), wakes);
             let connection = Arc::new(Connection {
                 wallet,
@@ -211,7 +211,7 @@ impl Runtime {
         &self,
         bot: Bot,
         address: Address,
-        (to_plan, to_deliver): (Arc<Notify>, Arc<Notify>),
+        [to_plan, to_deliver, to_guard]: [Arc<Notify>; 3],
     ) -> Arc<Running> {
         Arc::new(Running {
             bot,
@@ -225,6 +225,7 @@ impl Runtime {
             clock: self.shared.clock.clone(),
             to_plan,
             to_deliver,
+            to_guard,
         })
     }
 
@@ -232,6 +233,7 @@ impl Runtime {
         let ends = self.shutdown.child_token();
         let mut tasks = JoinSet::new();
         tasks.spawn(outbox::plan(Arc::clone(&running), ends.clone()));
+        tasks.spawn(outbox::guard(Arc::clone(&running), ends.clone()));
         tasks.spawn(trigger::run(Arc::clone(&running), ends.clone()));
         let online = Online {
             running: Arc::clone(&running),
@@ -260,7 +262,7 @@ impl Runtime {
         };
         let (old, connection) = (Arc::clone(&life.running), Arc::clone(&life.connection));
         life.end().await;
-        let wakes = (Arc::clone(&old.to_plan), Arc::clone(&old.to_deliver));
+        let wakes = [&old.to_plan, &old.to_deliver, &old.to_guard].map(Arc::clone);
         let running = self.running(bot, old.address, wakes);
         let mut event = running.event(Kind::Reloaded);
         event.difference = Some(difference);

@@ -4,6 +4,7 @@
 //! cursor), durable when it returns. One process owns the file.
 
 mod audiences;
+mod broadcasts;
 mod delivery;
 mod digests;
 mod follow_ups;
@@ -25,6 +26,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction};
 
 pub use audiences::{Broken, BrokenRow, Merge, Named, StagedRow};
+pub use broadcasts::{Broadcast, Gate, Progress};
 pub use delivery::{
     Body, Counts, Delivery, Filter, FirstMessage, MessageNumber, NewDelivery, Sealed, State, Wait,
 };

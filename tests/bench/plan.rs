@@ -16,7 +16,7 @@ use herald::{
     bot::{
         self, Launch, Runtime, Shared, Started, Uploads, config,
         project::Project,
-        store::{NewOccurrence, Store},
+        store::{Gate, NewOccurrence, Store},
     },
     client::{Cache, NodeAddress},
 };
@@ -204,6 +204,7 @@ async fn planned(bot: config::Bot, store: Store, folder: &Path) -> Result<(Durat
         key: "key".to_owned(),
         at: bot::to_utc(herald::clock::now()),
         names: "{}".to_owned(),
+        gate: Gate::Open,
         skipped: None,
         answer: None,
         zone: None,

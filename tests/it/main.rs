@@ -5,6 +5,8 @@ mod audiences;
 #[cfg(test)]
 mod bad_messages;
 #[cfg(test)]
+mod broadcast;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod command_line;

@@ -20,9 +20,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("ChainFile", &["rpc", "confirmations"]),
 ];
 
-const POLICY: &[&str] = &[
-    "digest", "approve", "canary", "stop_if", "then", "after", "callback",
-];
+const POLICY: &[&str] = &["callback"];
 
 /// The later keys of a shape.
 pub(crate) fn keys(shape: &str) -> impl Iterator<Item = &'static str> {

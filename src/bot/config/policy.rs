@@ -31,6 +31,12 @@ pub struct Policy {
     pub retry: Retry,
     /// One message a period instead of one an occurrence.
     pub digest: Option<Digest>,
+    /// Whether nothing goes out before somebody approves it.
+    pub approve: bool,
+    /// Some recipients go first.
+    pub canary: Option<Canary>,
+    /// Pauses the broadcast when true.
+    pub stop_if: Option<Expression>,
     /// What goes out later to who got the message, in the order of the file.
     pub then: Vec<FollowUp>,
     /// What happens once the message is delivered.
@@ -190,4 +196,15 @@ pub struct After {
     pub leave: Option<String>,
     /// Fields of the recipient's membership get new values.
     pub set: Vec<(String, Expression)>,
+}
+
+/// Some recipients go first, and are looked at.
+#[derive(Debug, Clone)]
+pub struct Canary {
+    /// How many; at least one.
+    pub first: u32,
+    /// How long the others wait, counted from when the first are let out.
+    pub wait: Duration,
+    /// Pauses the broadcast when true.
+    pub stop_if: Option<Expression>,
 }

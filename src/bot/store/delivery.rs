@@ -228,9 +228,6 @@ pub struct Delivery {
 /// The order in which rows go.
 const PRIORITIES: [Priority; 3] = [Priority::Urgent, Priority::Normal, Priority::Bulk];
 
-pub(super) const COLUMNS: &str = "id, bot, rule, key, wallet, part, occurrence, body, state, reason, created_ms, due_ms, expires_ms, \
-                       tries, tried_ms, request, envelope, message, sealed_ms, settled_ms, conversation, until_ms, vars, list, period_ms, content, file, thread";
-
 fn body(row: &Row<'_>) -> Result<Option<Body>, rusqlite::Error> {
     if let Some(text) = row.get("body")? {
         return Ok(Some(Body::Text(text)));
@@ -240,6 +237,13 @@ fn body(row: &Row<'_>) -> Result<Option<Body>, rusqlite::Error> {
     }
     Ok(row.get::<_, Option<String>>("file")?.map(Body::File))
 }
+pub(super) const COLUMNS: &str = "id, bot, rule, key, wallet, part, delivery.occurrence, body,
+     iif(parked, 'held', state),
+     iif(parked, (SELECT CASE gate WHEN 'approval' THEN 'it awaits approval' WHEN 'canary' THEN 'a canary goes first'
+                                   ELSE 'the broadcast is ' || gate END
+                  FROM occurrence AS o WHERE o.id = delivery.occurrence), reason),
+     created_ms, due_ms, expires_ms, tries, tried_ms, request, envelope, message, sealed_ms, settled_ms, conversation,
+     until_ms, vars, list, period_ms, content, file, thread";
 
 pub(super) fn delivery(row: &Row<'_>) -> Result<Delivery, rusqlite::Error> {
     let odd = |column: usize, what: &str| {
@@ -284,17 +288,22 @@ pub(super) fn delivery(row: &Row<'_>) -> Result<Delivery, rusqlite::Error> {
 
 /// Adds a row inside a transaction; a repeated key changes nothing. Says whether it is new.
 pub(crate) fn insert(transaction: &Transaction<'_>, new: &NewDelivery) -> Result<bool, rusqlite::Error> {
-    let mut statement = transaction.prepare_cached(
-        "INSERT INTO delivery (bot, rule, key, wallet, part, occurrence, body, state, created_ms, due_ms, expires_ms,
-                               conversation, priority, vars, list, content, file)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'planned', ?8, ?14, ?9, ?10, ?11, ?12, ?13, ?15, ?16) ON CONFLICT DO NOTHING",
-    )?;
     let (text, content, file) = match &new.body {
         None => (None, None, None),
         Some(Body::Text(text)) => (Some(text), None, None),
         Some(Body::Content(content)) => (None, Some(content), None),
         Some(Body::File(file)) => (None, None, Some(file)),
     };
+    // The rule's own messages wait behind the gate of their occurrence.
+    let mut statement = transaction.prepare_cached(&format!(
+        "INSERT INTO delivery (bot, rule, key, wallet, part, occurrence, body, state, created_ms, expires_ms,
+                               conversation, priority, vars, list, parked, due_ms, content, file)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, 'planned', ?8, ?9, ?10, ?11, ?12, ?13, parked, iif(parked, ?9, ?14), ?15, ?16
+         FROM (SELECT coalesce((SELECT gate NOT IN ('open', 'opening') FROM occurrence WHERE id = ?6 AND ?5 < {}), 0)
+                      AS parked)
+         WHERE true ON CONFLICT DO NOTHING",
+        MessageNumber::PER_STEP
+    ))?;
     let added = statement.execute(params![
         new.bot,
         new.rule,
@@ -430,13 +439,15 @@ impl Store {
         let bot = bot.to_owned();
         self.read(move |connection| {
             let query = format!(
-                "SELECT {COLUMNS} FROM delivery AS d
+                "SELECT {COLUMNS} FROM delivery
                  WHERE bot = ?1 AND settled_ms IS NULL AND carrier IS NULL AND priority = ?4 AND due_ms <= ?2
+                   AND (state = 'sealed' OR parked = 1 OR delivery.occurrence IS NULL
+                        OR (SELECT gate FROM occurrence AS o WHERE o.id = delivery.occurrence) NOT IN ('paused', 'cancelled'))
                    AND NOT EXISTS (SELECT 1 FROM delivery AS earlier
-                                   WHERE earlier.bot = d.bot AND earlier.wallet = d.wallet AND earlier.settled_ms IS NULL
+                                   WHERE earlier.bot = delivery.bot AND earlier.wallet = delivery.wallet AND earlier.settled_ms IS NULL
                                      AND earlier.carrier IS NULL
-                                     AND (earlier.priority > d.priority
-                                          OR (earlier.priority = d.priority AND earlier.id < d.id))
+                                     AND (earlier.priority > delivery.priority
+                                          OR (earlier.priority = delivery.priority AND earlier.id < delivery.id))
                                      AND (earlier.state = 'sealed' OR earlier.due_ms <= ?2))
                  ORDER BY due_ms, id LIMIT ?3"
             );
@@ -619,7 +630,7 @@ fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Delivery>, rusql
     let query = format!(
         "SELECT {COLUMNS} FROM delivery
          WHERE (?1 IS NULL OR bot = ?1) AND (?2 IS NULL OR rule = ?2) AND (?3 IS NULL OR wallet = ?3)
-           AND (?4 IS NULL OR state = ?4) AND (?5 IS NULL OR created_ms >= ?5)
+           AND (?4 IS NULL OR iif(parked, 'held', state) = ?4) AND (?5 IS NULL OR created_ms >= ?5)
          ORDER BY id DESC LIMIT ?6"
     );
     let mut statement = connection.prepare(&query)?;

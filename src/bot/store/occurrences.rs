@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use herald_protocol::address::Address;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::{BrokenRow, NewDelivery, Store, audiences, delivery, millis, time};
+use super::{BrokenRow, Gate, NewDelivery, Store, audiences, delivery, millis, time};
 
 /// A trigger that fired, before it is recorded.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct NewOccurrence {
     pub at: DateTime<Utc>,
     /// The names the trigger gives, as JSON.
     pub names: String,
+    /// Whether its messages may go.
+    pub gate: Gate,
     /// Why nobody is to be written to, when that is known already.
     pub skipped: Option<String>,
     /// What the sender of a webhook is answered, as JSON; a repeat is answered the same.
@@ -111,8 +113,8 @@ pub(crate) fn record(transaction: &Transaction<'_>, new: &NewOccurrence) -> Resu
         "planning"
     };
     let mut insert = transaction.prepare_cached(
-        "INSERT INTO occurrence (bot, rule, occurrence, key, at_ms, names, state, reason, answer, zone)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
+        "INSERT INTO occurrence (bot, rule, occurrence, key, at_ms, names, state, reason, answer, zone, gate)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING",
     )?;
     let values = params![
         new.bot,
@@ -124,7 +126,8 @@ pub(crate) fn record(transaction: &Transaction<'_>, new: &NewOccurrence) -> Resu
         state,
         new.skipped,
         new.answer,
-        new.zone
+        new.zone,
+        new.gate.as_str()
     ];
     if insert.execute(values)? == 1 {
         return Ok(Planned::New);

@@ -79,6 +79,7 @@ fn occurrence(id: &str, key: &str) -> NewOccurrence {
         key: key.to_owned(),
         at: at(0),
         names: "{}".to_owned(),
+        gate: Gate::Open,
         skipped: None,
         answer: None,
         zone: None,

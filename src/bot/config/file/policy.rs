@@ -31,6 +31,12 @@ macro_rules! with_policy {
             pub(crate) retry: Option<$crate::bot::config::file::RetryFile>,
             /// One message a period instead of one an occurrence.
             pub(crate) digest: Option<$crate::bot::config::file::DigestFile>,
+            /// `true`: nothing goes out before `herald broadcast approve`. Literal.
+            pub(crate) approve: Option<$crate::bot::config::spanned::Text>,
+            /// Some go first, and are looked at.
+            pub(crate) canary: Option<$crate::bot::config::spanned::Spanned<$crate::bot::config::file::CanaryFile>>,
+            /// Pauses the broadcast when true: sees the counts so far. Expression.
+            pub(crate) stop_if: Option<$crate::bot::config::spanned::Text>,
             /// What goes out later to who got the message.
             pub(crate) then: Option<Vec<$crate::bot::config::file::FollowUpFile>>,
             /// What happens once the message is delivered.
@@ -53,6 +59,9 @@ macro_rules! with_policy {
                     unreached: self.unreached.as_ref(),
                     retry: self.retry.as_ref(),
                     digest: self.digest.as_ref(),
+                    approve: self.approve.as_ref(),
+                    canary: self.canary.as_ref(),
+                    stop_if: self.stop_if.as_ref(),
                     then: self.then.as_deref(),
                     after: self.after.as_ref(),
                     thread: self.thread.as_ref(),
@@ -83,6 +92,9 @@ pub(crate) struct PolicyKeys<'f> {
     pub(crate) unreached: Option<&'f Text>,
     pub(crate) retry: Option<&'f RetryFile>,
     pub(crate) digest: Option<&'f DigestFile>,
+    pub(crate) approve: Option<&'f Text>,
+    pub(crate) canary: Option<&'f Spanned<CanaryFile>>,
+    pub(crate) stop_if: Option<&'f Text>,
     pub(crate) then: Option<&'f [FollowUpFile]>,
     pub(crate) after: Option<&'f AfterFile>,
     pub(crate) thread: Option<&'f Text>,
@@ -102,6 +114,9 @@ impl PolicyKeys<'_> {
             unreached: self.unreached.or(others.unreached),
             retry: self.retry.or(others.retry),
             digest: self.digest.or(others.digest),
+            approve: self.approve.or(others.approve),
+            canary: self.canary.or(others.canary),
+            stop_if: self.stop_if.or(others.stop_if),
             then: self.then.or(others.then),
             after: self.after.or(others.after),
             thread: self.thread.or(others.thread),
@@ -196,4 +211,16 @@ pub(crate) struct AfterFile {
     pub(crate) leave: Option<Text>,
     /// Fields of the recipient by name. Expressions.
     pub(crate) set: Option<Entries<String>>,
+}
+
+/// `canary`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a canary: `{ first, wait, stop_if }`")]
+pub(crate) struct CanaryFile {
+    /// How many recipients go first. Literal.
+    pub(crate) first: Text,
+    /// How long the others wait: a duration. Literal.
+    pub(crate) wait: Text,
+    /// Pauses the broadcast when true: sees the counts of the canary. Expression.
+    pub(crate) stop_if: Option<Text>,
 }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::report::Report;
+use super::scope;
 use super::trigger::SHORTEST;
-use crate::bot::config::diagnostics::Code;
-use crate::bot::config::file::{LimitFile, PolicyKeys, RetryFile};
+use crate::bot::config::diagnostics::{Code, quote};
+use crate::bot::config::file::{CanaryFile, LimitFile, PolicyKeys, RetryFile};
 use crate::bot::config::shape::Place;
 use crate::bot::config::spanned::{OneOrMany, Text};
-use crate::bot::config::{After, Consent, Limits, Policy, Priority, Retry, Unreached};
+use crate::bot::config::{After, Canary, Consent, Limits, Policy, Priority, Retry, Unreached};
 use crate::bot::expression::{Expression, Names};
 use crate::bot::policy::window::Window;
 
@@ -24,8 +25,13 @@ pub(super) fn resolve(report: &mut Report<'_>, keys: PolicyKeys<'_>, names: &Nam
         .map(|text| report.expression(text, names))
         .collect();
     let policy = literals(report, keys);
+    let counts = scope::counts(names);
+    let stop_if = read(keys.stop_if, |text| report.expression(text, &counts));
+    let canary = read(keys.canary, |file| canary(report, &file.value, &counts));
     Some(Policy {
         key: key.into_iter().collect::<Option<_>>()?,
+        stop_if: stop_if?,
+        canary: canary?,
         ..policy?
     })
 }
@@ -40,6 +46,7 @@ pub(super) fn literals(report: &mut Report<'_>, keys: PolicyKeys<'_>) -> Option<
     let priority = read(keys.priority, |text| priority(report, text));
     let unreached = read(keys.unreached, |text| unreached(report, text));
     let retry = read(keys.retry, |file| retry(report, file));
+    let approve = read(keys.approve, |text| report.bool(text));
     Some(Policy {
         key: Vec::new(),
         consent: consent?.unwrap_or_default(),
@@ -52,6 +59,9 @@ pub(super) fn literals(report: &mut Report<'_>, keys: PolicyKeys<'_>) -> Option<
         retry: retry?.unwrap_or_default(),
         // Read by the rule, which knows the names they use.
         digest: None,
+        approve: approve?.unwrap_or_default(),
+        canary: None,
+        stop_if: None,
         then: Vec::new(),
         after: After::default(),
     })
@@ -132,6 +142,24 @@ fn limits(report: &mut Report<'_>, file: &LimitFile) -> Option<Limits> {
             })
         }
     }
+}
+
+fn canary(report: &mut Report<'_>, file: &CanaryFile, counts: &Names) -> Option<Canary> {
+    let first = file.first.value.parse().ok().filter(|first| *first > 0);
+    if first.is_none() {
+        let message = format!(
+            "expected a number of recipients, at least 1, found {}",
+            quote(&file.first.value)
+        );
+        report.wrong(&file.first, Code::Type, message, None);
+    }
+    let wait = report.duration(&file.wait, SHORTEST);
+    let stop_if = read(file.stop_if.as_ref(), |text| report.expression(text, counts));
+    Some(Canary {
+        first: first?,
+        wait: wait?,
+        stop_if: stop_if?,
+    })
 }
 
 fn window(report: &mut Report<'_>, text: &Text) -> Option<Window> {

@@ -18,6 +18,19 @@ pub(super) fn everywhere(vars: &Type) -> Names {
     .collect()
 }
 
+/// The names of `stop_if`: constants, and the counts of a broadcast.
+pub(super) fn counts(names: &Names) -> Names {
+    let mut counts: Names = ["delivered", "failed", "rejected", "expired"]
+        .into_iter()
+        .map(|name| (name, Type::Decimal))
+        .collect();
+    counts.insert("settled", Type::Int);
+    for name in ["vars", "now"] {
+        counts.insert(name, names.get(name).cloned().unwrap_or(Type::Any));
+    }
+    counts
+}
+
 /// Somebody who may be no member of any list.
 fn person() -> Record {
     [

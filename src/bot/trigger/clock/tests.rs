@@ -50,6 +50,7 @@ fn scene_of(rest: &str) -> Scene {
         clock: now.into(),
         to_plan: Arc::default(),
         to_deliver: Arc::default(),
+        to_guard: Arc::default(),
     });
     Scene {
         running,
