@@ -1,10 +1,10 @@
 //! The commands. Data goes to stdout, talk to stderr; `--json` is for programs.
 
-mod api;
 mod bots;
 mod broadcast;
 mod check;
 mod deliveries;
+mod desk;
 mod dev;
 mod inbox;
 mod keys;
@@ -12,8 +12,10 @@ mod node;
 mod print;
 mod project;
 mod run;
+mod schema;
 mod send;
 mod signals;
+mod subscribers;
 mod wallet;
 mod watch;
 mod words;
@@ -103,6 +105,12 @@ enum Command {
     Broadcast(broadcast::Broadcast),
     /// List what was sent to whom, and why not
     Deliveries(deliveries::Deliveries),
+    /// Lists and the people on them
+    #[command(subcommand)]
+    Subscribers(subscribers::Subscribers),
+    /// Print the shape of what herald serves
+    #[command(subcommand)]
+    Schema(schema::Schema),
 }
 
 impl Command {
@@ -112,9 +120,13 @@ impl Command {
             Self::Dev(_) | Self::Run(_) => true,
             Self::Node(node) => node.stays(),
             Self::Inbox(inbox) => inbox.follows(),
-            Self::Check(_) | Self::Send(_) | Self::Keys(_) | Self::Broadcast(_) | Self::Deliveries(_) => {
-                false
-            }
+            Self::Check(_)
+            | Self::Send(_)
+            | Self::Keys(_)
+            | Self::Broadcast(_)
+            | Self::Deliveries(_)
+            | Self::Subscribers(_)
+            | Self::Schema(_) => false,
         }
     }
 }
@@ -174,6 +186,11 @@ async fn execute(herald: Herald) -> anyhow::Result<()> {
         Command::Keys(keys) => keys.execute(&options).await,
         Command::Broadcast(broadcast) => Box::pin(broadcast.execute(&options)).await,
         Command::Deliveries(deliveries) => deliveries.execute(&options).await,
+        Command::Schema(schema) => {
+            schema.execute();
+            Ok(())
+        }
+        Command::Subscribers(subscribers) => Box::pin(subscribers.execute(&options)).await,
     }
 }
 

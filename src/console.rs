@@ -5,9 +5,14 @@
 //! nothing.
 
 mod broadcasts;
+mod desk;
 mod hooks;
 mod members;
+mod openapi;
+mod overview;
 mod rules;
+/// The shapes of the API's bodies.
+pub mod shapes;
 mod token;
 mod uploads;
 
@@ -25,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::cors::{Any, CorsLayer};
 
 pub use hooks::addresses as webhooks;
+pub use openapi::document as openapi;
 pub use token::{ApiToken, Error as TokenError, TokensError};
 pub use uploads::Folders;
 
@@ -70,9 +76,16 @@ pub async fn serve(
             "/v1/bots/{bot}/lists/{list}/members/{wallet}",
             delete(members::leave),
         )
-        .route("/v1/bots/{bot}/people/{wallet}", delete(members::forget))
         .route("/v1/broadcasts/{bot}/{rule}", get(broadcasts::status))
         .route("/v1/broadcasts/{bot}/{rule}/{action}", post(broadcasts::act))
+        .route(
+            "/v1/bots/{bot}/people/{wallet}",
+            get(members::show).delete(members::forget),
+        )
+        .route("/v1/bots", get(overview::bots))
+        .route("/v1/bots/{bot}/lists", get(members::lists))
+        .route("/v1/bots/{bot}/lists/{list}/import", post(members::import))
+        .route("/v1/deliveries", get(overview::deliveries))
         .fallback(async || Refusal::new(StatusCode::NOT_FOUND, "there is nothing here"))
         .method_not_allowed_fallback(other_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -160,19 +173,18 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut body = serde_json::json!({ "error": self.message });
-        if let (Some(field), Some(body)) = (self.field, body.as_object_mut()) {
-            body.insert("field".to_owned(), field.into());
-        }
+        let body = shapes::Error {
+            error: self.message,
+            field: self.field,
+        };
         (self.status, Json(body)).into_response()
     }
 }
 
 /// An occurrence that is recorded, now or before.
 fn recorded(occurrence: &str) -> Response {
-    (
-        StatusCode::ACCEPTED,
-        Json(serde_json::json!({ "occurrence": occurrence })),
-    )
-        .into_response()
+    let recorded = shapes::Recorded {
+        occurrence: occurrence.to_owned(),
+    };
+    (StatusCode::ACCEPTED, Json(recorded)).into_response()
 }

@@ -175,8 +175,9 @@ impl Fetch {
         Answer::without_body(url, &response).success().map(drop)
     }
 
-    /// The client that [`Self::put`] puts with, for stores that speak more than plain HTTP.
-    #[cfg(feature = "s3")]
+    /// The client that [`Self::put`] puts with, for what the operator names and more than plain HTTP is spoken with: stores, and a
+    /// running herald.
+    #[cfg(any(feature = "s3", feature = "cli"))]
     pub(crate) fn operators(&self) -> reqwest::Client {
         self.operators.clone()
     }

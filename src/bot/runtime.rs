@@ -105,6 +105,23 @@ impl std::fmt::Debug for Bots {
 }
 
 impl Bots {
+    /// Bots that do not run: their lists and people can be seen and changed, and what that causes goes out when they run next.
+    pub fn aside(bots: Vec<(Bot, Address)>, shared: &Shared) -> Self {
+        let aside = Self::default();
+        for (bot, address) in bots {
+            aside.put(running(shared, bot, address, <[Arc<Notify>; 3]>::default()));
+        }
+        aside
+    }
+
+    /// The store of all of them; none when there are none.
+    pub(crate) fn store(&self) -> Option<Store> {
+        self.all()
+            .into_values()
+            .next()
+            .map(|running| running.store.clone())
+    }
+
     pub(crate) fn find(&self, bot: &str) -> Option<Arc<Running>> {
         let bots = self.bots.read().unwrap_or_else(PoisonError::into_inner);
         bots.get(bot).map(Arc::clone)
@@ -155,6 +172,28 @@ impl Bots {
     }
 }
 
+fn running(
+    shared: &Shared,
+    bot: Bot,
+    address: Address,
+    [to_plan, to_deliver, to_guard]: [Arc<Notify>; 3],
+) -> Arc<Running> {
+    Arc::new(Running {
+        bot,
+        project: Arc::clone(&shared.project),
+        uploads: shared.uploads.clone(),
+        address,
+        store: shared.store.clone(),
+        fetch: shared.fetch.clone(),
+        answers: source::Cache::default(),
+        events: shared.events.clone(),
+        clock: shared.clock.clone(),
+        to_plan,
+        to_deliver,
+        to_guard,
+    })
+}
+
 impl Runtime {
     /// Starts the bots. Each tells `ready` when it has reached its node; until then its triggers are recorded all the same.
     pub fn start(
@@ -177,7 +216,7 @@ impl Runtime {
         } in launches
         {
             let wakes = <[Arc<Notify>; 3]>::default();
-            let running = runtime.running(bot, wallet.address(), wakes);
+            let running = running(shared, bot, wallet.address(), wakes);
             let connection = Arc::new(Connection {
                 wallet,
                 node,
@@ -205,28 +244,6 @@ impl Runtime {
         }
         let lives = std::mem::take(&mut self.lives);
         futures::future::join_all(lives.into_values().map(Life::end)).await;
-    }
-
-    fn running(
-        &self,
-        bot: Bot,
-        address: Address,
-        [to_plan, to_deliver, to_guard]: [Arc<Notify>; 3],
-    ) -> Arc<Running> {
-        Arc::new(Running {
-            bot,
-            project: Arc::clone(&self.shared.project),
-            uploads: self.shared.uploads.clone(),
-            address,
-            store: self.shared.store.clone(),
-            fetch: self.shared.fetch.clone(),
-            answers: source::Cache::default(),
-            events: self.shared.events.clone(),
-            clock: self.shared.clock.clone(),
-            to_plan,
-            to_deliver,
-            to_guard,
-        })
     }
 
     fn begin(&mut self, running: Arc<Running>, connection: Arc<Connection>, started: Started) {
@@ -263,7 +280,7 @@ impl Runtime {
         let (old, connection) = (Arc::clone(&life.running), Arc::clone(&life.connection));
         life.end().await;
         let wakes = [&old.to_plan, &old.to_deliver, &old.to_guard].map(Arc::clone);
-        let running = self.running(bot, old.address, wakes);
+        let running = running(&self.shared, bot, old.address, wakes);
         let mut event = running.event(Kind::Reloaded);
         event.difference = Some(difference);
         running.tell(event).await;

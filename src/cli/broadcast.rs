@@ -1,4 +1,4 @@
-//! `herald broadcast`: big sends and their brakes, of a running herald.
+//! `herald broadcast`: big sends and their brakes, of a running herald or in its store.
 
 use std::{
     io::{IsTerminal as _, Write as _},
@@ -6,9 +6,14 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Failure, Options, api::Api, print};
+use super::{
+    Failure, Options,
+    desk::{Desk, Herald, NOTHING, escaped},
+    print,
+};
 
 /// Starts, approves, pauses, resumes, cancels and shows the broadcasts of a rule.
 #[derive(Debug, Subcommand)]
@@ -34,7 +39,7 @@ pub(super) struct Place {
     #[arg(value_name = "BOT/RULE", value_parser = place)]
     place: (String, String),
     #[command(flatten)]
-    api: Api,
+    herald: Herald,
 }
 
 /// A rule to fire.
@@ -86,8 +91,11 @@ impl Broadcast {
 impl Place {
     async fn act(&self, action: &str, done: &str, options: &Options) -> anyhow::Result<()> {
         let (bot, rule) = &self.place;
-        let path = format!("/v1/broadcasts/{bot}/{rule}/{action}");
-        let answer = self.api.post(&path, &Value::Null, options).await?;
+        let path = format!("broadcasts/{}/{}/{action}", escaped(bot), escaped(rule));
+        let desk = self.herald.open(options).await?;
+        let answer: anyhow::Result<Value> = desk.ask(Method::POST, &path, NOTHING).await;
+        desk.close().await?;
+        let answer = answer?;
         if options.json {
             print::json(&answer);
             return Ok(());
@@ -103,9 +111,11 @@ impl Place {
 impl Start {
     async fn execute(self, options: &Options) -> anyhow::Result<()> {
         let (bot, rule) = &self.place.place;
-        let path = format!("/v1/bots/{bot}/rules/{rule}");
-        let body = self.body.unwrap_or(Value::Null);
-        let answer = self.place.api.post(&path, &body, options).await?;
+        let path = format!("bots/{}/rules/{}", escaped(bot), escaped(rule));
+        let desk = self.place.herald.open(options).await?;
+        let answer: anyhow::Result<Value> = desk.ask(Method::POST, &path, self.body.as_ref()).await;
+        desk.close().await?;
+        let answer = answer?;
         if options.json {
             print::json(&answer);
         } else {
@@ -122,12 +132,18 @@ const LOOK: Duration = Duration::from_millis(500);
 
 impl Status {
     async fn execute(self, options: &Options) -> anyhow::Result<()> {
+        let desk = self.place.herald.open(options).await?;
+        let shown = self.show(&desk, options).await;
+        desk.close().await?;
+        shown
+    }
+
+    async fn show(&self, desk: &Desk, options: &Options) -> anyhow::Result<()> {
         let (bot, rule) = &self.place.place;
-        let path = format!("/v1/broadcasts/{bot}/{rule}");
+        let path = format!("broadcasts/{}/{}", escaped(bot), escaped(rule));
         let mut line = Line::default();
         loop {
-            let answer = self.place.api.get(&path, options).await?;
-            let broadcasts = answer.as_array().cloned().unwrap_or_default();
+            let broadcasts: Vec<Value> = desk.ask(Method::GET, &path, NOTHING).await?;
             let Some(newest) = broadcasts.first() else {
                 let reason = format!("`{bot}/{rule}` has not been broadcast yet");
                 return Err(Failure::Usage(anyhow::anyhow!(reason)).into());

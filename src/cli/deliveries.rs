@@ -9,6 +9,7 @@ use crate::bot::{
     print_time,
     store::{Broken, Delivery, Filter, State, Store},
 };
+use crate::console::shapes::DeliveryShape;
 
 /// Lists deliveries, newest first.
 #[derive(Args, Debug)]
@@ -78,31 +79,13 @@ impl Deliveries {
         }
         for row in store.deliveries(filter).await? {
             if options.json {
-                print::json(&to_json(&row));
+                print::json(&DeliveryShape::from(&row));
             } else {
                 print::line(&to_line(&row));
             }
         }
         Ok(())
     }
-}
-
-fn to_json(row: &Delivery) -> serde_json::Value {
-    serde_json::json!({
-        "delivery": row.id,
-        "bot": row.bot,
-        "rule": row.rule,
-        "key": row.key,
-        "wallet": row.wallet.to_string(),
-        "state": row.state.as_str(),
-        "reason": row.reason,
-        "until": row.until.map(print_time),
-        "tries": row.tries,
-        "envelope": row.sealed.as_ref().map(|sealed| const_hex::encode(sealed.envelope)),
-        "message": row.sealed.as_ref().map(|sealed| const_hex::encode(sealed.message)),
-        "created_at": print_time(row.created),
-        "settled_at": row.settled.map(print_time),
-    })
 }
 
 fn to_line(row: &Delivery) -> String {

@@ -176,6 +176,9 @@ impl Stage {
             .await
             .map_err(Failure::Usage)?;
         let addresses = addresses(&node, &api, wallets.iter().map(|(bot, _)| bot))?;
+        // Where commands that talk to this herald find it.
+        std::fs::write(data.join("api.address"), &addresses.api)
+            .with_context(|| format!("cannot write into {}", data.display()))?;
         let mut launches = Vec::with_capacity(wallets.len());
         let mut files = Vec::with_capacity(wallets.len());
         for (bot, wallet) in wallets {

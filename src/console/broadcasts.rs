@@ -1,48 +1,27 @@
 //! `/v1/broadcasts/BOT/RULE`: how far the broadcasts of a rule are, and their brakes: approve, pause, resume, cancel.
 
+use super::{
+    Refusal, Shared,
+    shapes::{self, BroadcastShape},
+};
+use crate::bot::{
+    Brake, Braked,
+    store::{Broadcast, Progress},
+};
 use axum::{
     Json,
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
 };
-use serde::Serialize;
-
-use super::{Refusal, Shared};
-use crate::bot::{
-    Brake, Braked,
-    store::{Broadcast, Gate, Progress},
-};
 
 /// How many broadcasts of a rule are told, the newest.
 const TOLD: u32 = 20;
-
-/// A broadcast as the API tells it.
-#[derive(Debug, Serialize)]
-pub(super) struct Told {
-    /// The occurrence.
-    occurrence: String,
-    /// Whether its messages may go.
-    gate: Gate,
-    /// Why it was closed.
-    reason: Option<String>,
-    /// Whether its audience is known to the end.
-    complete: bool,
-    #[serde(flatten)]
-    progress: Progress,
-}
-
-/// What an action changed.
-#[derive(Debug, Serialize)]
-pub(super) struct Moved {
-    /// The occurrences.
-    broadcasts: Vec<String>,
-}
 
 pub(super) async fn status(
     State(shared): State<Shared>,
     Path((bot, rule)): Path<(String, String)>,
     headers: HeaderMap,
-) -> Result<Json<Vec<Told>>, Refusal> {
+) -> Result<Json<Vec<BroadcastShape>>, Refusal> {
     shared.authorise(&headers)?;
     let running = shared.bot(&bot)?;
     if !running.bot.rules.contains_key(&rule) {
@@ -50,12 +29,18 @@ pub(super) async fn status(
     }
     let broadcasts = running.store.broadcasts(&bot, &rule, TOLD).await;
     let broadcasts = broadcasts.map_err(|error| unreadable(&error))?;
-    let tell = |(broadcast, progress): (Broadcast, Progress)| Told {
+    let tell = |(broadcast, progress): (Broadcast, Progress)| BroadcastShape {
         occurrence: broadcast.id,
-        gate: broadcast.gate,
+        gate: broadcast.gate.as_str().to_owned(),
         reason: broadcast.reason,
         complete: broadcast.is_planned,
-        progress,
+        planned: progress.planned,
+        delivered: progress.delivered,
+        rejected: progress.rejected,
+        expired: progress.expired,
+        skipped: progress.skipped,
+        held: progress.held,
+        left: progress.left,
     };
     Ok(Json(broadcasts.into_iter().map(tell).collect()))
 }
@@ -64,7 +49,7 @@ pub(super) async fn act(
     State(shared): State<Shared>,
     Path((bot, rule, action)): Path<(String, String, String)>,
     headers: HeaderMap,
-) -> Result<Json<Moved>, Refusal> {
+) -> Result<Json<shapes::Braked>, Refusal> {
     shared.authorise(&headers)?;
     let running = shared.bot(&bot)?;
     let brake = Brake::parse(&action).ok_or_else(|| {
@@ -81,7 +66,7 @@ pub(super) async fn act(
             let message = format!("no broadcast of `{bot}/{rule}` {}", brake.wanted());
             Err(Refusal::new(StatusCode::CONFLICT, message))
         }
-        Braked::Moved(broadcasts) => Ok(Json(Moved { broadcasts })),
+        Braked::Moved(broadcasts) => Ok(Json(shapes::Braked { broadcasts })),
     }
 }
 

@@ -48,17 +48,17 @@ fn to(people: &[Person], text: &str) -> Value {
 }
 
 /// `herald broadcast ACTION post/RULE --json`.
-async fn ask(house: &House, herald: &Herald, action: &str, rule: &str) -> Vec<Value> {
-    let (place, api) = (format!("post/{rule}"), herald.api());
-    let arguments = ["broadcast", action, &place, "--json", "--api", &api];
+async fn ask(house: &House, action: &str, rule: &str) -> Vec<Value> {
+    let place = format!("post/{rule}");
+    let arguments = ["broadcast", action, &place, "--json"];
     house.run(&arguments).await.expect(0).json_lines()
 }
 
 /// Waits until the newest broadcast of a rule is as wanted, and holds that its counts add up all the while.
-async fn until(house: &House, herald: &Herald, rule: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+async fn until(house: &House, rule: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let waiting = async {
         loop {
-            let newest = ask(house, herald, "status", rule).await.remove(0);
+            let newest = ask(house, "status", rule).await.remove(0);
             let parts = ["delivered", "rejected", "expired", "skipped", "held", "left"];
             let sum: u64 = parts.iter().map(|part| newest[part].as_u64().unwrap()).sum();
             assert_eq!(newest["planned"].as_u64(), Some(sum), "{newest}");
@@ -77,7 +77,7 @@ async fn nothing_leaves_before_the_approval_also_across_a_kill_and_each_occurren
     let mut herald = house.start().await;
     let crowd = people(&["a1", "a2", "a3"], &herald).await;
     herald.fire("drop", &to(&crowd, "one")).await;
-    let waits = until(&house, &herald, "drop", |status| status["planned"] == 3).await;
+    let waits = until(&house, "drop", |status| status["planned"] == 3).await;
     assert_eq!((&waits["gate"], &waits["held"]), (&json!("approval"), &json!(3)));
     let rows = house.deliveries(&["--state", "held"]).await;
     assert_eq!(rows.len(), 3, "{rows:?}");
@@ -88,24 +88,22 @@ async fn nothing_leaves_before_the_approval_also_across_a_kill_and_each_occurren
     herald.kill();
     let herald = house.start().await;
     let post = herald.address();
-    assert_eq!(ask(&house, &herald, "status", "drop").await[0]["held"], 3);
+    assert_eq!(ask(&house, "status", "drop").await[0]["held"], 3);
     let crowd = people(&["a1", "a2", "a3"], &herald).await;
     assert!(crowd[0].texts_of(post).await.is_empty());
-    let approved = ask(&house, &herald, "approve", "drop").await;
+    let approved = ask(&house, "approve", "drop").await;
     assert_eq!(approved[0]["broadcasts"].as_array().unwrap().len(), 1);
     for person in &crowd {
         person.reads(post, &["drop one"]).await;
     }
     herald.fire("drop", &to(&crowd[..1], "two")).await;
-    let waits = until(&house, &herald, "drop", |status| status["planned"] == 1).await;
+    let waits = until(&house, "drop", |status| status["planned"] == 1).await;
     assert_eq!(waits["gate"], "approval");
-    let again = house
-        .run(&["broadcast", "resume", "post/drop", "--api", &herald.api()])
-        .await;
+    let again = house.run(&["broadcast", "resume", "post/drop"]).await;
     let said = again.expect(1).talk;
     assert!(said.contains("no broadcast of `post/drop` is paused"), "{said}");
-    ask(&house, &herald, "cancel", "drop").await;
-    let cancelled = until(&house, &herald, "drop", |status| status["skipped"] == 1).await;
+    ask(&house, "cancel", "drop").await;
+    let cancelled = until(&house, "drop", |status| status["skipped"] == 1).await;
     assert_eq!(cancelled["gate"], "cancelled");
     crowd[0].reads(post, &["drop one"]).await;
 }
@@ -117,7 +115,7 @@ async fn a_canary_goes_first_and_stops_the_rest_when_it_fails() {
     let post = herald.address();
     let crowd = people(&["b1", "b2", "b3", "b4"], &herald).await;
     herald.fire("bird", &to(&crowd, "good")).await;
-    let first = until(&house, &herald, "bird", |status| status["delivered"] == 2).await;
+    let first = until(&house, "bird", |status| status["delivered"] == 2).await;
     assert_eq!((&first["gate"], &first["held"]), (&json!("canary"), &json!(2)));
     for person in &crowd {
         person.reads(post, &["bird"]).await;
@@ -129,11 +127,11 @@ async fn a_canary_goes_first_and_stops_the_rest_when_it_fails() {
     let failed =
         [1, 2].map(|count| format!("`stop_if` is true after 0 delivered, {count} rejected, 0 expired"));
     assert!(failed.iter().any(|failed| failed == reason), "{reason}");
-    let stopped = until(&house, &herald, "bird", |status| status["rejected"] != 0).await;
+    let stopped = until(&house, "bird", |status| status["rejected"] != 0).await;
     assert_eq!(stopped["gate"], "paused");
     assert!(stopped["held"].as_u64().unwrap() >= 2, "{stopped}");
-    ask(&house, &herald, "cancel", "bird").await;
-    until(&house, &herald, "bird", |status| {
+    ask(&house, "cancel", "bird").await;
+    until(&house, "bird", |status| {
         status["held"] == 0 && status["left"] == 0
     })
     .await;
@@ -146,9 +144,9 @@ async fn a_pause_keeps_its_place_and_counts_that_say_so_stop_a_broadcast() {
     let post = herald.address();
     let crowd = people(&["c1", "c2", "c3"], &herald).await;
     herald.fire("slow", &to(&crowd, "x")).await;
-    until(&house, &herald, "slow", |status| status["delivered"] != 0).await;
-    ask(&house, &herald, "pause", "slow").await;
-    let paused = until(&house, &herald, "slow", |status| status["left"] == 0).await;
+    until(&house, "slow", |status| status["delivered"] != 0).await;
+    ask(&house, "pause", "slow").await;
+    let paused = until(&house, "slow", |status| status["left"] == 0).await;
     assert_eq!(paused["gate"], "paused");
     let before = paused["delivered"].as_u64().unwrap();
     assert!(before < 3, "{paused}");
@@ -157,7 +155,7 @@ async fn a_pause_keeps_its_place_and_counts_that_say_so_stop_a_broadcast() {
         rows.iter().all(|row| row["reason"] == "the broadcast is paused"),
         "{rows:?}"
     );
-    ask(&house, &herald, "resume", "slow").await;
+    ask(&house, "resume", "slow").await;
     for person in &crowd {
         person.reads(post, &["slow x"]).await;
     }
@@ -181,21 +179,59 @@ async fn the_command_says_what_is_wrong_with_it() {
     let house = House::of(BOT);
     let said = house.run(&["broadcast", "status", "post"]).await.expect(2).talk;
     assert!(said.contains("expected `BOT/RULE`"), "{said}");
-    // A herald made the token once, and is gone.
-    house.start().await.kill();
-    let gone = house
-        .run(&["broadcast", "status", "post/drop", "--api", "http://127.0.0.1:9"])
-        .await;
-    let said = gone.expect(3).talk;
-    assert!(said.contains("no herald answers at http://127.0.0.1:9"), "{said}");
     let herald = house.start().await;
-    let api = herald.api();
-    let none = house
-        .run(&["broadcast", "status", "post/none", "--api", &api])
-        .await;
+    let none = house.run(&["broadcast", "status", "post/none"]).await;
     assert!(none.expect(1).talk.contains("bot `post` has no rule `none`"));
-    let never = house
-        .run(&["broadcast", "status", "post/drop", "--api", &api])
-        .await;
+    let never = house.run(&["broadcast", "status", "post/drop"]).await;
     assert!(never.expect(2).talk.contains("has not been broadcast yet"));
+    let (gone, token) = ("http://127.0.0.1:9", "file:data/api.token");
+    let gone = [
+        "broadcast",
+        "status",
+        "post/drop",
+        "--api",
+        gone,
+        "--token",
+        token,
+    ];
+    let said = house.run(&gone).await.expect(3).talk;
+    assert!(said.contains("no herald answers at http://127.0.0.1:9"), "{said}");
+    drop(herald);
+}
+
+#[tokio::test]
+async fn a_broadcast_is_braked_in_the_store_where_no_herald_runs() {
+    let house = House::of(BOT);
+    let mut herald = house.start().await;
+    let crowd = people(&["d1", "d2"], &herald).await;
+    herald.fire("drop", &to(&crowd, "one")).await;
+    until(&house, "drop", |status| status["planned"] == 2).await;
+    herald.stop().await;
+    let approve = ["broadcast", "approve", "post/drop", "--bots", "bot.yaml"];
+    house.run(&approve).await.expect(0);
+    let herald = house.start().await;
+    let post = herald.address();
+    for person in people(&["d1", "d2"], &herald).await {
+        person.reads(post, &["drop one"]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_broadcast_is_started_and_followed_to_its_end_on_the_command_line() {
+    let house = House::of(BOT);
+    let herald = house.start().await;
+    let crowd = people(&["e1", "e2", "e3"], &herald).await;
+    let body = to(&crowd, "good").to_string();
+    let started = house
+        .run(&["broadcast", "start", "post/bird", "--body", &body])
+        .await;
+    let said = started.expect(0).out;
+    assert!(said.starts_with("started post/bird "), "{said}");
+    let followed = house.run(&["broadcast", "status", "post/bird", "--follow"]).await;
+    let lines = followed.expect(0).out;
+    let last = lines.lines().last().unwrap();
+    assert!(last.starts_with("done, 3 planned: 3 delivered  "), "{lines}");
+    for person in &crowd {
+        person.reads(herald.address(), &["bird"]).await;
+    }
 }

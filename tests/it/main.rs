@@ -55,6 +55,8 @@ mod secrets;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]
+mod subscribers;
+#[cfg(test)]
 mod unknown_outcome;
 #[cfg(test)]
 mod webhook;

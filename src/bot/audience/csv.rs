@@ -21,7 +21,8 @@ use crate::bot::{
     folder,
 };
 
-use records::{Record, Records};
+use records::Record;
+pub(crate) use records::Records;
 
 /// Records, as bytes.
 mod records;

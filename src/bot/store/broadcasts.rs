@@ -6,8 +6,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 use super::{MessageNumber, Store, millis, time};
 
 /// Whether the rows of an occurrence may go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
     /// They go.
     Open,
@@ -71,7 +70,7 @@ pub struct Broadcast {
 }
 
 /// How far a broadcast is: messages by where they stand. They add up to `planned`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// All of them.
     pub planned: u32,

@@ -203,6 +203,25 @@ impl Store {
         .await
     }
 
+    /// How many members a list has.
+    pub async fn count_members(&self, bot: &str, list: &str) -> Result<u64, super::Error> {
+        let (bot, list) = (bot.to_owned(), list.to_owned());
+        self.read(move |connection| {
+            connection
+                .prepare_cached("SELECT count(*) FROM member WHERE bot = ?1 AND list = ?2")?
+                .query_row(params![bot, list], |row| row.get::<_, i64>(0))
+                .map(i64::unsigned_abs)
+        })
+        .await
+    }
+
+    /// What a bot knows of one wallet.
+    pub async fn standing(&self, bot: &str, wallet: Address) -> Result<Standing, super::Error> {
+        let bot = bot.to_owned();
+        self.read(move |connection| standing(connection, &bot, wallet))
+            .await
+    }
+
     /// The time zones of a list's members, in order.
     pub async fn zones(&self, bot: &str, list: &str) -> Result<Vec<String>, super::Error> {
         let (bot, list) = (bot.to_owned(), list.to_owned());

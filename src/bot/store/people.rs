@@ -150,7 +150,7 @@ pub(crate) fn forget(
         params![bot, text, FORGOTTEN, millis(now)],
     )?;
     transaction.execute(
-        "UPDATE delivery SET body = NULL, vars = NULL WHERE bot = ?1 AND wallet = ?2",
+        "UPDATE delivery SET body = NULL, vars = NULL, content = NULL, file = NULL WHERE bot = ?1 AND wallet = ?2",
         params![bot, text],
     )?;
     transaction.execute("DELETE FROM temp.forgotten", [])?;

@@ -6,7 +6,7 @@ use super::run;
 use crate::harness::program::herald;
 
 /// The flags of each command beside those of all. Each is tried by a test of this folder or of its neighbours.
-const COMMANDS: [(&str, &str); 19] = [
+const COMMANDS: [(&str, &str); 36] = [
     ("dev", "--http --grpc --metrics --api"),
     ("run", "--http --grpc --metrics --api"),
     ("check", "--explain"),
@@ -25,7 +25,30 @@ const COMMANDS: [(&str, &str); 19] = [
     ("keys sign", "--key --passphrase"),
     ("keys export", "--key --passphrase --node"),
     ("keys rotate", "--key --passphrase --node"),
-    ("deliveries", "--bot --rule --wallet --state --since --limit"),
+    ("broadcast", ""),
+    ("broadcast start", "--body --api --token --bots"),
+    ("broadcast approve", "--api --token --bots"),
+    ("broadcast pause", "--api --token --bots"),
+    ("broadcast resume", "--api --token --bots"),
+    ("broadcast cancel", "--api --token --bots"),
+    ("broadcast status", "--follow --api --token --bots"),
+    (
+        "deliveries",
+        "--bot --rule --wallet --state --since --broken --limit",
+    ),
+    ("subscribers", ""),
+    ("subscribers list", "--api --token --bots"),
+    (
+        "subscribers add",
+        "--field --proof --proof-time --api --token --bots",
+    ),
+    ("subscribers remove", "--api --token --bots"),
+    ("subscribers import", "--api --token --bots"),
+    ("subscribers export", "--api --token --bots"),
+    ("subscribers show", "--bot --api --token --bots"),
+    ("subscribers forget", "--bot --api --token --bots"),
+    ("schema", ""),
+    ("schema api", ""),
 ];
 
 const OF_ALL: &str = "--json --data --project --verbose --quiet --help";

@@ -7,7 +7,7 @@ use csv_core::ReadRecordResult;
 use crate::bot::config::diagnostics::quote;
 
 /// Reads records in memory that does not depend on their length.
-pub(super) struct Records<R> {
+pub(crate) struct Records<R> {
     source: R,
     parser: csv_core::Reader,
     input: Box<[u8]>,
@@ -23,25 +23,25 @@ pub(super) struct Records<R> {
 }
 
 /// One record.
-pub(super) struct Record<'r> {
+pub(crate) struct Record<'r> {
     /// The line that it begins in, from 1.
-    pub(super) line: u64,
+    pub(crate) line: u64,
     /// Its cells, or why it has none, as the end of "the record …".
-    pub(super) cells: Result<Cells<'r>, String>,
+    pub(crate) cells: Result<Cells<'r>, String>,
 }
 
 /// The cells of a record.
-pub(super) struct Cells<'r> {
+pub(crate) struct Cells<'r> {
     bytes: &'r [u8],
     ends: &'r [usize],
 }
 
 impl Cells<'_> {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
         (0..self.len()).map(|column| self.cell(column))
     }
 
@@ -55,7 +55,7 @@ impl Cells<'_> {
     }
 
     /// The text of a cell.
-    pub(super) fn text(&self, column: usize) -> Result<&str, String> {
+    pub(crate) fn text(&self, column: usize) -> Result<&str, String> {
         let cell = self.cell(column);
         std::str::from_utf8(cell)
             .map_err(|_| format!("is not UTF-8: {}", quote(&String::from_utf8_lossy(cell))))
@@ -63,7 +63,7 @@ impl Cells<'_> {
 }
 
 impl<R: Read> Records<R> {
-    pub(super) fn new(source: R) -> Self {
+    pub(crate) fn new(source: R) -> Self {
         Self {
             source,
             parser: csv_core::Reader::new(),
@@ -78,7 +78,7 @@ impl<R: Read> Records<R> {
     }
 
     /// The next record; none at the end. Lines without a character are no records.
-    pub(super) fn next(&mut self) -> io::Result<Option<Record<'_>>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Record<'_>>> {
         if !self.skip_empty_lines()? {
             return Ok(None);
         }

@@ -1,0 +1,175 @@
+//! Whom a command talks to: the herald that runs on the data folder, one that is named, or the store itself where none runs.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{Failure, Options, bots, project};
+use crate::{
+    bot::{
+        self, Bots, Shared, Uploads,
+        config::SecretReference,
+        store::{self, Store},
+    },
+    client::Cache,
+    console::{self, ApiToken, Folders, shapes},
+};
+
+/// Which herald.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Herald {
+    /// The API of a running herald [default: the one that runs on the data folder]
+    #[arg(long, value_name = "URL", requires = "token")]
+    api: Option<String>,
+    /// Where its token is found: `env:NAME` or `file:PATH`
+    #[arg(long, value_name = "REFERENCE", requires = "api")]
+    token: Option<SecretReference>,
+    /// Where the bots are, when no herald runs: files, or folders with *.yaml
+    #[arg(long, value_name = "PATH", default_value = "bots")]
+    bots: Vec<std::path::PathBuf>,
+}
+
+/// An open line to a herald.
+pub(super) struct Desk {
+    client: reqwest::Client,
+    url: String,
+    token: SecretString,
+    /// Ends the herald of this command, where it is one.
+    aside: Option<(CancellationToken, JoinSet<std::io::Result<()>>)>,
+}
+
+impl Herald {
+    /// Finds the herald, or opens the store in its place.
+    pub(super) async fn open(&self, options: &Options) -> anyhow::Result<Desk> {
+        let project = project::load(options, &self.bots)?;
+        let client = project.fetch()?.operators();
+        if let (Some(url), Some(token)) = (&self.api, &self.token) {
+            let here = std::env::current_dir()?;
+            let token = token
+                .resolve(&here)
+                .map_err(|error| Failure::Usage(error.into()))?;
+            return Ok(Desk {
+                client,
+                url: url.trim_end_matches('/').to_owned(),
+                token,
+                aside: None,
+            });
+        }
+        options.make_data()?;
+        let (data, path) = (options.data(), options.store(&project));
+        let token = data.join("api.token");
+        let store = match Store::open(&path) {
+            Ok(store) => store,
+            Err(error @ store::Error::Locked { .. }) => {
+                let unknown = || format!("{error}; --api names it");
+                let address = std::fs::read_to_string(data.join("api.address")).with_context(unknown)?;
+                return Ok(Desk {
+                    client,
+                    url: format!("http://{}", address.trim()),
+                    token: std::fs::read_to_string(&token)
+                        .with_context(unknown)?
+                        .trim()
+                        .into(),
+                    aside: None,
+                });
+            }
+            Err(error) => return Err(Failure::Usage(error.into()).into()),
+        };
+        let (loaded, project) = bots::load(&self.bots, options, bots::Identities::MustExist)?;
+        let mut bots = Vec::with_capacity(loaded.len());
+        for bot in loaded {
+            let wallet = bot::resolve_identity(&bot).map_err(|error| Failure::Usage(error.into()))?;
+            bots.push((bot, wallet.address()));
+        }
+        // Nobody listens: what is done is told by the answers.
+        let (events, _) = bot::events();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let folders = Folders::of(&project, listener.local_addr()?.port());
+        let fetch = project.fetch()?;
+        let project = Arc::new(project);
+        let shared = Shared {
+            uploads: Uploads::of(Arc::clone(&project), fetch.clone()),
+            fetch,
+            project,
+            store,
+            cache: Cache::open(&data.join("client.db"))?,
+            clock: crate::clock::now.into(),
+            events,
+        };
+        let url = format!("http://{}", listener.local_addr()?);
+        let shutdown = CancellationToken::new();
+        let bots = Bots::aside(bots, &shared);
+        let api_token = ApiToken::load_or_create(&token)?;
+        let mut served = JoinSet::new();
+        served.spawn(console::serve(
+            listener,
+            bots,
+            (api_token, folders),
+            shutdown.clone(),
+        ));
+        Ok(Desk {
+            client,
+            url,
+            token: std::fs::read_to_string(&token)?.trim().into(),
+            aside: Some((shutdown, served)),
+        })
+    }
+}
+
+impl Desk {
+    /// Asks and reads the answer. A refusal is the error, in the words of the herald.
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<&(impl Serialize + Sync)>,
+    ) -> anyhow::Result<T> {
+        let url = format!("{}/v1/{path}", self.url);
+        let mut request = self
+            .client
+            .request(method, &url)
+            .bearer_auth(self.token.expose_secret());
+        if let Some(body) = body {
+            request = request.body(serde_json::to_vec(body)?);
+        }
+        let unreachable = |error: reqwest::Error| {
+            Failure::Unreachable(anyhow::anyhow!("no herald answers at {}: {error}", self.url))
+        };
+        let answer = request.send().await.map_err(unreachable)?;
+        let status = answer.status();
+        let bytes = answer.bytes().await.map_err(unreachable)?;
+        if status.is_success() {
+            let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
+            return serde_json::from_slice(bytes)
+                .context("the herald answers in another way; is it of this version?");
+        }
+        match serde_json::from_slice::<shapes::Error>(&bytes) {
+            Ok(refusal) => anyhow::bail!("{}", refusal.error),
+            Err(_) => anyhow::bail!("the herald answers with {status}"),
+        }
+    }
+
+    /// Ends what was opened for the command alone.
+    pub(super) async fn close(self) -> anyhow::Result<()> {
+        if let Some((shutdown, mut served)) = self.aside {
+            shutdown.cancel();
+            while let Some(ended) = served.join_next().await {
+                ended??;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// No body.
+pub(super) const NOTHING: Option<&()> = None;
+
+/// A segment of an address, or a value of its query.
+pub(super) fn escaped(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
