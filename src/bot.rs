@@ -23,6 +23,7 @@ pub(crate) mod running;
 mod runtime;
 pub mod source;
 pub mod store;
+pub mod testing;
 pub mod trigger;
 pub mod uploads;
 

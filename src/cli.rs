@@ -16,6 +16,7 @@ mod schema;
 mod send;
 mod signals;
 mod subscribers;
+mod test;
 mod wallet;
 mod watch;
 mod words;
@@ -91,6 +92,8 @@ enum Command {
     Run(run::Run),
     /// Check bot files: shape, types, references, places
     Check(check::Check),
+    /// Run the tests in bot files
+    Test(test::Test),
     /// Run a node alone
     Node(herald_node::command::Node),
     /// Send one message from a wallet
@@ -121,6 +124,7 @@ impl Command {
             Self::Node(node) => node.stays(),
             Self::Inbox(inbox) => inbox.follows(),
             Self::Check(_)
+            | Self::Test(_)
             | Self::Send(_)
             | Self::Keys(_)
             | Self::Broadcast(_)
@@ -180,6 +184,7 @@ async fn execute(herald: Herald) -> anyhow::Result<()> {
         Command::Dev(dev) => Box::pin(dev.execute(&options)).await,
         Command::Run(run) => Box::pin(run.execute(&options)).await,
         Command::Check(check) => check.execute(&options),
+        Command::Test(test) => Box::pin(test.execute(&options)).await,
         Command::Node(node) => Box::pin(node::execute(node, &options)).await,
         Command::Send(send) => Box::pin(send.execute(&options)).await,
         Command::Inbox(inbox) => Box::pin(inbox.execute(&options)).await,

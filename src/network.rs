@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 pub use herald_node::Addresses;
 use herald_node::{Config, Host, Listeners, clock, command, config::Overrides, listen::Purpose, metrics};
+use herald_protocol::time::Clock;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -86,6 +87,10 @@ impl Embedded {
             clock: clock::wall.into(),
             metrics: metrics::install().context("metrics")?,
         };
+        self.serve_for(host, shutdown).await
+    }
+
+    async fn serve_for(self, host: Host, shutdown: CancellationToken) -> anyhow::Result<()> {
         herald_node::run(self.listeners, self.config, host, shutdown)
             .await
             .context("the node")
@@ -96,13 +101,33 @@ impl Embedded {
 #[derive(Debug)]
 pub struct Local {
     address: NodeAddress,
+    shutdown: CancellationToken,
     /// Ends the node when dropped.
-    _serving: JoinSet<anyhow::Result<()>>,
+    serving: JoinSet<anyhow::Result<()>>,
 }
 
 impl Local {
     /// Starts a node that keeps its data in this folder.
     pub async fn start(data: &Path) -> anyhow::Result<Self> {
+        Self::start_serving(data, Embedded::serve).await
+    }
+
+    /// Starts a node on another clock than the machine's, beside others of the process: it counts nothing.
+    pub async fn start_at(data: &Path, clock: Clock) -> anyhow::Result<Self> {
+        let host = Host {
+            clock,
+            metrics: metrics::unmeasured(),
+        };
+        Self::start_serving(data, |node, shutdown| node.serve_for(host, shutdown)).await
+    }
+
+    async fn start_serving<F>(
+        data: &Path,
+        serve: impl FnOnce(Embedded, CancellationToken) -> F,
+    ) -> anyhow::Result<Self>
+    where
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
         let any = || "127.0.0.1:0".to_owned();
         let ports = Ports {
             http: any(),
@@ -112,11 +137,22 @@ impl Local {
         let node = Embedded::bind(&ports, data).await?;
         let address = NodeAddress::plain(node.addresses().grpc);
         let mut serving = JoinSet::new();
-        serving.spawn(node.serve(CancellationToken::new()));
+        let shutdown = CancellationToken::new();
+        serving.spawn(serve(node, shutdown.clone()));
         Ok(Self {
             address,
-            _serving: serving,
+            shutdown,
+            serving,
         })
+    }
+
+    /// Ends the node and waits for it.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        self.shutdown.cancel();
+        while let Some(ended) = self.serving.join_next().await {
+            ended??;
+        }
+        Ok(())
     }
 
     /// Where clients find it.

@@ -44,6 +44,11 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     Ok(handle)
 }
 
+/// The page of a node that nobody measures; it stays empty.
+pub fn unmeasured() -> PrometheusHandle {
+    PrometheusBuilder::new().build_recorder().handle()
+}
+
 /// One answered call; `code` is a gRPC code name.
 pub(crate) fn answered(method: &'static str, transport: &'static str, code: &'static str, took: Duration) {
     let mut calls = METERS.calls.iter();

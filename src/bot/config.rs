@@ -25,6 +25,7 @@ use crate::client::mnemonic::DerivationPath;
 pub use content::{CustomPart, FilePart, Part, PartContent, Profile};
 pub use diagnostics::{Code, Finding, Severity};
 pub(crate) use difference::{difference, finding_at};
+pub(crate) use expectation::{expectation, expectation_count};
 pub use neighbours::{Loaded, load_all, load_among};
 pub use policy::{
     After, Canary, Consent, Digest, FollowUp, Later, Limit, Limits, Period, Policy, Priority, Retry,
@@ -43,6 +44,8 @@ pub mod diagnostics;
 mod difference;
 /// Spans of time such as `5m`.
 pub mod duration;
+/// Where `expect` of a test stands.
+mod expectation;
 /// What each code means.
 pub mod explain;
 /// The shape of the file.
@@ -65,6 +68,8 @@ mod shape;
 mod span;
 /// Values that know their places.
 mod spanned;
+/// Tests.
+pub mod testing;
 /// The file as a tree.
 mod tree;
 
@@ -87,6 +92,15 @@ pub fn load_in(project: &Project, path: &Path) -> Result<(Bot, Vec<Finding>), Ve
 /// Reads the file of a bot that may write to the lists of others.
 fn load_beside(project: &Project, path: &Path, neighbours: &Neighbours) -> Loaded {
     let bytes = read_file(path).map_err(|finding| vec![*finding])?;
+    load_bytes(project, path, bytes, neighbours)
+}
+
+/// Reads a text as the file of a bot that knows no others.
+pub(crate) fn load_text(project: &Project, path: &Path, bytes: Vec<u8>) -> Loaded {
+    load_bytes(project, path, bytes, &Neighbours::default())
+}
+
+fn load_bytes(project: &Project, path: &Path, bytes: Vec<u8>, neighbours: &Neighbours) -> Loaded {
     let file_digest = Sha256::digest(&bytes).into();
     let (bot, found) = read::<file::BotFile, Bot>(path, bytes, "bot", |tree, left_out, file| {
         resolve::resolve(tree, left_out, file, (path, project, neighbours))
@@ -208,6 +222,8 @@ pub struct Bot {
     pub rules: BTreeMap<String, Rule>,
     /// The commands, in the order of the file.
     pub commands: Vec<Command>,
+    /// The tests, in the order of the file.
+    pub tests: Vec<testing::Test>,
     /// The file as it was named to [`load`].
     pub file: PathBuf,
     /// SHA-256 of the file's bytes.

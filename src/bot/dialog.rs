@@ -6,4 +6,4 @@ mod inbox;
 mod people;
 pub(crate) mod request;
 
-pub(crate) use inbox::listen;
+pub(crate) use inbox::{Inbox, listen};

@@ -18,6 +18,6 @@ mod worker;
 
 pub(crate) use denials::follow_denials;
 pub(crate) use follow_up::answered;
-pub(crate) use gate::{approved_gate, first_gate, guard};
-pub(crate) use plan::{evaluate_key, plan};
-pub(crate) use worker::deliver;
+pub(crate) use gate::{approved_gate, first_gate, guard, guard_once};
+pub(crate) use plan::{evaluate_key, plan, plan_next};
+pub(crate) use worker::{Error as DeliveryError, Worker, deliver};

@@ -132,6 +132,11 @@ impl Bots {
         bots.insert(running.bot.name.clone(), running);
     }
 
+    pub(crate) fn take(&self, bot: &str) {
+        let mut bots = self.bots.write().unwrap_or_else(PoisonError::into_inner);
+        bots.remove(bot);
+    }
+
     pub(crate) fn all(&self) -> BTreeMap<String, Arc<Running>> {
         self.bots.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

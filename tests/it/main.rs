@@ -5,6 +5,8 @@ mod audiences;
 #[cfg(test)]
 mod bad_messages;
 #[cfg(test)]
+mod bot_tests;
+#[cfg(test)]
 mod broadcast;
 #[cfg(test)]
 mod client;

@@ -16,6 +16,7 @@ pub(crate) use policy::{
 };
 pub(crate) use project::{ChainFile, FetchFile, FolderFile, ProjectFile, S3File, UploadFile};
 pub(crate) use source::{HttpFile, SourceFile};
+pub(crate) use testing::{ExpectFile, SaidFile, StepFile, TestFile};
 pub(crate) use trigger::{
     AnswerFieldFile, BodyFile, EveryFile, SilentFile, TriggerFile, VerifyFile, WebhookAnswerFile, WebhookFile,
 };
@@ -30,6 +31,8 @@ mod policy;
 mod project;
 /// `sources`.
 mod source;
+/// `tests`.
+mod testing;
 /// `when`.
 mod trigger;
 
@@ -66,6 +69,9 @@ pub(crate) struct BotFile {
     /// Commands by declaration.
     #[serde(default)]
     pub(crate) commands: Entries<CommandFile>,
+    /// What the bot does, shown on a clock of its own.
+    #[serde(default)]
+    pub(crate) tests: Vec<Spanned<TestFile>>,
 }
 
 /// `identity`.

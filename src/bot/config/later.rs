@@ -2,10 +2,11 @@
 
 /// Keys by the shape that holds them: the names of the types in [`file`](super::file).
 const KEYS: &[(&str, &[&str])] = &[
-    ("BotFile", &["tables", "flows", "fallback", "tests"]),
+    ("BotFile", &["tables", "flows", "fallback"]),
     ("ListFile", &["import"]),
     ("FieldDetails", &["choices"]),
     ("TriggerFile", &["log", "watch", "cleared", "poll", "feed"]),
+    ("StepFile", &["mock", "log", "feed", "poll", "approve"]),
     ("MessageFile", &["from"]),
     ("AudienceFile", &["holders"]),
     ("SourceFile", &["call", "sql", "csv"]),

@@ -9,6 +9,7 @@ use super::neighbours::Neighbours;
 use super::secret::SecretReference;
 use super::shape::Place;
 use super::spanned::{Spanned, Text};
+use super::testing::Test;
 use super::tree::{Content, NodeId, Tree};
 use super::{Bot, Identity, List, NodeAddress, Profile, Rule};
 use crate::bot::audience::Audience;
@@ -23,6 +24,8 @@ use report::Report;
 mod audience;
 /// `send` and its like.
 mod content;
+/// Data of tests.
+mod data;
 /// `digest`.
 mod digest;
 /// Secrets in the file itself.
@@ -47,6 +50,8 @@ mod rule;
 mod scope;
 /// `sources`.
 mod source;
+/// `tests`.
+mod testing;
 /// `when`.
 mod trigger;
 /// What is defined and never used.
@@ -122,6 +127,7 @@ pub(crate) fn resolve(
     let rules = rules(&mut report, &context, file);
     let commands = commands(&mut report, &context, file);
     source::check_names(&mut report, file);
+    let tests = testing::resolve_all(&mut report, &context, rules.as_ref(), file);
     unused::report(&mut report, file, rules.as_ref());
     let bot = assemble(
         file,
@@ -134,6 +140,7 @@ pub(crate) fn resolve(
             context,
             rules,
             commands,
+            tests,
         },
     );
     (bot, report.found)
@@ -174,6 +181,7 @@ struct Parts {
     context: Context,
     rules: Option<BTreeMap<String, Rule>>,
     commands: Option<Vec<Command>>,
+    tests: Option<Vec<Test>>,
 }
 
 fn assemble(file: &BotFile, path: &Path, parts: Parts) -> Option<Bot> {
@@ -202,6 +210,7 @@ fn assemble(file: &BotFile, path: &Path, parts: Parts) -> Option<Bot> {
         borrowed,
         rules,
         commands: parts.commands?,
+        tests: parts.tests?,
         file: path.to_owned(),
         // Filled in by the caller, who has the bytes.
         file_digest: [0; 32],

@@ -157,6 +157,40 @@ impl Tree {
         self.node(id).map_or(0, |node| node.value.start)
     }
 
+    /// The line of a node, from 1.
+    pub(crate) fn line(&self, id: NodeId) -> usize {
+        self.source.place(self.value_byte(id)).0
+    }
+
+    /// The column of the key that leads to a node, from 0.
+    pub(crate) fn key_column(&self, id: NodeId) -> usize {
+        self.source.place(self.key_byte(id)).1.saturating_sub(1)
+    }
+
+    /// Whether a list or map is written with brackets.
+    pub(crate) fn is_flow(&self, id: NodeId) -> bool {
+        let text = self.source.text();
+        let written = text.get(self.value_byte(id)..).unwrap_or_default();
+        !matches!(self.content(id), Content::Scalar(_)) && written.starts_with(['[', '{'])
+    }
+
+    /// The bytes that a value is written in, without white space and comments behind it.
+    pub(crate) fn written(&self, id: NodeId) -> Range<usize> {
+        let start = self.value_byte(id);
+        let own = self.node(id).map_or(start, |node| node.value.end);
+        let last = match self.content(id) {
+            Content::List(items) => items.last().copied(),
+            Content::Map(entries) => entries.last().map(|(_, value)| *value),
+            Content::Scalar(_) => None,
+        };
+        let end = match last.filter(|_| !self.is_flow(id)) {
+            Some(last) => self.written(last).end,
+            None => own,
+        };
+        let text = self.source.text().get(start..end).unwrap_or_default();
+        start..start + text.trim_end().len()
+    }
+
     /// The byte of the file that a byte of a scalar came from.
     pub(crate) fn byte_in(&self, id: NodeId, offset: usize) -> usize {
         match (self.node(id), self.scalar(id)) {

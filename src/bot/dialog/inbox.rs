@@ -97,6 +97,14 @@ impl Inbox {
         self.stream.next().await
     }
 
+    /// Does what a message asks for, once; one that is not the bot's to answer changes nothing.
+    pub(crate) async fn handle(&self, message: Message) -> Result<(), store::Error> {
+        match self.incoming(message) {
+            Some(incoming) => handle(&self.running, incoming).await,
+            None => Ok(()),
+        }
+    }
+
     fn incoming(&self, message: Message) -> Option<Incoming> {
         incoming(&self.listening, message)
     }

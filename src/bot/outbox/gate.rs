@@ -136,7 +136,7 @@ async fn canary(running: &Running, broadcast: &Broadcast) -> Result<Option<DateT
     }
     running.store.move_gate(broadcast, Gate::Opening, None).await?;
     running.to_guard.notify_one();
-    Ok(None)
+    Ok(Some(running.now()))
 }
 
 fn ends(canary: &Canary, since: DateTime<Utc>) -> DateTime<Utc> {

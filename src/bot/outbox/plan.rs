@@ -71,6 +71,16 @@ pub(crate) async fn plan(running: Arc<Running>, shutdown: CancellationToken) {
     }
 }
 
+/// Plans the next occurrence that is due, as far as it goes. Says whether there was one.
+pub(crate) async fn plan_next(running: &Running) -> Result<bool, store::Error> {
+    let (bot, now) = (&running.bot.name, running.now());
+    let next = running.store.next_to_plan(bot, now, BTreeSet::new()).await?;
+    match next {
+        Some(occurrence) => plan_one(running, &occurrence).await.map(|()| true),
+        None => Ok(false),
+    }
+}
+
 /// How long to sleep at the most.
 async fn until_next(running: &Running) -> Duration {
     let now = running.now();

@@ -6,10 +6,11 @@ use super::run;
 use crate::harness::program::herald;
 
 /// The flags of each command beside those of all. Each is tried by a test of this folder or of its neighbours.
-const COMMANDS: [(&str, &str); 36] = [
+const COMMANDS: [(&str, &str); 37] = [
     ("dev", "--http --grpc --metrics --api"),
     ("run", "--http --grpc --metrics --api"),
     ("check", "--explain"),
+    ("test", "--update --junit"),
     ("node", "--config --http --grpc --metrics"),
     ("node access", "--config"),
     ("node access allow", "--config --comment"),

@@ -311,6 +311,13 @@ impl Report<'_> {
         spelled
     }
 
+    /// Whether a key of a map was left out, which is reported there.
+    pub(super) fn has_left_out(&self, below: NodeId) -> bool {
+        self.left_out
+            .iter()
+            .any(|id| self.tree.ancestry(*id).contains(&below))
+    }
+
     /// Whether names that expressions below a node may use are missing because their part was left out.
     pub(super) fn hides_names(&self, below: NodeId) -> bool {
         let depth = self.tree.ancestry(below).len();

@@ -11,6 +11,8 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
+mod sign;
+
 use super::{Error, LONGEST_ID, Request};
 
 /// Senders differ in whether they pad.

@@ -1,0 +1,349 @@
+//! The bot under test and everybody around it, driven a round at a time.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::future::try_join_all;
+use tokio::task::JoinSet;
+
+use super::{
+    Ground, files,
+    people::{Person, Received},
+    post,
+};
+use crate::{
+    bot::{
+        Brake,
+        config::{
+            self, Bot,
+            testing::{Saying, Test},
+        },
+        dialog::Inbox,
+        event::{Event, Kind},
+        expression::Scope,
+        fire::{self, Firing},
+        outbox::{self, Worker},
+        running::Running,
+        runtime, source,
+        store::{self, Delivery, Filter, Member, Store},
+        trigger,
+        uploads::Uploads,
+    },
+    client::{self, Cache, Client},
+};
+
+/// Why a test did not go on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    /// A step did not do what it says; the next ones may.
+    #[error("{0}")]
+    Step(String),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Client(#[from] client::Error),
+    #[error(transparent)]
+    Deliveries(#[from] outbox::DeliveryError),
+    #[error("the bot does not come to rest at {0}")]
+    Restless(DateTime<Utc>),
+    #[error("{0}")]
+    Machine(String),
+}
+
+/// Rounds at one instant, far above what any test needs.
+const ROUNDS: usize = 10_000;
+/// How long a message may take through the node, by the clock on the wall.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(super) struct Stage<'a> {
+    ground: &'a Ground,
+    people: BTreeMap<String, Person>,
+    cache: Cache,
+    told: Arc<Mutex<Vec<Event>>>,
+    /// How often rules were fired by hand, and webhooks called.
+    pub(super) count: usize,
+    life: Option<Life>,
+    listeners: JoinSet<()>,
+}
+
+/// What a restart ends and makes anew.
+struct Life {
+    running: Arc<Running>,
+    worker: Worker,
+    inbox: Inbox,
+}
+
+impl<'a> Stage<'a> {
+    /// Gives what the test says, and starts the bot.
+    pub(super) async fn set(bot: &Bot, test: &Test, ground: &'a Ground) -> Result<Self, Broken> {
+        ground.time.move_to(test.given.now);
+        let clock = ground.time.clock();
+        let connecting = test.people.iter().map(|name| {
+            let builder = Client::builder(super::wallet(name), ground.node.clone()).clock(clock.clone());
+            async move { Ok::<_, client::Error>((name.clone(), builder.connect().await?)) }
+        });
+        let people = Box::pin(try_join_all(connecting)).await?;
+        let mut stage = Self {
+            ground,
+            people: people
+                .into_iter()
+                .map(|(name, client)| (name.clone(), Person::new(name, client)))
+                .collect(),
+            cache: Cache::in_memory().map_err(client::Error::from)?,
+            told: Arc::default(),
+            count: 0,
+            life: None,
+            listeners: JoinSet::new(),
+        };
+        let store = stage.open()?;
+        stage.join(&store, bot, test).await?;
+        let bot = post::with_own_secrets(bot.clone(), &ground.folder).map_err(Broken::Machine)?;
+        let bot = files::with_files(bot, &test.given.files, &ground.folder.join("files"))
+            .map_err(|error| Broken::Machine(format!("`given.files`: {error}")))?;
+        Box::pin(stage.start(bot, store)).await?;
+        Ok(stage)
+    }
+
+    fn open(&self) -> Result<Store, Broken> {
+        // Apart from the bot's files, which herald's own are not among.
+        let data = self.ground.folder.join("data");
+        std::fs::create_dir_all(&data).map_err(|error| Broken::Machine(error.to_string()))?;
+        Ok(Store::open(&data.join("herald.db"))?)
+    }
+
+    async fn join(&self, store: &Store, bot: &Bot, test: &Test) -> Result<(), Broken> {
+        let (bot, joined) = (bot.name.clone(), test.given.now);
+        let members = test.given.members.clone();
+        store
+            .write(move |transaction| {
+                for (list, member) in members {
+                    store::join(transaction, &bot, &list, &Member { joined, ..member })?;
+                }
+                Ok(())
+            })
+            .await?;
+        Ok(())
+    }
+
+    async fn start(&mut self, bot: Bot, store: Store) -> Result<(), Broken> {
+        let wallet = super::wallet(&format!("bot {}", bot.name));
+        let (events, mut told) = super::super::events();
+        let listener = Arc::clone(&self.told);
+        self.listeners.spawn(async move {
+            while let Some(event) = told.recv().await {
+                listener
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(event);
+            }
+        });
+        let clock = self.ground.time.clock();
+        let running = Arc::new(Running {
+            bot,
+            project: Arc::clone(&self.ground.project),
+            uploads: Uploads::of(Arc::clone(&self.ground.project), self.ground.fetch.clone()),
+            address: wallet.address(),
+            store,
+            fetch: self.ground.fetch.clone(),
+            answers: source::Cache::default(),
+            events,
+            clock: clock.clone(),
+            to_plan: Arc::default(),
+            to_deliver: Arc::default(),
+            to_guard: Arc::default(),
+        });
+        let before = clock.now();
+        let client = Client::builder(wallet, self.ground.node.clone())
+            .cache(self.cache.clone())
+            .clock(clock)
+            .connect();
+        let client = Box::pin(client).await?;
+        let listening = runtime::listen(&running, &client, before).await?;
+        self.ground.bots.put(Arc::clone(&running));
+        fire::started(&running, &const_hex::encode(running.bot.file_digest)).await?;
+        self.life = Some(Life {
+            worker: Worker::new(Arc::clone(&running), client.clone()),
+            inbox: Inbox::open(Arc::clone(&running), &client, listening).await,
+            running,
+        });
+        self.settle().await.map(drop)
+    }
+
+    fn life(&mut self) -> Result<&mut Life, Broken> {
+        let ended = || Broken::Machine("the bot has ended".to_owned());
+        self.life.as_mut().ok_or_else(ended)
+    }
+
+    pub(super) fn running(&mut self) -> Result<Arc<Running>, Broken> {
+        Ok(Arc::clone(&self.life()?.running))
+    }
+
+    pub(super) fn ground(&self) -> &'a Ground {
+        self.ground
+    }
+
+    /// Does what is due until nothing is left, and gives the next instant at which something is.
+    pub(super) async fn settle(&mut self) -> Result<Option<DateTime<Utc>>, Broken> {
+        let life = self.life()?;
+        let running = &life.running;
+        for _ in 0..ROUNDS {
+            let scheduled = trigger::round(running).await;
+            let guarded = outbox::guard_once(running).await?;
+            let is_planning = outbox::plan_next(running).await?;
+            let is_delivering = life.worker.round().await? > 0;
+            if !is_planning && !is_delivering {
+                let now = running.now();
+                let planned = running.store.next_plan_due(&running.bot.name, now).await?;
+                let due = running.store.next_due(&running.bot.name, now).await?;
+                return Ok([scheduled, guarded, planned, due].into_iter().flatten().min());
+            }
+        }
+        Err(Broken::Restless(running.now()))
+    }
+
+    /// Lets time pass.
+    pub(super) async fn wait(&mut self, span: Duration) -> Result<(), Broken> {
+        let span = TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX);
+        let end = self.ground.time.now().checked_add_signed(span);
+        let end = end.unwrap_or(DateTime::<Utc>::MAX_UTC);
+        loop {
+            match self.settle().await? {
+                Some(due) if due <= end => self.ground.time.move_to(due),
+                _ => break,
+            }
+        }
+        self.ground.time.move_to(end);
+        self.settle().await.map(drop)
+    }
+
+    /// Somebody writes; the bot reads it.
+    pub(super) async fn say(&mut self, from: &str, text: &str, kind: Saying) -> Result<(), Broken> {
+        let bot = self.running()?.address;
+        let nobody = || Broken::Machine(format!("`{from}` has no client"));
+        let person = self.people.get(from).ok_or_else(nobody)?;
+        let Some(message) = person.say(bot, text, kind).await? else {
+            return Err(Broken::Step(format!("the bot has written nothing to `{from}`")));
+        };
+        let life = self.life()?;
+        let read = async {
+            loop {
+                let next = life.inbox.next().await?;
+                let id = *next.id.as_bytes();
+                life.inbox.handle(next).await?;
+                if id == message {
+                    return Ok::<(), Broken>(());
+                }
+            }
+        };
+        match tokio::time::timeout(PATIENCE, read).await {
+            Ok(read) => read?,
+            Err(_) => return Err(Broken::Machine("the bot does not see the message".to_owned())),
+        }
+        self.settle().await.map(drop)
+    }
+
+    /// A rule fires, whatever its triggers; it is approved, and its canary waited for.
+    pub(super) async fn fire(&mut self, rule: &str) -> Result<(), Broken> {
+        let running = self.running()?;
+        // A reload may have taken it away.
+        let gone = || Broken::Step(format!("the bot has no rule `{rule}` now"));
+        let rule = running.bot.rules.get(rule).ok_or_else(gone)?;
+        self.count += 1;
+        let firing = Firing {
+            id: format!("run {}", self.count),
+            at: running.now(),
+            names: Scope::new(),
+        };
+        fire::fire(&running, rule, &firing).await?;
+        self.settle().await?;
+        running.brake(&rule.name, Brake::Approve).await?;
+        match &rule.policy.canary {
+            Some(canary) => self.wait(canary.wait).await,
+            None => self.settle().await.map(drop),
+        }
+    }
+
+    /// Ends the bot and starts it again.
+    pub(super) async fn restart(&mut self) -> Result<(), Broken> {
+        let bot = self.running()?.bot.clone();
+        self.again(bot).await
+    }
+
+    /// Starts the bot again with another text of its file.
+    pub(super) async fn reload(&mut self, text: &str) -> Result<(), Broken> {
+        let old = self.running()?.bot.clone();
+        let loaded = config::load_text(&self.ground.project, &old.file, text.as_bytes().to_vec());
+        let (bot, _) = loaded.map_err(|findings| {
+            let errors = findings.iter().map(ToString::to_string);
+            Broken::Step(format!(
+                "the file is not taken:\n{}",
+                errors.collect::<Vec<_>>().join("\n")
+            ))
+        })?;
+        if bot.name != old.name {
+            return Err(Broken::Step(format!(
+                "a running bot keeps its name, `{}`",
+                old.name
+            )));
+        }
+        let bot = post::with_own_secrets(bot, &self.ground.folder).map_err(Broken::Machine)?;
+        self.again(bot).await
+    }
+
+    async fn again(&mut self, bot: Bot) -> Result<(), Broken> {
+        // The store belongs to one process, and this is to be a new one.
+        self.ground.bots.take(&bot.name);
+        self.life = None;
+        let store = self.open()?;
+        Box::pin(self.start(bot, store)).await
+    }
+
+    /// What went wrong by the bot's own account.
+    pub(super) fn errors(&self) -> Vec<String> {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let errors = told.iter().filter(|event| event.event == Kind::Error);
+        let said = errors.map(|event| {
+            let rule = event
+                .rule
+                .as_ref()
+                .map(|rule| format!("{rule}: "))
+                .unwrap_or_default();
+            format!("error: {rule}{}", event.reason.as_deref().unwrap_or_default())
+        });
+        said.collect()
+    }
+
+    /// Everything the test wallets decrypt, with the rules it comes from.
+    pub(super) async fn received(&mut self) -> Result<Vec<Received>, Broken> {
+        let rules: BTreeMap<[u8; 32], String> = self
+            .rows()
+            .await?
+            .into_iter()
+            .filter_map(|row| Some((row.sealed?.message, row.rule)))
+            .collect();
+        let mut received = Vec::new();
+        for person in self.people.values() {
+            received.extend(person.received().await?);
+        }
+        for message in &mut received {
+            message.rule = rules.get(&message.message).cloned();
+        }
+        Ok(received)
+    }
+
+    /// Every row, oldest first.
+    pub(super) async fn rows(&mut self) -> Result<Vec<Delivery>, Broken> {
+        let store = self.running()?.store.clone();
+        let filter = Filter {
+            limit: u32::MAX,
+            ..Filter::default()
+        };
+        let mut rows = store.deliveries(filter).await?;
+        rows.sort_by_key(|row| row.id);
+        Ok(rows)
+    }
+}
