@@ -429,7 +429,7 @@ pub struct Counts {
 
 impl Store {
     /// The next rows of the bot that are due, the urgent ones first, at most one a wallet: the oldest of the most urgent of its
-    /// open rows that do not wait.
+    /// open rows that do not wait. Rows that wait for one wallet's contact go in their order once it is there.
     pub async fn due(
         &self,
         bot: &str,
@@ -443,12 +443,16 @@ impl Store {
                  WHERE bot = ?1 AND settled_ms IS NULL AND carrier IS NULL AND priority = ?4 AND due_ms <= ?2
                    AND (state = 'sealed' OR parked = 1 OR delivery.occurrence IS NULL
                         OR (SELECT gate FROM occurrence AS o WHERE o.id = delivery.occurrence) NOT IN ('paused', 'cancelled'))
-                   AND NOT EXISTS (SELECT 1 FROM delivery AS earlier
-                                   WHERE earlier.bot = delivery.bot AND earlier.wallet = delivery.wallet AND earlier.settled_ms IS NULL
-                                     AND earlier.carrier IS NULL
+                   AND (expires_ms <= ?2
+                        OR NOT EXISTS (SELECT 1 FROM delivery AS earlier
+                                   WHERE earlier.bot = delivery.bot AND earlier.wallet = delivery.wallet
+                                     AND earlier.settled_ms IS NULL AND earlier.carrier IS NULL
                                      AND (earlier.priority > delivery.priority
                                           OR (earlier.priority = delivery.priority AND earlier.id < delivery.id))
-                                     AND (earlier.state = 'sealed' OR earlier.due_ms <= ?2))
+                                     AND (earlier.state = 'sealed' OR earlier.due_ms <= ?2
+                                          OR (earlier.state = 'held' AND delivery.state = 'held'
+                                              AND earlier.reason LIKE 'the wallet %'
+                                              AND earlier.reason = delivery.reason))))
                  ORDER BY due_ms, id LIMIT ?3"
             );
             let mut statement = connection.prepare_cached(&query)?;
