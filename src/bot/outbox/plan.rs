@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::retry;
 use crate::bot::{
     audience::{
-        Branch,
+        Audience, Branch,
         gather::{self, CHUNK, Gathered, gather},
         merge::given,
         set::Set,
@@ -32,6 +32,10 @@ pub(crate) async fn plan(running: Arc<Running>, shutdown: CancellationToken) {
                 .store
                 .next_to_plan(&running.bot.name, running.now(), busy.clone());
             match next.await {
+                // In order, so that the messages of one conversation are; only what asks others runs beside the rest.
+                Ok(Some(occurrence)) if !asks_others(&running, &occurrence) => {
+                    failed = plan_one(&running, &occurrence).await;
+                }
                 Ok(Some(occurrence)) => {
                     busy.insert(occurrence.row);
                     let running = Arc::clone(&running);
@@ -79,6 +83,15 @@ pub(crate) async fn plan_next(running: &Running) -> Result<bool, store::Error> {
         Some(occurrence) => plan_one(running, &occurrence).await.map(|()| true),
         None => Ok(false),
     }
+}
+
+/// Whether the audience of an occurrence is read from a source or a database, which may take its time.
+fn asks_others(running: &Running, occurrence: &Occurrence) -> bool {
+    let rule = running.bot.rules.get(&occurrence.rule);
+    let branches = rule.map(|rule| rule.audience.branches()).unwrap_or_default();
+    branches
+        .iter()
+        .any(|branch| matches!(branch.audience, Audience::Source(_) | Audience::Sql(_)))
 }
 
 /// How long to sleep at the most.
