@@ -141,6 +141,7 @@ async fn a_canary_goes_first_and_stops_the_rest_when_it_fails() {
 async fn a_pause_keeps_its_place_and_counts_that_say_so_stop_a_broadcast() {
     let house = House::of(BOT);
     let herald = house.start().await;
+    let post = herald.address();
     let crowd = people(&["c1", "c2", "c3"], &herald).await;
     herald.fire("slow", &to(&crowd, "x")).await;
     until(&house, "slow", |status| status["delivered"] != 0).await;
@@ -160,6 +161,9 @@ async fn a_pause_keeps_its_place_and_counts_that_say_so_stop_a_broadcast() {
     };
     tokio::time::timeout(DEADLINE, parked).await.unwrap();
     ask(&house, "resume", "slow").await;
+    for person in &crowd {
+        person.reads(post, &["slow x"]).await;
+    }
     let mut bad = to(&crowd, "y");
     bad["bad"] = json!(crowd.iter().map(Person::address).min().unwrap().to_string());
     herald.fire("slow", &bad).await;

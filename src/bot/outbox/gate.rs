@@ -69,7 +69,8 @@ pub(crate) async fn guard_once(running: &Running) -> Result<Option<DateTime<Utc>
             Gate::Cancelled => {
                 let now = running.now();
                 while running.store.cancel(broadcast.row, CHUNK, now).await? > 0 {}
-                None
+                // More of it may be planned still.
+                (!broadcast.is_planned).then(|| now + LOOK)
             }
             Gate::Open | Gate::Approval => None,
         };

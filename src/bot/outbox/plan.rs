@@ -27,6 +27,7 @@ pub(crate) async fn plan(running: Arc<Running>, shutdown: CancellationToken) {
     let (mut planning, mut busy) = (JoinSet::new(), BTreeSet::new());
     let mut failed = tidy(&running).await;
     loop {
+        let looked = running.now();
         while failed.is_ok() && busy.len() < AT_ONCE {
             let next = running
                 .store
@@ -34,7 +35,10 @@ pub(crate) async fn plan(running: Arc<Running>, shutdown: CancellationToken) {
             match next.await {
                 // In order, so that the messages of one conversation are; only what asks others runs beside the rest.
                 Ok(Some(occurrence)) if !asks_others(&running, &occurrence) => {
-                    failed = plan_one(&running, &occurrence).await;
+                    failed = tokio::select! {
+                        () = shutdown.cancelled() => return,
+                        outcome = plan_one(&running, &occurrence) => outcome,
+                    };
                 }
                 Ok(Some(occurrence)) => {
                     busy.insert(occurrence.row);
@@ -49,7 +53,7 @@ pub(crate) async fn plan(running: Arc<Running>, shutdown: CancellationToken) {
             }
         }
         let wait = match failed {
-            Ok(()) => until_next(&running).await,
+            Ok(()) => until_next(&running, looked).await,
             Err(error) => {
                 let mut event = running.event(Kind::Error);
                 event.reason = Some(format!("planning waits: {error}"));
@@ -94,11 +98,13 @@ fn asks_others(running: &Running, occurrence: &Occurrence) -> bool {
         .any(|branch| matches!(branch.audience, Audience::Source(_) | Audience::Sql(_)))
 }
 
-/// How long to sleep at the most.
-async fn until_next(running: &Running) -> Duration {
-    let now = running.now();
-    match running.store.next_plan_due(&running.bot.name, now).await {
-        Ok(Some(due)) => (due - now).to_std().unwrap_or_default().min(LONGEST_SLEEP),
+/// How long to sleep at the most: until an occurrence is due after `looked`, the time before the look that found none.
+async fn until_next(running: &Running, looked: DateTime<Utc>) -> Duration {
+    match running.store.next_plan_due(&running.bot.name, looked).await {
+        Ok(Some(due)) => (due - running.now())
+            .to_std()
+            .unwrap_or_default()
+            .min(LONGEST_SLEEP),
         Ok(None) | Err(_) => LONGEST_SLEEP,
     }
 }

@@ -60,10 +60,11 @@ pub(crate) async fn deliver(running: Arc<Running>, client: Client, shutdown: Can
     let worker = Worker::new(running, client);
     let mut failures = 0;
     while !shutdown.is_cancelled() {
+        let looked = worker.running.now();
         let wait = match worker.round().await {
             Ok(0) => {
                 failures = 0;
-                worker.until_next().await
+                worker.until_next(looked).await
             }
             Ok(_) => continue,
             Err(error) => {
@@ -139,10 +140,14 @@ impl Worker {
         }
     }
 
-    async fn until_next(&self) -> Duration {
-        let now = self.running.now();
-        match self.running.store.next_due(&self.running.bot.name, now).await {
-            Ok(Some(due)) => (due - now).to_std().unwrap_or_default().min(LONGEST_SLEEP),
+    /// How long until a row is due after `looked`: when the round that found none began, so that one which became due since then
+    /// is not slept over.
+    async fn until_next(&self, looked: DateTime<Utc>) -> Duration {
+        match self.running.store.next_due(&self.running.bot.name, looked).await {
+            Ok(Some(due)) => (due - self.running.now())
+                .to_std()
+                .unwrap_or_default()
+                .min(LONGEST_SLEEP),
             Ok(None) | Err(_) => LONGEST_SLEEP,
         }
     }
@@ -424,7 +429,9 @@ impl Worker {
                 Some((row.id, sealed, gives_up.unwrap_or(row.expires).min(row.expires)))
             })
             .collect();
-        self.running.store.seal(bytes).await?;
+        // One that was settled or taken back meanwhile does not go.
+        let sealed = self.running.store.seal(bytes).await?;
+        rows.retain(|row| sealed.contains(&row.id));
         Ok(rows)
     }
 

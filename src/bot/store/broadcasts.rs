@@ -88,6 +88,10 @@ pub struct Progress {
     pub left: u32,
 }
 
+/// Whether messages of an occurrence `o` are not settled.
+const UNSETTLED: &str =
+    "EXISTS (SELECT 1 FROM delivery WHERE delivery.occurrence = o.id AND delivery.settled_ms IS NULL)";
+
 const COLUMNS: &str = "id, rule, occurrence, gate, gate_reason, state = 'planned', canary_ms, canary_to";
 
 fn broadcast(row: &Row<'_>) -> Result<Broadcast, rusqlite::Error> {
@@ -113,8 +117,10 @@ impl Store {
         let bot = bot.to_owned();
         self.read(move |connection| {
             let query = format!(
-                "SELECT {COLUMNS} FROM occurrence
-                 WHERE bot = ?1 AND gate != 'open' AND gate != 'approval' AND state IN ('planning', 'planned') ORDER BY id"
+                "SELECT {COLUMNS} FROM occurrence AS o
+                 WHERE bot = ?1 AND gate != 'open' AND gate != 'approval'
+                   AND (state = 'planning' OR (state = 'planned' AND (gate IN ('canary', 'opening') OR {UNSETTLED})))
+                 ORDER BY id"
             );
             let mut statement = connection.prepare_cached(&query)?;
             statement.query_map([bot], broadcast)?.collect()
@@ -129,7 +135,8 @@ impl Store {
             let query = format!(
                 "SELECT {COLUMNS} FROM occurrence AS o
                  WHERE bot = ?1 AND rule = ?2 AND gate = 'open' AND state IN ('planning', 'planned')
-                   AND EXISTS (SELECT 1 FROM delivery WHERE occurrence = o.id AND settled_ms IS NULL) ORDER BY id"
+                   AND id >= (SELECT min(occurrence) FROM delivery WHERE settled_ms IS NULL AND occurrence IS NOT NULL)
+                   AND {UNSETTLED} ORDER BY id"
             );
             let mut statement = connection.prepare_cached(&query)?;
             statement.query_map([bot, rule], broadcast)?.collect()

@@ -1,5 +1,7 @@
 //! Deliveries: one row a message and wallet, from plan to settled.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use herald_protocol::address::Address;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -333,12 +335,12 @@ pub(crate) fn settle(
     now: DateTime<Utc>,
 ) -> Result<(), rusqlite::Error> {
     let mut settle = transaction.prepare_cached(
-        "UPDATE delivery SET state = ?2, reason = ?3, settled_ms = ?4, request = NULL, until_ms = NULL,
+        "UPDATE delivery SET state = ?2, reason = ?3, settled_ms = ?4, request = NULL, until_ms = NULL, parked = 0,
                 tries = tries + (?2 = 'delivered')
          WHERE id = ?1 AND settled_ms IS NULL",
     )?;
     let mut carried = transaction.prepare_cached(
-        "UPDATE delivery SET state = ?2, reason = ?3, settled_ms = ?4, until_ms = NULL
+        "UPDATE delivery SET state = ?2, reason = ?3, settled_ms = ?4, until_ms = NULL, parked = 0
          WHERE carrier = ?1 AND settled_ms IS NULL",
     )?;
     for (id, state, reason) in rows {
@@ -441,7 +443,8 @@ impl Store {
             let query = format!(
                 "SELECT {COLUMNS} FROM delivery
                  WHERE bot = ?1 AND settled_ms IS NULL AND carrier IS NULL AND priority = ?4 AND due_ms <= ?2
-                   AND (state = 'sealed' OR parked = 1 OR delivery.occurrence IS NULL
+                   AND (parked = 0 OR expires_ms <= ?2)
+                   AND (state = 'sealed' OR delivery.occurrence IS NULL OR expires_ms <= ?2
                         OR (SELECT gate FROM occurrence AS o WHERE o.id = delivery.occurrence) NOT IN ('paused', 'cancelled'))
                    AND (expires_ms <= ?2
                         OR NOT EXISTS (SELECT 1 FROM delivery AS earlier
@@ -499,7 +502,7 @@ impl Store {
             let mut before = transaction
                 .prepare_cached("SELECT 1 FROM delivery WHERE id = ?1 AND state = 'held' AND reason = ?2")?;
             let mut hold = transaction.prepare_cached(
-                "UPDATE delivery SET state = 'held', reason = ?2, due_ms = ?3, expires_ms = ?4, until_ms = ?5,
+                "UPDATE delivery SET state = 'held', reason = ?2, due_ms = iif(parked, ?4, ?3), expires_ms = ?4, until_ms = ?5,
                         period_ms = coalesce(?6, period_ms)
                  WHERE id = ?1 AND settled_ms IS NULL",
             )?;
@@ -525,21 +528,26 @@ impl Store {
         .await
     }
 
-    /// Fixes the bytes of rows, and until when each is tried. Sealing a row again replaces them, in the same transaction.
-    pub async fn seal(&self, rows: Vec<(i64, Sealed, DateTime<Utc>)>) -> Result<(), super::Error> {
+    /// Fixes the bytes of rows, and until when each is tried. Sealing a row again replaces them, in the same transaction. Gives
+    /// those it was done to: not rows that were settled or taken back since they were read.
+    pub async fn seal(&self, rows: Vec<(i64, Sealed, DateTime<Utc>)>) -> Result<HashSet<i64>, super::Error> {
         self.write(move |transaction| {
             let mut seal = transaction.prepare_cached(
                 "UPDATE delivery SET state = 'sealed', reason = NULL, until_ms = NULL, request = ?2, envelope = ?3, message = ?4,
                         sealed_ms = ?5, expires_ms = ?6, thread = ?7
-                 WHERE id = ?1 AND settled_ms IS NULL",
+                 WHERE id = ?1 AND settled_ms IS NULL AND parked = 0",
             )?;
+            let mut fixed = HashSet::new();
             for (id, sealed, expires) in rows {
-                seal.execute(params![
+                let changed = seal.execute(params![
                     id, sealed.request, sealed.envelope, sealed.message, millis(sealed.sealed), millis(expires),
                     sealed.thread
                 ])?;
+                if changed == 1 {
+                    fixed.insert(id);
+                }
             }
-            Ok(())
+            Ok(fixed)
         })
         .await
     }

@@ -4,6 +4,7 @@ use std::{
     cell::RefCell,
     ops::{Deref, DerefMut},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU16, Ordering},
 };
 
 use herald::client::NodeAddress;
@@ -39,7 +40,19 @@ pub(crate) struct Node {
     data: TempDir,
 }
 
-const FREE_PORT: &str = "127.0.0.1:0";
+/// A port of the loopback address that a program can take again after it ended: below those that the system gives to
+/// whoever asks for any.
+fn lasting_port() -> String {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let own = u16::try_from(std::process::id() % 20_000).unwrap();
+    loop {
+        let port = 10_000 + own.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000;
+        let address = format!("127.0.0.1:{port}");
+        if std::net::TcpListener::bind(&address).is_ok() {
+            return address;
+        }
+    }
+}
 
 impl House {
     /// A folder with a bot of this text. Its wallet is the one of the name `bot`, in the variable `BOT_KEY`.
@@ -88,8 +101,8 @@ impl House {
 
     /// Lets the API listen at this address from the first start on.
     pub(crate) fn listening(self, api: &str) -> Self {
-        let ports = [FREE_PORT, FREE_PORT, FREE_PORT, api].map(ToOwned::to_owned);
-        *self.ports.borrow_mut() = Some(ports.to_vec());
+        let ports = vec![lasting_port(), lasting_port(), lasting_port(), api.to_owned()];
+        *self.ports.borrow_mut() = Some(ports);
         self
     }
 
@@ -119,10 +132,6 @@ impl House {
     async fn start_until(&self, is_ready: impl Fn(&Value) -> bool) -> Herald {
         let program = self.start_without_waiting();
         let ready = program.event("ready", is_ready).await;
-        // A bot of another node has no ports of its own for one.
-        let port = |name| ready[name].as_str().unwrap_or(FREE_PORT).to_owned();
-        let ports = ["http", "grpc", "metrics", "api"].map(port);
-        *self.ports.borrow_mut() = Some(ports.to_vec());
         Herald {
             program,
             ready,
@@ -131,11 +140,11 @@ impl House {
     }
 
     pub(crate) fn start_without_waiting(&self) -> Program {
-        let ports = self.ports.borrow();
-        let port = |at: usize| ports.as_ref().map_or(FREE_PORT, |ports| ports[at].as_str());
+        let mut ports = self.ports.borrow_mut();
+        let ports = ports.get_or_insert_with(|| (0..4).map(|_| lasting_port()).collect());
         let mut arguments = vec!["run", "--json"];
-        for (at, flag) in ["--http", "--grpc", "--metrics", "--api"].into_iter().enumerate() {
-            arguments.extend([flag, port(at)]);
+        for (flag, port) in ["--http", "--grpc", "--metrics", "--api"].into_iter().zip(ports) {
+            arguments.extend([flag, port.as_str()]);
         }
         arguments.extend(self.bots.iter().map(|bot| bot.to_str().unwrap()));
         Program::start("herald run", herald(self.folder(), arguments, &self.environment))
@@ -251,12 +260,13 @@ impl Herald {
 
 impl Node {
     pub(crate) async fn start() -> Self {
-        Self::start_in(tempfile::tempdir().unwrap(), [FREE_PORT; 3]).await
+        Self::start_with(tempfile::tempdir().unwrap()).await
     }
 
     /// A node with data from elsewhere.
     pub(crate) async fn start_with(data: TempDir) -> Self {
-        Self::start_in(data, [FREE_PORT; 3]).await
+        let ports = [lasting_port(), lasting_port(), lasting_port()];
+        Self::start_in(data, [&ports[0], &ports[1], &ports[2]]).await
     }
 
     async fn start_in(data: TempDir, [http, grpc, metrics]: [&str; 3]) -> Self {

@@ -10,3 +10,5 @@ CREATE INDEX occurrence_gate ON occurrence (bot, gate) WHERE gate != 'open';
 -- A row that waits behind the gate of its occurrence; it is due when it expires.
 ALTER TABLE delivery ADD COLUMN parked INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX delivery_occurrence ON delivery (occurrence, parked, id) WHERE occurrence IS NOT NULL;
+-- What of a broadcast is not done: it keeps looks at broadcasts free of their history.
+CREATE INDEX delivery_unsettled ON delivery (occurrence, parked) WHERE settled_ms IS NULL AND occurrence IS NOT NULL;
