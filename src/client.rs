@@ -3,7 +3,7 @@
 mod api;
 pub mod attachments;
 mod builder;
-mod cache;
+pub(crate) mod cache;
 mod consent;
 mod contacts;
 mod conversation;

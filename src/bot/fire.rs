@@ -8,7 +8,7 @@ use super::{
     expression::{Scope, Value},
     outbox::{self, evaluate_key},
     running::{self, Running},
-    store::{self, NewOccurrence, Planned},
+    store::{self, Gate, NewOccurrence, Planned},
     trigger::Trigger,
 };
 
@@ -96,7 +96,11 @@ pub(crate) async fn tell(running: &Running, new: &NewOccurrence, planned: &Plann
     event.rule = Some(new.rule.clone());
     event.key = Some(new.key.clone());
     event.reason.clone_from(&new.skipped);
-    running.tell(event).await;
+    running.tell(event.clone()).await;
+    if new.gate == Gate::Approval && new.skipped.is_none() {
+        event.event = Kind::AwaitingApproval;
+        running.tell(event).await;
+    }
     running.to_plan.notify_one();
 }
 

@@ -25,6 +25,8 @@ use std::{
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction};
 
+use crate::client::cache::check_history;
+
 pub use audiences::{Broken, BrokenRow, Merge, Named, StagedRow};
 pub use broadcasts::{Broadcast, Gate, Progress};
 pub use delivery::{
@@ -124,6 +126,7 @@ impl Store {
         };
         let mut connection = Connection::open(path).map_err(failed)?;
         prepare(&connection).map_err(failed)?;
+        check_history(&connection).map_err(failed)?;
         migrations::migrations::runner()
             .run(&mut connection)
             .map_err(|source| Error::Migration {

@@ -11,6 +11,7 @@ use std::{
 
 use herald_protocol::{address::Address, proto::api::Envelope, time::TimestampNs};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 mod migrations {
     #![allow(
@@ -108,6 +109,7 @@ impl Cache {
             connection.pragma_update(None, "journal_mode", "WAL")?;
             // What is lost with a power cut is read from the network again.
             connection.pragma_update(None, "synchronous", "NORMAL")?;
+            check_history(&connection)?;
             Ok(connection)
         };
         let mut connection = prepare().map_err(|source| Error::new(file, source))?;
@@ -312,6 +314,25 @@ fn to_sql(time: TimestampNs) -> i64 {
     i64::try_from(time.as_ns()).unwrap_or(i64::MAX)
 }
 
+/// Refuses a damaged migration history, which refinery would panic on.
+pub(crate) fn check_history(connection: &Connection) -> rusqlite::Result<()> {
+    if !connection.table_exists(None, "refinery_schema_history")? {
+        return Ok(());
+    }
+    let mut history = connection.prepare("SELECT applied_on, checksum FROM refinery_schema_history")?;
+    let mut rows = history.query([])?;
+    while let Some(row) = rows.next()? {
+        let text = |column| row.get_ref(column).map(|text| text.as_str().unwrap_or_default());
+        let (applied, checksum) = (text(0)?, text(1)?);
+        if OffsetDateTime::parse(applied, &Rfc3339).is_err() || checksum.parse::<u64>().is_err() {
+            let damaged = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+            let what = "the history of its migrations is damaged".to_owned();
+            return Err(rusqlite::Error::SqliteFailure(damaged, Some(what)));
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -343,5 +364,25 @@ mod tests {
             read.extend(page.iter().map(|row| row.sealed[0]));
         }
         assert_eq!(read, [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn a_damaged_history_is_damage_and_no_panic() {
+        for change in [
+            "applied_on = '2026-11-29T1:00:00Z'",
+            "checksum = '1x'",
+            "applied_on = x'ff'",
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("client.db");
+            drop(Cache::open(&file).unwrap());
+            let change = format!("UPDATE refinery_schema_history SET {change}");
+            Connection::open(&file).unwrap().execute(&change, []).unwrap();
+            let refused = Cache::open(&file);
+            assert!(
+                matches!(refused, Err(Error::Damaged { .. })),
+                "{change}: {refused:?}"
+            );
+        }
     }
 }

@@ -31,9 +31,11 @@ pub(super) async fn status(
     let broadcasts = broadcasts.map_err(|error| unreadable(&error))?;
     let tell = |(broadcast, progress): (Broadcast, Progress)| BroadcastShape {
         occurrence: broadcast.id,
-        gate: broadcast.gate.as_str().to_owned(),
+        complete: broadcast.is_planned || broadcast.ended.is_some(),
+        gate: broadcast
+            .ended
+            .unwrap_or_else(|| broadcast.gate.as_str().to_owned()),
         reason: broadcast.reason,
-        complete: broadcast.is_planned,
         planned: progress.planned,
         delivered: progress.delivered,
         rejected: progress.rejected,

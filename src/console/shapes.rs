@@ -58,9 +58,10 @@ pub struct RuleShape {
 pub struct BroadcastShape {
     /// The occurrence.
     pub occurrence: String,
-    /// Whether its messages may go: `open`, `approval`, `canary`, `opening`, `paused` or `cancelled`.
+    /// Whether its messages may go: `open`, `approval`, `canary`, `opening`, `paused` or `cancelled`; `rejected` or `skipped` when it
+    /// ended before it had any.
     pub gate: String,
-    /// Why it was closed.
+    /// Why it was closed, or ended.
     pub reason: Option<String>,
     /// Whether its audience is known to the end.
     pub complete: bool,

@@ -77,6 +77,7 @@ async fn nothing_leaves_before_the_approval_also_across_a_kill_and_each_occurren
     let mut herald = house.start().await;
     let crowd = people(&["a1", "a2", "a3"], &herald).await;
     herald.fire("drop", &to(&crowd, "one")).await;
+    herald.event("awaiting_approval", |_| true).await;
     let waits = until(&house, "drop", |status| status["planned"] == 3).await;
     assert_eq!((&waits["gate"], &waits["held"]), (&json!("approval"), &json!(3)));
     let rows = house.deliveries(&["--state", "held"]).await;
@@ -202,6 +203,29 @@ async fn the_command_says_what_is_wrong_with_it() {
     let said = house.run(&gone).await.expect(3).talk;
     assert!(said.contains("no herald answers at http://127.0.0.1:9"), "{said}");
     drop(herald);
+}
+
+#[tokio::test]
+async fn a_broadcast_that_ends_before_it_has_messages_is_told_with_its_reason() {
+    let house = House::of(BOT);
+    let herald = house.start().await;
+    herald
+        .fire("drop", &json!({ "wallets": ["0xbad"], "text": "" }))
+        .await;
+    herald.event("rejected", |_| true).await;
+    let ended = ask(&house, "status", "drop").await.remove(0);
+    assert_eq!(
+        (&ended["gate"], &ended["complete"]),
+        (&json!("rejected"), &json!(true))
+    );
+    let reason = ended["reason"].as_str().unwrap();
+    assert!(reason.starts_with("`to`: "), "{ended}");
+    let said = house
+        .run(&["broadcast", "status", "post/drop"])
+        .await
+        .expect(0)
+        .out;
+    assert!(said.starts_with("rejected (`to`: "), "{said}");
 }
 
 #[tokio::test]

@@ -29,6 +29,11 @@ rules:
     let: { share: 1 / body.n }
     to: { wallet: body.wallet }
     send: \"{{ share }}\"
+  own:
+    when: { manual: true }
+    let: { share: '[1 / body.n, to.wallet | checksum | length]' }
+    to: { wallet: body.wallet }
+    send: \"{{ share | first }}\"
 ";
 
 /// A body for some wallets, by their names.
@@ -92,4 +97,16 @@ async fn a_let_that_cannot_be_computed_is_said_and_writes_to_nobody() {
     let skipped = herald.event("skipped", |_| true).await;
     assert_eq!(skipped["reason"], "`let` share: division by zero");
     assert!(house.deliveries(&[]).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_let_that_fails_for_a_recipient_rejects_that_message_and_says_why() {
+    let house = House::of(BOT);
+    let herald = house.start().await;
+    person("alice", herald.node()).await;
+    let body = json!({ "n": 0, "wallet": address("alice").to_string() });
+    herald.fire("own", &body).await;
+    let rejected = herald.event("rejected", |event| event["rule"] == "own").await;
+    let reason = rejected["reason"].as_str().unwrap();
+    assert!(reason.starts_with("`let` share: "), "{rejected}");
 }

@@ -13,6 +13,7 @@ use std::{
 };
 
 use rusqlite::{Connection, OpenFlags};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::{
     runtime::Handle,
     sync::{mpsc, oneshot},
@@ -77,6 +78,7 @@ pub(super) fn open(path: &Path, writing: Writing) -> Result<(Sqlite, thread::Joi
     } = writing;
     let file = Arc::new(open_file(path)?);
     let mut connection = open_writing(path, synced).map_err(failed)?;
+    check_history(&connection).map_err(failed)?;
     migrations::migrations::runner()
         .run(&mut connection)
         .map_err(|source| OpenError::Migration {
@@ -230,6 +232,25 @@ fn open_writing(path: &Path, synced: bool) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "cache_size", WRITER_CACHE_KIB)?;
     connection.set_prepared_statement_cache_capacity(16);
     Ok(connection)
+}
+
+/// Refuses a damaged migration history, which refinery would panic on.
+fn check_history(connection: &Connection) -> rusqlite::Result<()> {
+    if !connection.table_exists(None, "refinery_schema_history")? {
+        return Ok(());
+    }
+    let mut history = connection.prepare("SELECT applied_on, checksum FROM refinery_schema_history")?;
+    let mut rows = history.query([])?;
+    while let Some(row) = rows.next()? {
+        let text = |column| row.get_ref(column).map(|text| text.as_str().unwrap_or_default());
+        let (applied, checksum) = (text(0)?, text(1)?);
+        if OffsetDateTime::parse(applied, &Rfc3339).is_err() || checksum.parse::<u64>().is_err() {
+            let damaged = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+            let what = "the history of its migrations is damaged".to_owned();
+            return Err(rusqlite::Error::SqliteFailure(damaged, Some(what)));
+        }
+    }
+    Ok(())
 }
 
 fn synchronous(synced: bool) -> &'static str {

@@ -99,6 +99,20 @@ async fn a_time_that_was_changed_in_its_row_or_in_the_index_is_refused() {
 }
 
 #[tokio::test]
+async fn a_damaged_history_of_migrations_is_refused_and_no_panic() {
+    for change in ["applied_on = '2026-11-29T1:00:00Z'", "checksum = '1x'"] {
+        let place = TestNode::start().await.stop().await;
+        let file = rusqlite::Connection::open(place.path().join("node.db")).unwrap();
+        let change = format!("UPDATE refinery_schema_history SET {change}");
+        file.execute(&change, []).unwrap();
+        drop(file);
+        let (_, ended) = TestNode::start_in(place, |_| {}).await.end().await;
+        let refused = format!("{:?}", ended.unwrap_err());
+        assert!(refused.contains("migrations is damaged"), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn of_a_file_with_flipped_bits_every_answer_is_what_was_stored_or_a_refusal() {
     const TOPICS: u64 = 40;
     const ON_EACH: u64 = 25;

@@ -174,7 +174,14 @@ fn judge_rule(
     let part = parts.get(row.part.number());
     let part = part.ok_or_else(|| rejected("the rule has fewer messages now".to_owned()))?;
     consent(rule, facts).map_err(skipped)?;
-    let mut scope = recipient_scope(running, rule, (row, occurrence), &facts.standing).map_err(skipped)?;
+    if row
+        .list
+        .as_ref()
+        .is_some_and(|list| facts.standing.member_of(list).is_none())
+    {
+        return Err(skipped("the wallet left the list"));
+    }
+    let mut scope = recipient_scope(running, rule, (row, occurrence), &facts.standing).map_err(rejected)?;
     let digest = digest_of(running, row);
     if let Some(digest) = digest {
         await_period(digest, (rule, row), (&scope, facts), now)?;
@@ -273,7 +280,7 @@ pub(super) fn recipient_scope(
     let mut scope = running.occurrence_scope(rule, occurrence)?;
     let mut to = match &row.list {
         Some(list) => {
-            let member = standing.lists.get(list).or(standing.borrowed.as_ref());
+            let member = standing.member_of(list);
             running.member_record(list, member.ok_or("the wallet left the list")?)
         }
         None => running.person_record(row.wallet, standing),

@@ -63,6 +63,8 @@ pub struct Broadcast {
     pub reason: Option<String>,
     /// Whether its audience is planned to the end.
     pub is_planned: bool,
+    /// It ended before it was planned: `rejected` or `skipped`, for `reason`.
+    pub ended: Option<String>,
     /// When its canary was let out.
     pub canary_since: Option<DateTime<Utc>>,
     /// The last row of the canary.
@@ -92,7 +94,9 @@ pub struct Progress {
 const UNSETTLED: &str =
     "EXISTS (SELECT 1 FROM delivery WHERE delivery.occurrence = o.id AND delivery.settled_ms IS NULL)";
 
-const COLUMNS: &str = "id, rule, occurrence, gate, gate_reason, state = 'planned', canary_ms, canary_to";
+const COLUMNS: &str =
+    "id, rule, occurrence, gate, coalesce(reason, gate_reason), state = 'planned', canary_ms, canary_to,
+                       iif(state IN ('rejected', 'skipped'), state, NULL)";
 
 fn broadcast(row: &Row<'_>) -> Result<Broadcast, rusqlite::Error> {
     let odd = || {
@@ -108,6 +112,7 @@ fn broadcast(row: &Row<'_>) -> Result<Broadcast, rusqlite::Error> {
         is_planned: row.get(5)?,
         canary_since: row.get::<_, Option<i64>>(6)?.map(time),
         canary_to: row.get(7)?,
+        ended: row.get(8)?,
     })
 }
 
@@ -155,7 +160,7 @@ impl Store {
         self.read(move |connection| {
             let query = format!(
                 "SELECT {COLUMNS} FROM occurrence
-                 WHERE bot = ?1 AND rule = ?2 AND state IN ('planning', 'planned') ORDER BY id DESC LIMIT ?3"
+                 WHERE bot = ?1 AND rule = ?2 ORDER BY id DESC LIMIT ?3"
             );
             let mut statement = connection.prepare_cached(&query)?;
             let rows = statement.query_map(params![bot, rule, limit], broadcast)?;

@@ -327,8 +327,8 @@ pub(crate) fn insert(transaction: &Transaction<'_>, new: &NewDelivery) -> Result
     Ok(added == 1)
 }
 
-/// Ends rows inside a transaction, each with its state and reason, and the rows they carry with them. The bytes are not needed
-/// any more.
+/// Ends rows inside a transaction, each with its state and reason. The bytes are not needed any more. Rows that they carry end
+/// with them, but for the rows of one that is skipped: that concerns it alone, and another carries them.
 pub(crate) fn settle(
     transaction: &Transaction<'_>,
     rows: &[(i64, State, Option<String>)],
@@ -343,8 +343,14 @@ pub(crate) fn settle(
         "UPDATE delivery SET state = ?2, reason = ?3, settled_ms = ?4, until_ms = NULL, parked = 0
          WHERE carrier = ?1 AND settled_ms IS NULL",
     )?;
+    let mut released = transaction
+        .prepare_cached("UPDATE delivery SET carrier = NULL WHERE carrier = ?1 AND settled_ms IS NULL")?;
     for (id, state, reason) in rows {
         settle.execute(params![id, state.as_str(), reason, millis(now)])?;
+        if *state == State::Skipped {
+            released.execute([id])?;
+            continue;
+        }
         let with = match reason {
             Some(reason) => format!("with delivery {id}: {reason}"),
             None => format!("in the digest of delivery {id}"),

@@ -148,6 +148,11 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// Its membership of the list that named it, which may be another bot's.
+    pub(crate) fn member_of(&self, list: &str) -> Option<&Member> {
+        self.lists.get(list).or(self.borrowed.as_ref())
+    }
+
     /// The zone it has told, UTC until then.
     pub fn zone(&self) -> Tz {
         self.told("tz")

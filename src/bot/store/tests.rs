@@ -610,3 +610,44 @@ async fn what_is_let_out_is_sealed_and_what_is_cancelled_is_not() {
     assert!(second.is_empty(), "it was cancelled");
     assert_eq!(store.progress(planned.row, None).await.unwrap().skipped, 2);
 }
+
+#[tokio::test]
+async fn rows_of_a_digest_end_with_the_one_that_carries_them_unless_it_is_skipped() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("herald.db")).unwrap();
+    let insert = store.write(move |transaction| {
+        for key in ["a", "b", "c"] {
+            insert_delivery(transaction, &answer(key, 1))?;
+        }
+        merge(transaction, &[(1, vec![2, 3])])
+    });
+    insert.await.unwrap();
+    let keys = |rows: Vec<Delivery>| rows.into_iter().map(|row| row.key).collect::<Vec<_>>();
+    assert_eq!(keys(store.due("b", at(0), 10).await.unwrap()), ["a"]);
+    end(
+        &store,
+        vec![(1, State::Skipped, Some("`if` is false".to_owned()))],
+        at(1),
+    )
+    .await;
+    assert_eq!(
+        keys(store.due("b", at(1), 10).await.unwrap()),
+        ["b"],
+        "another carries them"
+    );
+    let again = store.write(|transaction| merge(transaction, &[(2, vec![3])]));
+    again.await.unwrap();
+    end(&store, vec![(2, State::Delivered, None)], at(2)).await;
+    let last = store
+        .deliveries(Filter {
+            limit: 1,
+            ..Filter::default()
+        })
+        .await
+        .unwrap()
+        .remove(0);
+    assert_eq!(
+        (last.state, last.reason.as_deref()),
+        (State::Delivered, Some("in the digest of delivery 2"))
+    );
+}
