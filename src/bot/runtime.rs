@@ -296,7 +296,7 @@ impl Runtime {
 /// A bot as its file says now.
 #[derive(Debug)]
 pub struct Changed {
-    /// It has the name and the wallet of one that runs; see [`Bots::refusals`](super::Bots::refusals).
+    /// It has the name and the wallet of one that runs; the loader of changed files sees to it.
     pub bot: Bot,
     /// What is told of it.
     pub difference: Difference,
