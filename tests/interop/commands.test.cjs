@@ -67,7 +67,15 @@ test('help lists the commands', { timeout }, async (t) => {
   await conversation.send('/help');
   const { content } = await answerTo(heard);
   const alert = '/alert <coin:word> <side:above|below> <usd:decimal> - Repeats what it understood.';
-  assert.deepEqual(content.split('\n'), ['/subscribe', alert, '/add <a:int> <b:int> - Adds two numbers.']);
+  assert.deepEqual(content.split('\n'), [
+    '/subscribe',
+    alert,
+    '/add <a:int> <b:int> - Adds two numbers.',
+    '/tz ZONE - your time zone, such as Europe/Lisbon',
+    '/quiet 22:00-08:00 - when I do not write to you, by your clock; /quiet off ends it',
+    '/me - what I know of you',
+    '/forget me - forgets all of it, and you are not written to again',
+  ]);
 });
 
 test('who says a leave word hears a goodbye and nothing more', { timeout }, async (t) => {
