@@ -1,7 +1,7 @@
 //! Broadcasts: one occurrence and its audience, behind a gate that people and policy open and close.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use super::{MessageNumber, Store, millis, time};
 
@@ -175,9 +175,9 @@ impl Store {
         .await
     }
 
-    /// How far a broadcast is, or its rows up to one.
-    pub async fn progress(&self, occurrence: i64, up_to: Option<i64>) -> Result<Progress, super::Error> {
-        self.read(move |connection| progress(connection, occurrence, up_to))
+    /// How far a broadcast is, or its canary with this last row. It costs the same for any number of rows.
+    pub async fn progress(&self, occurrence: i64, canary_to: Option<i64>) -> Result<Progress, super::Error> {
+        self.read(move |connection| progress(connection, occurrence, canary_to))
             .await
     }
 
@@ -249,6 +249,7 @@ impl Store {
                     row.get(0)
                 })?;
             let last = last.unwrap_or_default();
+            tally_to(transaction, occurrence, last)?;
             open_rows(transaction, (occurrence, last), u32::MAX, now)?;
             transaction.execute(
                 "UPDATE occurrence SET canary_ms = ?2, canary_to = ?3 WHERE id = ?1",
@@ -319,30 +320,62 @@ fn open_rows(
         .execute(params![occurrence, up_to, limit, millis(now)])
 }
 
+/// Counts so many of an occurrence's own messages that were just planned, inside their transaction.
+pub(super) fn count_planned(
+    transaction: &Transaction<'_>,
+    occurrence: i64,
+    added: u32,
+) -> Result<(), rusqlite::Error> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO tally (occurrence, last, held, under_way)
+             SELECT id, ?2, iif(gate IN ('open', 'opening'), 0, ?3), iif(gate IN ('open', 'opening'), ?3, 0)
+             FROM occurrence WHERE id = ?1
+             ON CONFLICT DO UPDATE SET held = held + excluded.held, under_way = under_way + excluded.under_way",
+        )?
+        .execute(params![occurrence, ALL, added])?;
+    Ok(())
+}
+
+/// Begins to count the rows up to one apart from the others.
+fn tally_to(transaction: &Transaction<'_>, occurrence: i64, last: i64) -> Result<(), rusqlite::Error> {
+    transaction
+        .prepare_cached(
+            "INSERT OR IGNORE INTO tally
+             SELECT ?1, ?2, coalesce(sum(standing = 'delivered'), 0), coalesce(sum(standing = 'rejected'), 0),
+                    coalesce(sum(standing = 'expired'), 0), coalesce(sum(standing = 'skipped'), 0),
+                    coalesce(sum(standing = 'held'), 0), coalesce(sum(standing = 'left'), 0)
+             FROM delivery WHERE occurrence = ?1 AND part < ?3 AND id <= ?2",
+        )?
+        .execute(params![occurrence, last, MessageNumber::PER_STEP])?;
+    Ok(())
+}
+
 fn progress(
     connection: &Connection,
     occurrence: i64,
-    up_to: Option<i64>,
+    canary_to: Option<i64>,
 ) -> Result<Progress, rusqlite::Error> {
     let mut statement = connection.prepare_cached(
-        "SELECT CASE WHEN parked = 1 THEN 'held' ELSE state END, count(*) FROM delivery
-         WHERE occurrence = ?1 AND part < ?3 AND id <= coalesce(?2, id) GROUP BY 1",
+        "SELECT delivered, rejected, expired, skipped, held, under_way FROM tally WHERE occurrence = ?1 AND last = ?2",
     )?;
-    let rows = statement.query_map(params![occurrence, up_to, MessageNumber::PER_STEP], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, u32>(1)?))
-    })?;
-    let mut progress = Progress::default();
-    for row in rows {
-        let (state, count) = row?;
-        progress.planned += count;
-        *match state.as_str() {
-            "delivered" => &mut progress.delivered,
-            "rejected" => &mut progress.rejected,
-            "expired" => &mut progress.expired,
-            "skipped" => &mut progress.skipped,
-            "held" => &mut progress.held,
-            _ => &mut progress.left,
-        } += count;
-    }
-    Ok(progress)
+    let counted = statement.query_row(params![occurrence, canary_to.unwrap_or(ALL)], |row| {
+        let mut progress = Progress {
+            planned: 0,
+            delivered: row.get(0)?,
+            rejected: row.get(1)?,
+            expired: row.get(2)?,
+            skipped: row.get(3)?,
+            held: row.get(4)?,
+            left: row.get(5)?,
+        };
+        let settled = progress.delivered + progress.rejected + progress.expired + progress.skipped;
+        progress.planned = settled + progress.held + progress.left;
+        Ok(progress)
+    });
+    // Nothing of it is planned.
+    Ok(counted.optional()?.unwrap_or_default())
 }
+
+/// The `last` of a tally that counts every row.
+const ALL: i64 = i64::MAX;

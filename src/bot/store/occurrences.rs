@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use herald_protocol::address::Address;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::{BrokenRow, Gate, NewDelivery, Store, audiences, delivery, millis, time};
+use super::{BrokenRow, Gate, NewDelivery, Store, audiences, broadcasts, delivery, millis, time};
 
 /// A trigger that fired, before it is recorded.
 #[derive(Clone, Debug)]
@@ -235,9 +235,11 @@ impl Store {
     /// Adds the rows of one chunk of the audience and notes how far it reaches, in one transaction.
     pub async fn plan(&self, row: i64, chunk: Chunk) -> Result<(), super::Error> {
         self.write(move |transaction| {
+            let mut added = 0_u32;
             for new in &chunk.rows {
-                delivery::insert(transaction, new)?;
+                added += u32::from(delivery::insert(transaction, new)?);
             }
+            broadcasts::count_planned(transaction, row, added)?;
             audiences::insert_broken(transaction, row, &chunk.broken)?;
             let state = if chunk.ends { "planned" } else { "planning" };
             transaction

@@ -144,7 +144,7 @@ pub(crate) fn forget(
         [FORGOTTEN],
     )?;
     transaction.execute(
-        "UPDATE delivery SET state = 'skipped', reason = ?3, settled_ms = ?4, until_ms = NULL, request = NULL
+        "UPDATE delivery SET state = 'skipped', reason = ?3, settled_ms = ?4, until_ms = NULL, request = NULL, parked = 0
          WHERE settled_ms IS NULL AND bot = ?1
              AND (wallet = ?2 OR occurrence IN (SELECT id FROM temp.forgotten))",
         params![bot, text, FORGOTTEN, millis(now)],

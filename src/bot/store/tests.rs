@@ -8,6 +8,8 @@ use herald_protocol::address::Address;
 use super::*;
 use crate::bot::config::Priority;
 
+mod tallies;
+
 fn at(second: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_000_000 + second, 0).unwrap()
 }
@@ -535,8 +537,7 @@ async fn a_row_behind_a_gate_is_due_only_when_it_expires_and_nothing_that_was_un
         body: None,
         ..answer("o", 1)
     };
-    let insert = store.write(move |transaction| insert_delivery(transaction, &row));
-    assert!(insert.await.unwrap());
+    store.plan(planned.row, chunk(vec![row])).await.unwrap();
     assert!(store.due("b", at(1), 10).await.unwrap().is_empty());
     let listed = || {
         store.deliveries(Filter {
@@ -585,11 +586,7 @@ async fn what_is_let_out_is_sealed_and_what_is_cancelled_is_not() {
             ..answer("o", number)
         })
         .collect();
-    let insert = store.write(move |transaction| {
-        rows.iter()
-            .try_for_each(|row| insert_delivery(transaction, row).map(drop))
-    });
-    insert.await.unwrap();
+    store.plan(planned.row, chunk(rows)).await.unwrap();
     assert_eq!(store.let_out(planned.row, 2, at(1)).await.unwrap(), 2);
     let due = store.due("b", at(1), 10).await.unwrap();
     assert_eq!(due.len(), 2);
