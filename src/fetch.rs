@@ -61,6 +61,7 @@ pub struct Fetch {
     /// For what the operator names: no guard, otherwise the same.
     operators: reqwest::Client,
     allowed: Arc<Allowed>,
+    is_closed: bool,
 }
 
 /// What a [`Fetch`] is made from; see [`Fetch::builder`].
@@ -69,9 +70,17 @@ pub struct Builder {
     roots: Vec<CertificateDer<'static>>,
     /// Names to addresses, before these are judged.
     lookup: Arc<dyn Resolve>,
+    is_closed: bool,
 }
 
 impl Builder {
+    /// Asks nobody: every request is [`Error::Closed`].
+    #[must_use]
+    pub fn closed(mut self) -> Self {
+        self.is_closed = true;
+        self
+    }
+
     /// Lets URLs reach this network although it is not public.
     #[must_use]
     pub fn allow(mut self, network: IpNet) -> Self {
@@ -112,6 +121,7 @@ impl Builder {
             client: client.map_err(setup)?,
             operators,
             allowed,
+            is_closed: self.is_closed,
         })
     }
 }
@@ -131,6 +141,7 @@ impl Fetch {
             allowed: Allowed::default(),
             roots: Vec::new(),
             lookup: Arc::new(System),
+            is_closed: false,
         }
     }
 
@@ -143,6 +154,9 @@ impl Fetch {
     pub async fn send(&self, request: Request) -> Result<Answer, Error> {
         let place = Place::of(&request.url);
         let within = request.within;
+        if self.is_closed {
+            return Err(Error::Closed { place });
+        }
         let answer = match tokio::time::timeout(within, self.follow(request)).await {
             Ok(answer) => answer,
             Err(_) => Err(Error::Timeout { place, within }),
@@ -164,6 +178,9 @@ impl Fetch {
         within: Duration,
     ) -> Result<(), Error> {
         let place = Place::of(&url);
+        if self.is_closed {
+            return Err(Error::Closed { place });
+        }
         let putting = self
             .operators
             .put(url.clone())

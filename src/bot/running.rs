@@ -30,8 +30,8 @@ pub(crate) struct Running {
     pub(crate) store: Store,
     /// The one client for what the bot names on the web.
     pub(crate) fetch: Fetch,
-    /// Answers of its sources that stand for a while.
-    pub(crate) answers: source::Cache,
+    /// Where the answers of its sources come from.
+    pub(crate) answers: source::Answers,
     pub(crate) events: Events,
     pub(crate) clock: Clock,
     /// An occurrence was recorded. A bot that is reloaded keeps it, so that who knows the old one wakes the new.

@@ -190,7 +190,7 @@ fn running(
         address,
         store: shared.store.clone(),
         fetch: shared.fetch.clone(),
-        answers: source::Cache::default(),
+        answers: source::Answers::default(),
         events: shared.events.clone(),
         clock: shared.clock.clone(),
         to_plan,

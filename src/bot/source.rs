@@ -1,7 +1,7 @@
 //! Sources by name: places on the web whose answers bots read.
 //!
-//! Enters: what a bot's file says of a source, and the names of an occurrence. Leaves: its items, a page of the answer at a time.
-//! Promised: an answer is asked through the guarded client, bounded in size and time; paging ends; a part of an answer is never
+//! Enters: what a bot's file says of a source, and the names of an occurrence. Leaves: its items, a page of the answer at a time,
+//! or as they were given where nothing is to be asked. Promised: an answer is asked through the guarded client, bounded in size and time; paging ends; a part of an answer is never
 //! taken for the whole.
 
 use std::{
@@ -18,11 +18,14 @@ use super::{
     expression::{Expression, Template},
 };
 
+/// Where answers come from.
+mod answers;
 /// Asking, page by page.
 mod pages;
 /// What is posted.
 mod post;
 
+pub(crate) use answers::{Answers, Given};
 pub(crate) use pages::{Asker, Pages};
 pub use post::Post;
 

@@ -11,6 +11,7 @@
 
 mod compare;
 mod files;
+mod origin;
 mod outcome;
 mod people;
 mod post;
@@ -91,7 +92,12 @@ async fn play(bot: &Bot, test: &Test, ground: &Ground) -> Result<Outcome, Broken
                 text: said,
                 kind,
             } => Box::pin(stage.say(from, said, *kind)).await,
+            Action::Mock(answers) => {
+                stage.mock(answers, step.line);
+                Ok(())
+            }
             Action::Run(rule) => stage.fire(rule).await,
+            Action::Approve(rule) => stage.approve(rule).await,
             Action::Post {
                 rule,
                 body,
@@ -112,9 +118,13 @@ async fn play(bot: &Bot, test: &Test, ground: &Ground) -> Result<Outcome, Broken
             }
         }
     }
-    problems.extend(stage.errors());
+    problems.extend(stage.unused().into_iter().map(|(name, line)| {
+        let place = format!("{}:{line}", bot.file.display());
+        format!("{place}: nobody asked for the mock of `{name}`; leave it out")
+    }));
     let received = stage.received().await?;
     let rows = stage.rows().await?;
+    problems.extend(stage.errors().await);
     Ok(compare::compare(&test.expected, received, &rows, problems))
 }
 

@@ -29,6 +29,12 @@ pub enum Error {
         /// What the address is: `loopback`, `private`, `link-local`, …
         kind: &'static str,
     },
+    /// The client asks nobody.
+    #[error("{place} is not asked: this client is closed")]
+    Closed {
+        /// What was to be asked.
+        place: Place,
+    },
     /// No connection, or it broke before the answer was complete.
     #[error("no answer from {place}")]
     Unreachable {
@@ -106,6 +112,7 @@ impl Error {
         match self {
             Self::Request { .. } => "request",
             Self::Refused { .. } => "address",
+            Self::Closed { .. } => "closed",
             Self::Unreachable { .. } => "unreachable",
             Self::Timeout { .. } => "timeout",
             Self::TooLarge { .. } => "too_large",

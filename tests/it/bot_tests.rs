@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use crate::harness::house::House;
 
+mod mocks;
+mod steps;
+
 /// A bot with a webhook, commands, a schedule and a list, and these tests.
 fn bot(tests: &str) -> String {
     format!(

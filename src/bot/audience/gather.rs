@@ -41,6 +41,8 @@ pub(crate) enum Gathered {
 /// What readers are given.
 pub(super) struct Ask<'a> {
     pub(super) running: &'a Running,
+    /// The rule that fired.
+    pub(super) rule: &'a str,
     /// The names of the occurrence.
     pub(super) scope: &'a Scope,
     /// The time zone of the members that are addressed; none for all.
@@ -76,6 +78,7 @@ pub(crate) async fn gather(
     let several = branches.iter().filter(|branch| is_list(branch)).count() > 1;
     let ask = Ask {
         running,
+        rule: &occurrence.rule,
         scope,
         zone: occurrence.zone.as_deref(),
     };

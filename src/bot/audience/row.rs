@@ -101,6 +101,42 @@ pub(super) fn recipient(
     Ok(Some((wallet, text)))
 }
 
+/// The rows of items, whose member `column` is the wallet and the others are variables. `number` counts the items on.
+pub(super) fn of_items(items: &[Value], column: &str, filter: &Filter, number: &mut u64) -> Vec<Row> {
+    let mut rows = Vec::with_capacity(items.len());
+    for item in items {
+        *number += 1;
+        let found = match of_item(item, column, filter) {
+            Ok(None) => continue,
+            Ok(Some(found)) => Ok(found),
+            Err(reason) => Err(reason),
+        };
+        rows.push(Row {
+            number: *number,
+            found,
+        });
+    }
+    rows
+}
+
+fn of_item(item: &Value, column: &str, filter: &Filter) -> Result<Option<(Address, Option<String>)>, String> {
+    let Value::Record(members) = item else {
+        return Err(format!("found no record, wanted an item with `{column}`"));
+    };
+    let address = match members.get(column) {
+        Some(Value::Text(text)) => wallet(text)?,
+        None | Some(Value::None) => return Err(format!("found no `{column}`")),
+        Some(_) => return Err(format!("`{column}` is no text, wanted an address")),
+    };
+    let variables = members
+        .iter()
+        .filter(|(name, value)| *name != column && *name != "wallet" && **value != Value::None);
+    let vars: Map<String, Json> = variables
+        .map(|(name, value)| (name.clone(), value.to_json()))
+        .collect();
+    recipient(address, &vars, filter)
+}
+
 /// Where a reader on a thread of its own puts its rows. It waits while the stage is busy.
 pub(super) struct Rows {
     sender: mpsc::Sender<Vec<Row>>,

@@ -1,15 +1,12 @@
 //! The items of a source, page by page.
 
-use herald_protocol::address::Address;
-use serde_json::{Map, Value as Json};
-
 use super::{
     gather::{Ask, Error},
-    row::{Filter, Row, recipient, wallet},
+    row::{self, Filter},
     stage::Stage,
 };
 use crate::bot::{
-    expression::{Expression, Value},
+    expression::Expression,
     source::{Asker, Http, Pages},
 };
 
@@ -34,47 +31,19 @@ impl Source {
         };
         let asker = Asker {
             fetch: &ask.running.fetch,
-            cache: &ask.running.answers,
+            answers: &ask.running.answers,
             folder: ask.running.bot.folder(),
         };
         let mut pages = Pages::of(&self.http, asker, ask.scope).map_err(unresolved)?;
         let mut number = 0;
         while let Some(items) = pages.next().await.map_err(unresolved)? {
-            let mut rows = Vec::with_capacity(items.len());
-            for item in items.iter() {
-                number += 1;
-                let found = match self.recipient(item, &filter) {
-                    Ok(Some(found)) => Ok(found),
-                    Ok(None) => continue,
-                    Err(reason) => Err(reason),
-                };
-                rows.push(Row { number, found });
-            }
+            let rows = row::of_items(&items, &self.column, &filter, &mut number);
             if number > MAX_ITEMS {
                 return Err(unresolved("it gives more than 1,000,000 items".to_owned()));
             }
             stage.take(rows).await?;
         }
         Ok(())
-    }
-
-    fn recipient(&self, item: &Value, filter: &Filter) -> Result<Option<(Address, Option<String>)>, String> {
-        let column = &self.column;
-        let Value::Record(members) = item else {
-            return Err(format!("found no record, wanted an item with `{column}`"));
-        };
-        let address = match members.get(column) {
-            Some(Value::Text(text)) => wallet(text)?,
-            None | Some(Value::None) => return Err(format!("found no `{column}`")),
-            Some(_) => return Err(format!("`{column}` is no text, wanted an address")),
-        };
-        let variables = members
-            .iter()
-            .filter(|(name, value)| *name != column && *name != "wallet" && **value != Value::None);
-        let vars: Map<String, Json> = variables
-            .map(|(name, value)| (name.clone(), value.to_json()))
-            .collect();
-        recipient(address, &vars, filter)
     }
 }
 

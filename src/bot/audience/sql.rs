@@ -1,6 +1,7 @@
 //! The rows of a query: of a SQLite file in the bot's folder, or of a database that a secret names.
 //!
 //! Enters: one statement that reads. Leaves: rows as they come, at most a million, within 30 seconds of the database's time.
+//! Where answers are given and not asked for, those of a query stand under the name of its rule.
 //! Promised: whatever the statement says, it changes nothing, and opens no file but the one that is named.
 
 use std::{path::PathBuf, time::Duration};
@@ -9,7 +10,7 @@ use secrecy::ExposeSecret as _;
 
 use super::{
     gather::{Ask, Error},
-    row::{Filter, pump},
+    row::{self, Filter, pump},
     stage::Stage,
 };
 use crate::bot::{config::SecretReference, config::diagnostics::quote, expression::Expression, folder};
@@ -50,6 +51,17 @@ impl Sql {
             scope: ask.scope.clone(),
             name: "row",
         };
+        match (ask.running.answers.given(ask.rule), &self.database) {
+            (Some(Ok(items)), _) => {
+                let rows = row::of_items(&items, "wallet", &filter, &mut 0);
+                return Ok(stage.take(rows).await?);
+            }
+            (Some(Err(reason)), Database::Secret(_)) => {
+                return Err(Error::Unresolved(format!("the query: {reason}")));
+            }
+            // A file in the bot's folder is there without being asked for elsewhere.
+            (Some(Err(_)), Database::File(_)) | (None, _) => {}
+        }
         let file = match &self.database {
             Database::File(file) => {
                 folder::locate(&folder, Some(&data), file).map_err(|error| unresolved(&error))?

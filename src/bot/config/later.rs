@@ -6,7 +6,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("ListFile", &["import"]),
     ("FieldDetails", &["choices"]),
     ("TriggerFile", &["log", "watch", "cleared", "poll", "feed"]),
-    ("StepFile", &["mock", "log", "feed", "poll", "approve"]),
+    ("StepFile", &["log", "feed", "poll"]),
     ("MessageFile", &["from"]),
     ("AudienceFile", &["holders"]),
     ("SourceFile", &["call", "sql", "csv"]),

@@ -110,14 +110,19 @@ impl Inbox {
     }
 }
 
-/// A message that is the bot's to answer: text, not its own, not history.
+/// A message that is the bot's to answer: text, or a reply that is text; not its own, not history.
 fn incoming(listening: &Listening, message: Message) -> Option<Incoming> {
     if message.is_own() || message.sent < listening.from {
         return None;
     }
     let content_type = message.content.content_type().to_string();
-    let Content::Text(text) = message.content else {
-        return None;
+    let text = match message.content {
+        Content::Text(text) => text,
+        Content::Reply(reply) => match *reply.content {
+            Content::Text(text) => text,
+            _ => return None,
+        },
+        _ => return None,
     };
     Some(Incoming {
         id: *message.id.as_bytes(),

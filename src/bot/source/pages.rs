@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use super::{Cache, Header, Http};
+use super::{Answers, Header, Http};
 use crate::{
     bot::{
         config::diagnostics::quote,
@@ -20,7 +20,7 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(crate) struct Asker<'a> {
     pub(crate) fetch: &'a Fetch,
-    pub(crate) cache: &'a Cache,
+    pub(crate) answers: &'a Answers,
     /// The folder that files of secrets are relative to.
     pub(crate) folder: &'a Path,
 }
@@ -30,12 +30,19 @@ pub(crate) struct Pages<'a> {
     source: &'a Http,
     asker: Asker<'a>,
     scope: Scope,
-    /// The URL that is asked next.
-    next: Option<Url>,
+    next: Option<Next>,
     /// Digests of the URLs so far: paging that comes back to one would never end.
     seen: BTreeSet<[u8; 32]>,
     headers: Vec<(String, String)>,
     post: Option<Bytes>,
+}
+
+/// Where the next page is.
+enum Next {
+    /// At a URL.
+    At(Url),
+    /// Here: it is given, and the only one.
+    Here(Arc<[Value]>),
 }
 
 impl<'a> Pages<'a> {
@@ -46,36 +53,17 @@ impl<'a> Pages<'a> {
             .render(scope)
             .map_err(|error| format!("`http`: {error}"))?;
         let url = Url::parse(url.trim()).map_err(|error| format!("`http`: {error}"))?;
-        let mut headers = Vec::with_capacity(source.headers.len() + 1);
-        for (name, value) in &source.headers {
-            let value = match value {
-                Header::Text(template) => template
-                    .render(scope)
-                    .map_err(|error| format!("`headers.{name}`: {error}"))?,
-                Header::Secret(secret) => secret
-                    .resolve(asker.folder)
-                    .map_err(|error| format!("`headers.{name}`: {error}"))?
-                    .expose_secret()
-                    .to_owned(),
-            };
-            headers.push((name.clone(), value));
-        }
-        if let Some(auth) = &source.auth {
-            let token = auth
-                .resolve(asker.folder)
-                .map_err(|error| format!("`auth`: {error}"))?;
-            headers.push((
-                "authorization".to_owned(),
-                format!("Bearer {}", token.expose_secret()),
-            ));
-        }
         let post = source.post.as_ref().map(|post| post.render(scope));
         let post = post.transpose().map_err(|error| format!("`post`: {error}"))?;
+        let (next, headers) = match asker.answers.given(&source.name) {
+            Some(given) => (Next::Here(given?), Vec::new()),
+            None => (Next::At(url), headers(source, asker, scope)?),
+        };
         Ok(Self {
             source,
             asker,
             scope: scope.clone(),
-            next: Some(url),
+            next: Some(next),
             seen: BTreeSet::new(),
             headers,
             post: post.map(|json| Bytes::from(json.to_string())),
@@ -84,8 +72,10 @@ impl<'a> Pages<'a> {
 
     /// The items of the next page; none after the last one.
     pub(crate) async fn next(&mut self) -> Result<Option<Arc<[Value]>>, String> {
-        let Some(url) = self.next.take() else {
-            return Ok(None);
+        let url = match self.next.take() {
+            None => return Ok(None),
+            Some(Next::Here(items)) => return Ok(Some(items)),
+            Some(Next::At(url)) => url,
         };
         if self.seen.len() >= MAX_PAGES {
             return Err(format!("there are more than {MAX_PAGES} pages"));
@@ -114,7 +104,7 @@ impl<'a> Pages<'a> {
                 .map_err(|error| format!("`next`: {error}"))?,
             None => Value::None,
         };
-        self.next = follow(&url, &next)?;
+        self.next = follow(&url, &next)?.map(Next::At);
         match items {
             Value::List(items) => Ok(Some(items)),
             Value::None if self.source.pick.is_some() => {
@@ -145,7 +135,7 @@ impl<'a> Pages<'a> {
         if let Some(cached) = self
             .source
             .cache
-            .and_then(|most| self.asker.cache.get(&digest, most))
+            .and_then(|most| self.asker.answers.kept(&digest, most))
         {
             return Ok(cached);
         }
@@ -157,10 +147,38 @@ impl<'a> Pages<'a> {
             .and_then(crate::fetch::Answer::success);
         let body = answer.map_err(|error| with_cause(&error))?.body;
         if self.source.cache.is_some() {
-            self.asker.cache.put(digest, body.clone());
+            self.asker.answers.keep(digest, body.clone());
         }
         Ok(body)
     }
+}
+
+/// The headers of every request, resolved.
+fn headers(source: &Http, asker: Asker<'_>, scope: &Scope) -> Result<Vec<(String, String)>, String> {
+    let mut headers = Vec::with_capacity(source.headers.len() + 1);
+    for (name, value) in &source.headers {
+        let value = match value {
+            Header::Text(template) => template
+                .render(scope)
+                .map_err(|error| format!("`headers.{name}`: {error}"))?,
+            Header::Secret(secret) => secret
+                .resolve(asker.folder)
+                .map_err(|error| format!("`headers.{name}`: {error}"))?
+                .expose_secret()
+                .to_owned(),
+        };
+        headers.push((name.clone(), value));
+    }
+    if let Some(auth) = &source.auth {
+        let token = auth
+            .resolve(asker.folder)
+            .map_err(|error| format!("`auth`: {error}"))?;
+        headers.push((
+            "authorization".to_owned(),
+            format!("Bearer {}", token.expose_secret()),
+        ));
+    }
+    Ok(headers)
 }
 
 /// An error and what is behind it.

@@ -1,7 +1,7 @@
 //! The bot under test and everybody around it, driven a round at a time.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -12,28 +12,31 @@ use tokio::task::JoinSet;
 
 use super::{
     Ground, files,
+    origin::Origins,
     people::{Person, Received},
     post,
 };
 use crate::{
     bot::{
-        Brake,
+        Brake, Braked,
         config::{
             self, Bot,
             testing::{Saying, Test},
         },
         dialog::Inbox,
         event::{Event, Kind},
-        expression::Scope,
+        expression::{Scope, Value},
         fire::{self, Firing},
         outbox::{self, Worker},
         running::Running,
-        runtime, source,
+        runtime,
+        source::{Answers, Given},
         store::{self, Delivery, Filter, Member, Store},
         trigger,
         uploads::Uploads,
     },
     client::{self, Cache, Client},
+    fetch::Fetch,
 };
 
 /// Why a test did not go on.
@@ -64,6 +67,15 @@ pub(super) struct Stage<'a> {
     people: BTreeMap<String, Person>,
     cache: Cache,
     told: Arc<Mutex<Vec<Event>>>,
+    /// Asks nobody.
+    closed: Fetch,
+    /// What sources give.
+    given: Arc<Given>,
+    /// The lines of the steps that gave it.
+    mocks: BTreeMap<String, usize>,
+    /// What was given and replaced before anybody asked for it, with the lines of the steps.
+    unused: Vec<(String, usize)>,
+    origins: Origins,
     /// How often rules were fired by hand, and webhooks called.
     pub(super) count: usize,
     life: Option<Life>,
@@ -95,6 +107,14 @@ impl<'a> Stage<'a> {
                 .collect(),
             cache: Cache::in_memory().map_err(client::Error::from)?,
             told: Arc::default(),
+            closed: Fetch::builder()
+                .closed()
+                .build()
+                .map_err(|error| Broken::Machine(error.to_string()))?,
+            given: Arc::default(),
+            mocks: BTreeMap::new(),
+            unused: Vec::new(),
+            origins: Origins::default(),
             count: 0,
             life: None,
             listeners: JoinSet::new(),
@@ -145,11 +165,11 @@ impl<'a> Stage<'a> {
         let running = Arc::new(Running {
             bot,
             project: Arc::clone(&self.ground.project),
-            uploads: Uploads::of(Arc::clone(&self.ground.project), self.ground.fetch.clone()),
+            uploads: Uploads::of(Arc::clone(&self.ground.project), self.closed.clone()),
             address: wallet.address(),
             store,
-            fetch: self.ground.fetch.clone(),
-            answers: source::Cache::default(),
+            fetch: self.closed.clone(),
+            answers: Answers::Given(Arc::clone(&self.given)),
             events,
             clock: clock.clone(),
             to_plan: Arc::default(),
@@ -228,6 +248,7 @@ impl<'a> Stage<'a> {
         let Some(message) = person.say(bot, text, kind).await? else {
             return Err(Broken::Step(format!("the bot has written nothing to `{from}`")));
         };
+        self.origins.note_said(message, text);
         let life = self.life()?;
         let read = async {
             loop {
@@ -267,6 +288,39 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// The broadcasts of a rule that await approval are let out.
+    pub(super) async fn approve(&mut self, rule: &str) -> Result<(), Broken> {
+        let running = self.running()?;
+        match running.brake(rule, Brake::Approve).await? {
+            Braked::NoRule => Err(Broken::Step(format!("the bot has no rule `{rule}` now"))),
+            Braked::Moved(moved) if moved.is_empty() => {
+                Err(Broken::Step(format!("no broadcast of `{rule}` awaits approval")))
+            }
+            Braked::Moved(_) => self.settle().await.map(drop),
+        }
+    }
+
+    /// Sources give this from now on.
+    pub(super) fn mock(&mut self, answers: &[(String, Arc<[Value]>)], line: usize) {
+        for (name, items) in answers {
+            let was_unused = self.given.put(name, Arc::clone(items));
+            let before = self.mocks.insert(name.clone(), line);
+            self.unused
+                .extend(before.filter(|_| was_unused).map(|line| (name.clone(), line)));
+        }
+    }
+
+    /// What was given and nobody asked for, with the lines of the steps that gave it.
+    pub(super) fn unused(&self) -> Vec<(String, usize)> {
+        let mut unused = self.unused.clone();
+        for name in self.given.unused() {
+            let line = self.mocks.get(&name).copied().unwrap_or_default();
+            unused.push((name, line));
+        }
+        unused.sort_by_key(|(_, line)| *line);
+        unused
+    }
+
     /// Ends the bot and starts it again.
     pub(super) async fn restart(&mut self) -> Result<(), Broken> {
         let bot = self.running()?.bot.clone();
@@ -295,6 +349,7 @@ impl<'a> Stage<'a> {
     }
 
     async fn again(&mut self, bot: Bot) -> Result<(), Broken> {
+        self.note_origins().await?;
         // The store belongs to one process, and this is to be a new one.
         self.ground.bots.take(&bot.name);
         self.life = None;
@@ -302,8 +357,14 @@ impl<'a> Stage<'a> {
         Box::pin(self.start(bot, store)).await
     }
 
-    /// What went wrong by the bot's own account.
-    pub(super) fn errors(&self) -> Vec<String> {
+    /// Ends the bot, and gives what went wrong by its own account.
+    pub(super) async fn errors(mut self) -> Vec<String> {
+        if let Some(life) = self.life.take() {
+            self.ground.bots.take(&life.running.bot.name);
+        }
+        // Nobody tells anything any more, so that all of it is heard.
+        let heard = async { while self.listeners.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(PATIENCE, heard).await;
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let errors = told.iter().filter(|event| event.event == Kind::Error);
         let said = errors.map(|event| {
@@ -314,23 +375,28 @@ impl<'a> Stage<'a> {
                 .unwrap_or_default();
             format!("error: {rule}{}", event.reason.as_deref().unwrap_or_default())
         });
-        said.collect()
+        // What is tried again goes wrong again.
+        let mut once = BTreeSet::new();
+        said.filter(|said| once.insert(said.clone())).collect()
     }
 
-    /// Everything the test wallets decrypt, with the rules it comes from.
+    /// Notes where messages come from, while the bot's file is the one they come from.
+    async fn note_origins(&mut self) -> Result<(), Broken> {
+        let running = self.running()?;
+        let rows = self.rows().await?;
+        self.origins.note(&running.bot, rows);
+        Ok(())
+    }
+
+    /// Everything the test wallets decrypt, with the rules and parts it comes from.
     pub(super) async fn received(&mut self) -> Result<Vec<Received>, Broken> {
-        let rules: BTreeMap<[u8; 32], String> = self
-            .rows()
-            .await?
-            .into_iter()
-            .filter_map(|row| Some((row.sealed?.message, row.rule)))
-            .collect();
+        self.note_origins().await?;
         let mut received = Vec::new();
         for person in self.people.values() {
             received.extend(person.received().await?);
         }
         for message in &mut received {
-            message.rule = rules.get(&message.message).cloned();
+            self.origins.tell(message);
         }
         Ok(received)
     }

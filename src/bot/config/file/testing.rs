@@ -24,12 +24,16 @@ pub(crate) struct TestFile {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a step like `{ wait: 5m }`")]
 pub(crate) struct StepFile {
+    /// What `pick` gives from now on, by the names of sources; the rows of a query by the name of its rule.
+    pub(crate) mock: Option<Entries<Raw>>,
     /// A duration. Literal.
     pub(crate) wait: Option<Text>,
     /// Somebody writes to the bot.
     pub(crate) message: Option<SaidFile>,
     /// The name of a rule that fires. Literal.
     pub(crate) run: Option<Text>,
+    /// The name of a rule whose broadcasts are approved. Literal.
+    pub(crate) approve: Option<Text>,
     /// A request arrives, by the rule it makes fire.
     pub(crate) webhook: Option<Entries<Raw>>,
     /// `wrong`. Literal.

@@ -1,5 +1,8 @@
 //! `tests`: steps and expectations, each checked against the rules, lists and types of the file.
 
+/// `mock`.
+mod mock;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -299,6 +302,8 @@ impl<'t> Resolving<'_, 't, '_> {
     fn step(&mut self, step: &Spanned<StepFile>, given: Option<&Given>) -> Option<Step> {
         let file = &step.value;
         let told = [
+            file.mock.is_some(),
+            file.approve.is_some(),
             file.wait.is_some(),
             file.message.is_some(),
             file.run.is_some(),
@@ -310,7 +315,7 @@ impl<'t> Resolving<'_, 't, '_> {
         if told.into_iter().filter(|told| *told).count() != 1 {
             // A step that is not available yet is reported at its key.
             if !self.report.has_left_out(step.node) {
-                let message = "expected a step with one of `wait`, `message`, `run`, `webhook`, `join`, `restart`, `reload`";
+                let message = "expected a step with one of `mock`, `wait`, `message`, `run`, `approve`, `webhook`, `join`, `restart`, `reload`";
                 self.report
                     .add(Place::Value(step.node), Code::Shape, message, None);
             }
@@ -331,6 +336,10 @@ impl<'t> Resolving<'_, 't, '_> {
             self.say(said)?
         } else if let Some(text) = &file.run {
             Action::Run(self.rule(text.node, &text.value)?.to_owned())
+        } else if let Some(text) = &file.approve {
+            Action::Approve(self.rule(text.node, &text.value)?.to_owned())
+        } else if let Some(mock) = &file.mock {
+            self.mock(step.node, mock)?
         } else if let Some(webhook) = &file.webhook {
             self.post(step.node, webhook, file)?
         } else if let Some(join) = &file.join {

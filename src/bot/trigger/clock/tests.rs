@@ -45,7 +45,7 @@ fn scene_of(rest: &str) -> Scene {
         address: Address::from_bytes([0; 20]),
         store: Store::open(&folder.path().join("herald.db")).unwrap(),
         fetch: crate::fetch::Fetch::builder().build().unwrap(),
-        answers: crate::bot::source::Cache::default(),
+        answers: crate::bot::source::Answers::default(),
         events: sender,
         clock: now.into(),
         to_plan: Arc::default(),

@@ -1,0 +1,97 @@
+//! `mock`: answers of sources, and of queries by the names of their rules.
+
+use std::sync::Arc;
+
+use super::Resolving;
+use crate::bot::audience::Audience;
+use crate::bot::config::diagnostics::{Code, quote};
+use crate::bot::config::resolve::{declared, report::Report};
+use crate::bot::config::shape::Place;
+use crate::bot::config::spanned::{Entries, Raw};
+use crate::bot::config::testing::Action;
+use crate::bot::config::tree::{Content, NodeId};
+use crate::bot::expression::{Type, Value};
+use crate::bot::testing;
+
+impl Resolving<'_, '_, '_> {
+    pub(super) fn mock(&mut self, node: NodeId, mock: &Entries<Raw>) -> Option<Action> {
+        if mock.0.is_empty() {
+            let message =
+                "expected a source and what `pick` gives of it, like `{ customers: [{ wallet: alice }] }`";
+            self.report.add(Place::Value(node), Code::Shape, message, None);
+            return None;
+        }
+        let mut answers = Some(Vec::new());
+        for (name, raw) in &mock.0 {
+            let answer = self.answer(name, raw.value.0);
+            answers = answers.zip(answer).map(|(mut answers, answer)| {
+                answers.push((name.clone(), answer));
+                answers
+            });
+        }
+        answers.map(Action::Mock)
+    }
+
+    fn answer(&mut self, name: &str, node: NodeId) -> Option<Arc<[Value]>> {
+        let columns = self.columns(name, node)?;
+        let Content::List(items) = self.report.tree.content(node) else {
+            let message = format!(
+                "expected the items that {} gives, like `[{{ wallet: alice }}]`",
+                quote(name)
+            );
+            self.report.add(Place::Value(node), Code::Shape, message, None);
+            return None;
+        };
+        let items: Vec<Option<Value>> = items.iter().map(|item| self.item(*item, &columns)).collect();
+        items.into_iter().collect::<Option<_>>()
+    }
+
+    /// The members of an answer's items that hold wallets.
+    fn columns(&mut self, name: &str, node: NodeId) -> Option<Vec<String>> {
+        let tree = self.report.tree;
+        let rules = self.rules?;
+        if declared(tree, "sources").any(|source| source == name) {
+            let branches = rules.values().flat_map(|rule| rule.audience.branches());
+            let columns = branches.filter_map(|branch| match branch.audience {
+                Audience::Source(source) if source.http.name == name => Some(source.column.clone()),
+                _ => None,
+            });
+            return Some(columns.collect());
+        }
+        let queries = rules.values().filter(|rule| {
+            let mut branches = rule.audience.branches().into_iter();
+            branches.any(|branch| matches!(branch.audience, Audience::Sql(_)))
+        });
+        let queries: Vec<&str> = queries.map(|rule| rule.name.as_str()).collect();
+        if queries.contains(&name) {
+            return Some(vec!["wallet".to_owned()]);
+        }
+        let hint = Report::meant(name, declared(tree, "sources").chain(queries));
+        let message = format!(
+            "there is no source, and no rule with a query, called {}",
+            quote(name)
+        );
+        self.report.add(Place::Key(node), Code::Undefined, message, hint);
+        None
+    }
+
+    fn item(&mut self, node: NodeId, columns: &[String]) -> Option<Value> {
+        let mut item = self.data().any(node);
+        for column in columns {
+            let Some(member) = item.get_mut(column) else {
+                continue;
+            };
+            let name = member.as_str().filter(|name| testing::is_wallet(name));
+            if let Some(name) = name.map(ToOwned::to_owned) {
+                *member = testing::wallet(&name).address().to_string().into();
+                self.people.insert(name);
+            }
+        }
+        let value = Type::Any.read_json(&item);
+        if let Err(mismatch) = &value {
+            let message = format!("expected {}, found {}", mismatch.wanted, mismatch.found);
+            self.report.add(Place::Value(node), Code::Type, message, None);
+        }
+        value.ok()
+    }
+}

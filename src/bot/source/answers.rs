@@ -1,0 +1,93 @@
+//! Where answers come from: asked on the web, or given by name before.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use super::Cache;
+use crate::bot::expression::Value;
+
+/// The answers of the sources of a bot.
+#[derive(Debug)]
+pub(crate) enum Answers {
+    /// Asked; some stand for a while.
+    Asked(Cache),
+    /// Given. Nothing is asked.
+    Given(Arc<Given>),
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self::Asked(Cache::default())
+    }
+}
+
+impl Answers {
+    /// What is given for a name, as `pick` would give it; none where answers are asked. Errors: nothing is, as a sentence for people.
+    pub(crate) fn given(&self, name: &str) -> Option<Result<Arc<[Value]>, String>> {
+        match self {
+            Self::Asked(_) => None,
+            Self::Given(given) => Some(given.take(name).ok_or_else(|| not_given(name))),
+        }
+    }
+
+    /// The answer to a request that was asked not longer ago than that.
+    pub(super) fn kept(&self, request: &[u8; 32], most: Duration) -> Option<Bytes> {
+        match self {
+            Self::Asked(cache) => cache.get(request, most),
+            Self::Given(_) => None,
+        }
+    }
+
+    /// Keeps the answer to a request.
+    pub(super) fn keep(&self, request: [u8; 32], body: Bytes) {
+        if let Self::Asked(cache) = self {
+            cache.put(request, body);
+        }
+    }
+}
+
+fn not_given(name: &str) -> String {
+    format!("it is not mocked; put the step `mock: {{ {name}: [{{ wallet: alice }}] }}` before this one")
+}
+
+/// Answers by name, each until it is replaced.
+#[derive(Debug, Default)]
+pub(crate) struct Given(Mutex<BTreeMap<String, Answer>>);
+
+#[derive(Debug)]
+struct Answer {
+    items: Arc<[Value]>,
+    is_used: bool,
+}
+
+impl Given {
+    /// Gives an answer. Says whether it replaces one that nobody asked for.
+    pub(crate) fn put(&self, name: &str, items: Arc<[Value]>) -> bool {
+        let answer = Answer {
+            items,
+            is_used: false,
+        };
+        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let replaced = answers.insert(name.to_owned(), answer);
+        replaced.is_some_and(|replaced| !replaced.is_used)
+    }
+
+    fn take(&self, name: &str) -> Option<Arc<[Value]>> {
+        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = answers.get_mut(name)?;
+        answer.is_used = true;
+        Some(Arc::clone(&answer.items))
+    }
+
+    /// The names of answers that nobody asked for.
+    pub(crate) fn unused(&self) -> Vec<String> {
+        let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let unused = answers.iter().filter(|(_, answer)| !answer.is_used);
+        unused.map(|(name, _)| name.clone()).collect()
+    }
+}
