@@ -1,12 +1,15 @@
 //! The example bots, as they are shipped.
 
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
+use sha2::Sha256;
 
 use crate::harness::{
     house::House,
     people::person,
     program::{Program, herald},
     shop::{self, Shop},
+    web::http,
 };
 
 #[tokio::test]
@@ -69,6 +72,98 @@ async fn orders_tells_a_customer_each_step_of_the_order() {
     alice.reads(herald.address(), &texts).await;
     let skipped = herald.event("skipped", |event| event["wallet"].is_null()).await;
     assert_eq!(skipped["reason"], "`if` is false");
+}
+
+#[tokio::test]
+async fn letter_waits_for_its_approval() {
+    let house = House::example("letter.yaml", "LETTER_KEY");
+    let herald = house.start().await;
+    let (bot, alice) = (herald.address(), person("alice", herald.node()).await);
+    let welcome = "Welcome! One letter a month, and nothing else. Write stop to leave.";
+    alice.asks(bot, "/letter", &[welcome]).await;
+    herald.fire("monthly", &json!({})).await;
+    herald.event("awaiting_approval", |_| true).await;
+    let approve = ["broadcast", "approve", "letter/monthly"];
+    house.run(&approve).await.expect(0);
+    herald.count("delivered", 2).await;
+    let texts = alice.texts_of(bot).await;
+    assert!(
+        texts[1].starts_with("**The letter of ")
+            && texts[1].contains("Dear reader, it is here: https://letter.example/archive/"),
+        "{texts:?}"
+    );
+}
+
+#[tokio::test]
+async fn tickets_keeps_what_the_tracker_posts_for_the_day() {
+    let house = House::example("tickets.yaml", "TICKETS_KEY").set("TICKETS_SECRET", "the key");
+    let herald = house.start().await;
+    let (bot, alice) = (herald.address(), person("alice", herald.node()).await);
+    let welcome = "Your tickets come once a day, at 18:00 (UTC). Write /tz to change the zone.";
+    alice.asks(bot, "/tickets 18", &[welcome]).await;
+    let wallet = alice.address().to_string();
+    let body = json!({ "ticket": "T1", "title": "A light", "state": "opened", "owner": wallet }).to_string();
+    let mut mac = Hmac::<Sha256>::new_from_slice(b"the key").unwrap();
+    mac.update(body.as_bytes());
+    let signature = const_hex::encode(mac.finalize().into_bytes());
+    let url = herald.ready()["webhooks"]["tickets/change"].as_str().unwrap();
+    let post = http().post(url).header("x-signature", signature).body(body);
+    assert_eq!(post.send().await.unwrap().status(), 202);
+    let held = herald.event("held", |_| true).await;
+    assert!(
+        held["until"].as_str().unwrap().ends_with("T18:00:00.000Z"),
+        "{held}"
+    );
+}
+
+#[tokio::test]
+async fn course_begins_with_its_first_lesson_and_plans_the_others() {
+    let house = House::example("course.yaml", "COURSE_KEY");
+    let herald = house.start().await;
+    let alice = person("alice", herald.node()).await;
+    let first = "Hello Ann! Lesson 1: write your recovery phrase on paper, and never type it into a page.
+https://course.example/1";
+    alice.asks(herald.address(), "/course Ann", &[first]).await;
+    herald.count("delivered", 1).await;
+    let rows = house.deliveries(&["--rule", "lessons"]).await;
+    let states: Vec<&str> = rows.iter().filter_map(|row| row["state"].as_str()).collect();
+    assert_eq!(states.len(), 4, "{rows:?}");
+    assert_eq!(
+        states.iter().filter(|state| **state == "delivered").count(),
+        1,
+        "{rows:?}"
+    );
+}
+
+#[tokio::test]
+async fn drop_reaches_collectors_and_holders_and_not_the_team() {
+    let house = House::example("drop.yaml", "DROP_KEY");
+    let herald = house.start().await;
+    let (bot, alice) = (herald.address(), person("alice", herald.node()).await);
+    alice
+        .asks(bot, "/drops", &["You will hear of the next drop."])
+        .await;
+    herald.fire("opening", &json!({})).await;
+    herald.event("awaiting_approval", |_| true).await;
+    let approve = ["broadcast", "approve", "drop/opening"];
+    house.run(&approve).await.expect(0);
+    alice
+        .reads(
+            bot,
+            &[
+                "You will hear of the next drop.",
+                "**The aurora drop** opens in one hour.\nhttps://drop.example",
+            ],
+        )
+        .await;
+    let rows = house.deliveries(&["--rule", "opening"]).await;
+    let mut wallets: Vec<&str> = rows.iter().filter_map(|row| row["wallet"].as_str()).collect();
+    wallets.retain(|wallet| **wallet != alice.address().to_string());
+    assert_eq!(
+        wallets,
+        ["0x1111111111111111111111111111111111111111"],
+        "{rows:?}"
+    );
 }
 
 #[tokio::test]

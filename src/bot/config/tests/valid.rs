@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::{Consent, Identity, Limit, NodeAddress, PartContent, Profile, SecretReference};
@@ -10,8 +11,14 @@ use sha2::{Digest as _, Sha256};
 
 #[test]
 fn the_example_bots_load_and_miss_nothing_but_their_secrets() {
-    for name in ["hello.yaml", "orders.yaml"] {
-        let path = example(name);
+    let entries = std::fs::read_dir(example(""))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let bots: Vec<PathBuf> = entries
+        .filter(|path| path.extension().is_some_and(|ending| ending == "yaml"))
+        .collect();
+    assert!(bots.len() >= 6, "{bots:?}");
+    for path in bots {
         let (bot, warnings) = load(&path).unwrap_or_else(|found| panic!("{}", shown(&found)));
         assert!(
             warnings.iter().all(|warning| warning.code.to_string() == "W301"),
@@ -23,7 +30,8 @@ fn the_example_bots_load_and_miss_nothing_but_their_secrets() {
         assert_eq!(bot.file_digest, digest);
         assert!(
             std::fs::read_to_string(&path).unwrap().starts_with("# "),
-            "{name} explains itself first"
+            "{} explains itself first",
+            path.display()
         );
     }
 }
