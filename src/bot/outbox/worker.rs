@@ -1,43 +1,42 @@
 //! Delivers the rows of one bot as they are due: judge, reach, seal, publish, settle, a batch at a time.
 
+/// The files of messages.
+mod load;
+/// How wallets are reached.
+mod reach;
+/// Seals.
+mod seal;
+
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
-use herald_protocol::{
-    address::Address,
-    consent::{ConsentProof, ConsentState},
-    limits,
-};
+use chrono::{DateTime, Utc};
+use herald_protocol::{address::Address, consent::ConsentState};
 use rusqlite::Transaction;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    files::{Failure, Files},
     follow_up,
     judge::{self, Verdict},
-    render::{Message, Outgoing},
+    render::Outgoing,
     retry,
 };
 use crate::{
     bot::{
-        config::{Retry, Unreached},
+        config::Retry,
         event::Kind,
-        running::{Running, to_utc},
-        store::{self, Delivery, Sealed, State, Wait},
+        running::Running,
+        store::{self, Delivery, State, Wait},
     },
-    client::{self, Asked, Client, Conversation, Disposition, InvitationContext},
+    client::{self, Client},
     content::Content,
 };
 
 /// Rows in one round: what one commit and a few requests carry.
 const BATCH: u32 = 256;
-
-/// Files inside of messages in one round: 16 MB at the most, and their seals.
-const ATTACHED: usize = 16;
 
 /// Why a round could not be finished; the rows stay as they are.
 #[derive(Debug, thiserror::Error)]
@@ -275,214 +274,6 @@ impl Worker {
         Ok(self.running.store.write(merge).await?)
     }
 
-    /// Reads and uploads the files of messages. A file that may be there later holds its row; files inside of messages that would
-    /// take too much memory at once stay for the next round.
-    async fn load(&self, ready: Vec<Ready>, now: DateTime<Utc>) -> Result<Vec<Loaded>, Error> {
-        let (mut files, mut loaded) = (Files::default(), Vec::with_capacity(ready.len()));
-        let (mut held, mut settled) = (Vec::new(), Vec::new());
-        let mut attached = 0;
-        for Ready { row, message } in ready {
-            let Outgoing {
-                message,
-                thread,
-                conversation,
-            } = message;
-            let content = match message {
-                Message::Content(content) => content,
-                Message::File(file) => {
-                    if file.upload.is_none() {
-                        attached += 1;
-                        if attached > ATTACHED {
-                            continue;
-                        }
-                    }
-                    match files.content(&self.running, &row, file).await? {
-                        Ok(content) => content,
-                        Err(Failure::Later(reason)) => {
-                            held.push(looked_at_again(row, reason, now));
-                            continue;
-                        }
-                        Err(Failure::Never(reason)) => {
-                            settled.push((row, State::Rejected, Some(reason)));
-                            continue;
-                        }
-                    }
-                }
-            };
-            loaded.push(Loaded {
-                row,
-                content,
-                thread,
-                conversation,
-            });
-        }
-        self.hold(held).await?;
-        self.settle(settled).await?;
-        Ok(loaded)
-    }
-
-    /// What a new conversation says of itself: its id, and the bot's profile.
-    fn context(&self, thread: Option<&str>) -> Option<InvitationContext> {
-        let context = InvitationContext {
-            conversation_id: thread.unwrap_or_default().to_owned(),
-            metadata: self.running.bot.profile.metadata(),
-        };
-        (context != InvitationContext::default()).then_some(context)
-    }
-
-    /// Finds how each wallet is reached; one without a contact that can be used waits for it.
-    async fn reach(
-        &self,
-        ready: Vec<Loaded>,
-        now: DateTime<Utc>,
-    ) -> Result<Vec<(Loaded, Conversation)>, Error> {
-        if ready.is_empty() {
-            return Ok(Vec::new());
-        }
-        // An answer goes where it was asked for, everything else to the conversation of its thread.
-        let (mut reached, mut others) = (Vec::new(), Vec::new());
-        let (mut held, mut settled) = (Vec::new(), Vec::new());
-        for ready in ready {
-            let topic = ready.conversation.as_deref();
-            let Some(conversation) = topic.and_then(|topic| self.client.conversation(topic)) else {
-                others.push(ready);
-                continue;
-            };
-            match conversation.make_ready().await {
-                Ok(()) => reached.push((ready, conversation)),
-                Err(error) if error.disposition() == Disposition::Reject => {
-                    settled.push((ready.row, State::Rejected, Some(error.to_string())));
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let wallets = others.iter().map(|ready| ready.row.wallet).collect();
-        let asked = self.with_proofs(wallets).await?.into_iter().zip(&others);
-        let asked = asked.map(|(asked, ready)| Asked {
-            context: self.context(ready.thread.as_deref()),
-            ..asked
-        });
-        let peers = self.client.reach_as(asked.collect()).await?;
-        for (ready, peer) in others.into_iter().zip(peers) {
-            match peer {
-                Ok(peer) => reached.push((ready, peer)),
-                Err(error) => match awaited(&error) {
-                    Some(reason) if self.skips_unreached(&ready.row) => {
-                        settled.push((ready.row, State::Skipped, Some(reason)));
-                    }
-                    Some(reason) => held.push(looked_at_again(ready.row, reason, now)),
-                    None => settled.push((ready.row, State::Rejected, Some(error.to_string()))),
-                },
-            }
-        }
-        self.hold(held).await?;
-        self.settle(settled).await?;
-        Ok(reached)
-    }
-
-    fn skips_unreached(&self, row: &Delivery) -> bool {
-        let rule = self.running.bot.rules.get(&row.rule);
-        rule.is_some_and(|rule| rule.policy.unreached == Unreached::Skip)
-    }
-
-    /// How a row's publish is tried again.
-    pub(super) fn retry(&self, row: &Delivery) -> Retry {
-        let rule = self.running.bot.rules.get(&row.rule);
-        rule.map(|rule| rule.policy.retry).unwrap_or_default()
-    }
-
-    /// Wallets to be reached, with the proofs of those who signed that they want to be. A reader's client takes none that is too old.
-    async fn with_proofs(&self, wallets: Vec<Address>) -> Result<Vec<Asked>, Error> {
-        let now_ms = self.running.clock.now().as_ms();
-        let is_fresh = |proof: &ConsentProof| {
-            now_ms.saturating_sub(proof.timestamp_ms) <= limits::CONSENT_PROOF_AGE_SECONDS * 1_000
-        };
-        let store = &self.running.store;
-        let proofs = store.proofs(&self.running.bot.name, wallets.clone()).await?;
-        let asked = wallets.into_iter().zip(proofs).map(|(wallet, proof)| Asked {
-            consent_proof: proof.filter(is_fresh),
-            ..wallet.into()
-        });
-        Ok(asked.collect())
-    }
-
-    /// Seals rows and stores their bytes before any of them leaves.
-    async fn seal(&self, reached: Vec<(Loaded, Conversation)>) -> Result<Vec<Delivery>, Error> {
-        if reached.is_empty() {
-            return Ok(Vec::new());
-        }
-        let half = reached.len().div_ceil(2);
-        let mut first = reached;
-        let second = first.split_off(half);
-        let (first, second) = tokio::join!(self.seal_part(first), self.seal_part(second));
-        let mut rows = first?;
-        rows.extend(second?);
-        let bytes = rows
-            .iter()
-            .filter_map(|row| {
-                let sealed = row.sealed.clone()?;
-                let within = self
-                    .retry(row)
-                    .within
-                    .and_then(|span| TimeDelta::from_std(span).ok());
-                let gives_up = within.and_then(|span| row.created.max(row.due).checked_add_signed(span));
-                Some((row.id, sealed, gives_up.unwrap_or(row.expires).min(row.expires)))
-            })
-            .collect();
-        // One that was settled or taken back meanwhile does not go.
-        let sealed = self.running.store.seal(bytes).await?;
-        rows.retain(|row| sealed.contains(&row.id));
-        Ok(rows)
-    }
-
-    /// Seals rows. One that can never be sealed ends here and keeps back no other.
-    async fn seal_part(&self, reached: Vec<(Loaded, Conversation)>) -> Result<Vec<Delivery>, Error> {
-        let client = self.client.clone();
-        let work = move || -> Result<_, client::Error> {
-            let (mut rows, mut settled) = (Vec::with_capacity(reached.len()), Vec::new());
-            for (loaded, peer) in reached {
-                let Loaded {
-                    mut row,
-                    content,
-                    thread,
-                    ..
-                } = loaded;
-                match client.seal(&peer, &content) {
-                    Ok(sealed) => {
-                        row.sealed = Some(Sealed {
-                            request: sealed.request(),
-                            envelope: sealed.envelope_id(),
-                            message: *sealed.message_id().as_bytes(),
-                            sealed: to_utc(sealed.sent()),
-                            thread,
-                        });
-                        rows.push(row);
-                    }
-                    Err(error) if error.disposition() == Disposition::Reject => {
-                        settled.push((row, State::Rejected, Some(error.to_string())));
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok((rows, settled))
-        };
-        let (rows, settled) = tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|_| client::Error::Closed)??;
-        self.settle(settled).await?;
-        Ok(rows)
-    }
-
-    /// Seals rows anew whose bytes never arrived and are too old for running clients to notice: they look back 10 s only.
-    /// Meanwhile their recipient may have left, or their time may be over.
-    async fn seal_again(&self, rows: Vec<Delivery>) -> Result<Vec<Delivery>, Error> {
-        let now = self.running.now();
-        let ready = self.judge(rows, now).await?;
-        let loaded = self.load(ready, now).await?;
-        let reached = self.reach(loaded, now).await?;
-        self.seal(reached).await
-    }
-
     /// Holds rows and tells those that were not held for this reason before.
     async fn hold(&self, held: Vec<Hold>) -> Result<(), Error> {
         if held.is_empty() {
@@ -580,17 +371,6 @@ impl Worker {
                 .map(|sealed| const_hex::encode(sealed.message));
         }
         event
-    }
-}
-
-/// Why a wallet cannot be written to before it publishes a contact; nothing for errors that no contact would end.
-fn awaited(error: &client::Error) -> Option<String> {
-    match error {
-        client::Error::NotOnNetwork { .. } => Some("the wallet is not on the network".to_owned()),
-        client::Error::Contact { source, .. } => Some(format!(
-            "the wallet has published no contact that can be used: {source}"
-        )),
-        _ => None,
     }
 }
 

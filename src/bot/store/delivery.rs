@@ -1,6 +1,11 @@
 //! Deliveries: one row a message and wallet, from plan to settled.
 
-use std::collections::HashSet;
+/// Rows that are due.
+mod queue;
+/// Where a delivery stands.
+mod state;
+/// What limits look at.
+mod windows;
 
 use chrono::{DateTime, Utc};
 use herald_protocol::address::Address;
@@ -9,92 +14,9 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use super::{Store, millis, time};
 use crate::bot::config::Priority;
 
-/// Where a delivery stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum State {
-    /// Waits for its turn.
-    Planned,
-    /// Waits for a reason that is named, until a time that is named.
-    Held,
-    /// Its bytes are fixed and go out.
-    Sealed,
-    /// A node acknowledged it.
-    Delivered,
-    /// It cannot be sent.
-    Rejected,
-    /// Its time passed.
-    Expired,
-    /// A rule of its recipient or its author says not to send it.
-    Skipped,
-}
-
-impl State {
-    /// The word in the store, in events and on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Planned => "planned",
-            Self::Held => "held",
-            Self::Sealed => "sealed",
-            Self::Delivered => "delivered",
-            Self::Rejected => "rejected",
-            Self::Expired => "expired",
-            Self::Skipped => "skipped",
-        }
-    }
-
-    /// The state of a word.
-    pub fn parse(word: &str) -> Option<Self> {
-        let all = [
-            Self::Planned,
-            Self::Held,
-            Self::Sealed,
-            Self::Delivered,
-            Self::Rejected,
-            Self::Expired,
-            Self::Skipped,
-        ];
-        all.into_iter().find(|state| state.as_str() == word)
-    }
-}
-
-/// Which message of a rule: one of its own (step 0), or of its follow-ups, counted from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MessageNumber(u32);
-
-impl MessageNumber {
-    /// The messages of one step.
-    pub(super) const PER_STEP: u32 = 256;
-
-    /// The `number`-th message of a step, from 0.
-    pub fn of(step: u32, number: u32) -> Self {
-        Self(
-            step.saturating_mul(Self::PER_STEP)
-                .saturating_add(number % Self::PER_STEP),
-        )
-    }
-
-    /// 0 for the rule's own messages, else the number of the follow-up.
-    pub fn step(self) -> u32 {
-        self.0 / Self::PER_STEP
-    }
-
-    /// Which of the messages of its step, from 0.
-    pub fn number(self) -> usize {
-        usize::try_from(self.0 % Self::PER_STEP).unwrap_or(usize::MAX)
-    }
-}
-
-impl rusqlite::ToSql for MessageNumber {
-    fn to_sql(&self) -> Result<rusqlite::types::ToSqlOutput<'_>, rusqlite::Error> {
-        Ok(self.0.into())
-    }
-}
-
-impl rusqlite::types::FromSql for MessageNumber {
-    fn column_result(value: rusqlite::types::ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
-        u32::column_result(value).map(Self)
-    }
-}
+pub use state::{MessageNumber, State};
+pub use windows::Counts;
+pub(crate) use windows::{counts, window};
 
 /// A message to be written to a wallet.
 #[derive(Clone, Debug)]
@@ -226,9 +148,6 @@ pub struct Delivery {
     /// When the digest is due that it belongs to, once that is known.
     pub period: Option<DateTime<Utc>>,
 }
-
-/// The order in which rows go.
-const PRIORITIES: [Priority; 3] = [Priority::Urgent, Priority::Normal, Priority::Bulk];
 
 fn body(row: &Row<'_>) -> Result<Option<Body>, rusqlite::Error> {
     if let Some(text) = row.get("body")? {
@@ -426,222 +345,11 @@ pub struct Filter {
     pub limit: u32,
 }
 
-/// How many rule messages a wallet got, and when the oldest of them was sealed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counts {
-    /// Messages in the window.
-    pub sealed: u32,
-    /// When the message was sealed whose leaving the window makes room again.
-    pub frees: Option<DateTime<Utc>>,
-}
-
 impl Store {
-    /// The next rows of the bot that are due, the urgent ones first, at most one a wallet: the oldest of the most urgent of its
-    /// open rows that do not wait. Rows that wait for one wallet's contact go in their order once it is there.
-    pub async fn due(
-        &self,
-        bot: &str,
-        now: DateTime<Utc>,
-        limit: u32,
-    ) -> Result<Vec<Delivery>, super::Error> {
-        let bot = bot.to_owned();
-        self.read(move |connection| {
-            let query = format!(
-                "SELECT {COLUMNS} FROM delivery
-                 WHERE bot = ?1 AND settled_ms IS NULL AND carrier IS NULL AND priority = ?4 AND due_ms <= ?2
-                   AND (parked = 0 OR expires_ms <= ?2)
-                   AND (state = 'sealed' OR delivery.occurrence IS NULL OR expires_ms <= ?2
-                        OR (SELECT gate FROM occurrence AS o WHERE o.id = delivery.occurrence) NOT IN ('paused', 'cancelled'))
-                   AND (expires_ms <= ?2
-                        OR NOT EXISTS (SELECT 1 FROM delivery AS earlier
-                                   WHERE earlier.bot = delivery.bot AND earlier.wallet = delivery.wallet
-                                     AND earlier.settled_ms IS NULL AND earlier.carrier IS NULL
-                                     AND (earlier.priority > delivery.priority
-                                          OR (earlier.priority = delivery.priority AND earlier.id < delivery.id))
-                                     AND (earlier.state = 'sealed' OR earlier.due_ms <= ?2
-                                          OR (earlier.state = 'held' AND delivery.state = 'held'
-                                              AND earlier.reason LIKE 'the wallet %'
-                                              AND earlier.reason = delivery.reason))))
-                 ORDER BY due_ms, id LIMIT ?3"
-            );
-            let mut statement = connection.prepare_cached(&query)?;
-            let mut due = Vec::new();
-            for priority in PRIORITIES {
-                let left = limit - u32::try_from(due.len()).unwrap_or(limit).min(limit);
-                let rows =
-                    statement.query_map(params![bot, millis(now), left, priority.rank()], delivery)?;
-                for row in rows {
-                    due.push(row?);
-                }
-            }
-            Ok(due)
-        })
-        .await
-    }
-
-    /// When the bot's next open row is due, after `now`.
-    pub async fn next_due(
-        &self,
-        bot: &str,
-        now: DateTime<Utc>,
-    ) -> Result<Option<DateTime<Utc>>, super::Error> {
-        let bot = bot.to_owned();
-        self.read(move |connection| {
-            let query = "SELECT min(due_ms) FROM delivery
-                         WHERE bot = ?1 AND settled_ms IS NULL AND carrier IS NULL AND priority = ?3 AND due_ms > ?2";
-            let mut statement = connection.prepare_cached(query)?;
-            let mut next: Option<i64> = None;
-            for priority in PRIORITIES {
-                let due: Option<i64> =
-                    statement.query_row(params![bot, millis(now), priority.rank()], |row| row.get(0))?;
-                next = [next, due].into_iter().flatten().min();
-            }
-            Ok(next.map(time))
-        })
-        .await
-    }
-
-    /// Holds rows back. Says which of them were not held for that reason before.
-    pub async fn hold(&self, waits: Vec<Wait>) -> Result<Vec<i64>, super::Error> {
-        self.write(move |transaction| {
-            let mut news = Vec::new();
-            let mut before = transaction
-                .prepare_cached("SELECT 1 FROM delivery WHERE id = ?1 AND state = 'held' AND reason = ?2")?;
-            let mut hold = transaction.prepare_cached(
-                "UPDATE delivery SET state = 'held', reason = ?2, due_ms = iif(parked, ?4, ?3), expires_ms = ?4, until_ms = ?5,
-                        period_ms = coalesce(?6, period_ms)
-                 WHERE id = ?1 AND settled_ms IS NULL",
-            )?;
-            for wait in waits {
-                if before
-                    .query_row(params![wait.row, wait.reason], |_| Ok(()))
-                    .optional()?
-                    .is_none()
-                {
-                    news.push(wait.row);
-                }
-                hold.execute(params![
-                    wait.row,
-                    wait.reason,
-                    millis(wait.due),
-                    millis(wait.expires),
-                    millis(wait.until),
-                    wait.period.map(millis)
-                ])?;
-            }
-            Ok(news)
-        })
-        .await
-    }
-
-    /// Fixes the bytes of rows, and until when each is tried. Sealing a row again replaces them, in the same transaction. Gives
-    /// those it was done to: not rows that were settled or taken back since they were read.
-    pub async fn seal(&self, rows: Vec<(i64, Sealed, DateTime<Utc>)>) -> Result<HashSet<i64>, super::Error> {
-        self.write(move |transaction| {
-            let mut seal = transaction.prepare_cached(
-                "UPDATE delivery SET state = 'sealed', reason = NULL, until_ms = NULL, request = ?2, envelope = ?3, message = ?4,
-                        sealed_ms = ?5, expires_ms = ?6, thread = ?7
-                 WHERE id = ?1 AND settled_ms IS NULL AND parked = 0",
-            )?;
-            let mut fixed = HashSet::new();
-            for (id, sealed, expires) in rows {
-                let changed = seal.execute(params![
-                    id, sealed.request, sealed.envelope, sealed.message, millis(sealed.sealed), millis(expires),
-                    sealed.thread
-                ])?;
-                if changed == 1 {
-                    fixed.insert(id);
-                }
-            }
-            Ok(fixed)
-        })
-        .await
-    }
-
-    /// Notes a try of sealed rows whose outcome is not known, and when to look again.
-    pub async fn tried(
-        &self,
-        rows: Vec<(i64, DateTime<Utc>)>,
-        tried: DateTime<Utc>,
-        reason: String,
-    ) -> Result<(), super::Error> {
-        self.write(move |transaction| {
-            let mut note = transaction.prepare_cached(
-                "UPDATE delivery SET tries = tries + 1, tried_ms = ?2, due_ms = ?3, reason = ?4
-                 WHERE id = ?1 AND settled_ms IS NULL",
-            )?;
-            for (id, due) in rows {
-                note.execute(params![id, millis(tried), millis(due), reason])?;
-            }
-            Ok(())
-        })
-        .await
-    }
-
     /// The deliveries that pass the filter, newest first.
     pub async fn deliveries(&self, filter: Filter) -> Result<Vec<Delivery>, super::Error> {
         self.read(move |connection| list(connection, &filter)).await
     }
-}
-
-/// How many occurrences of one rule, or of all, reached the row's wallet since `since`, its own left out, and when the one was
-/// sealed that makes room for one more under `limit` by leaving the window.
-pub(crate) fn counts(
-    connection: &Connection,
-    row: &Delivery,
-    own: i64,
-    rule: Option<&str>,
-    since: DateTime<Utc>,
-    limit: u32,
-) -> Result<Counts, rusqlite::Error> {
-    let window = "SELECT min(sealed_ms) AS sealed FROM delivery
-                  WHERE bot = ?1 AND wallet = ?2 AND sealed_ms > ?3 AND occurrence IS NOT NULL AND occurrence != ?4
-                    AND (?5 IS NULL OR rule = ?5) AND state IN ('sealed', 'delivered')
-                  GROUP BY occurrence";
-    let wallet = row.wallet.to_string();
-    let sealed = connection
-        .prepare_cached(&format!("SELECT count(*) FROM ({window})"))?
-        .query_row(params![row.bot, wallet, millis(since), own, rule], |row| {
-            row.get(0)
-        })?;
-    let frees = connection
-        .prepare_cached(&format!(
-            "SELECT sealed FROM ({window}) ORDER BY sealed DESC LIMIT 1 OFFSET ?6"
-        ))?
-        .query_row(
-            params![row.bot, wallet, millis(since), own, rule, limit.saturating_sub(1)],
-            |row| row.get(0),
-        )
-        .optional()?;
-    Ok(Counts {
-        sealed,
-        frees: frees.map(time),
-    })
-}
-
-/// The sealed row whose leaving a sliding window makes room under a limit of `count` that is used up: when it was sealed, of a
-/// rule or of all rules; none while there is room. And how many rows fill the window, at most `count`.
-pub(crate) fn window(
-    connection: &Connection,
-    (bot, rule): (&str, Option<&str>),
-    since: DateTime<Utc>,
-    count: u32,
-) -> Result<(u32, Option<DateTime<Utc>>), rusqlite::Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT sealed_ms FROM delivery
-         WHERE bot = ?1 AND sealed_ms > ?3 AND occurrence IS NOT NULL AND (?2 IS NULL OR rule = ?2)
-           AND state IN ('sealed', 'delivered')
-         ORDER BY sealed_ms DESC LIMIT ?4",
-    )?;
-    let rows = statement.query_map(params![bot, rule, millis(since), count], |row| {
-        row.get::<_, i64>(0)
-    })?;
-    let (mut filled, mut last) = (0, None);
-    for row in rows {
-        filled += 1;
-        last = Some(row?);
-    }
-    Ok((filled, last.filter(|_| filled == count).map(time)))
 }
 
 fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Delivery>, rusqlite::Error> {
