@@ -2,6 +2,7 @@
 
 mod bots;
 mod broadcast;
+mod callbacks;
 mod check;
 mod deliveries;
 mod desk;
@@ -108,6 +109,8 @@ enum Command {
     Broadcast(broadcast::Broadcast),
     /// List what was sent to whom, and why not
     Deliveries(deliveries::Deliveries),
+    /// List what was told of deliveries where rules' `callback` says, and tell it again
+    Callbacks(callbacks::Callbacks),
     /// Lists and the people on them
     #[command(subcommand)]
     Subscribers(subscribers::Subscribers),
@@ -129,6 +132,7 @@ impl Command {
             | Self::Keys(_)
             | Self::Broadcast(_)
             | Self::Deliveries(_)
+            | Self::Callbacks(_)
             | Self::Subscribers(_)
             | Self::Schema(_) => false,
         }
@@ -191,6 +195,7 @@ async fn execute(herald: Herald) -> anyhow::Result<()> {
         Command::Keys(keys) => keys.execute(&options).await,
         Command::Broadcast(broadcast) => Box::pin(broadcast.execute(&options)).await,
         Command::Deliveries(deliveries) => deliveries.execute(&options).await,
+        Command::Callbacks(callbacks) => Box::pin(callbacks.execute(&options)).await,
         Command::Schema(schema) => {
             schema.execute();
             Ok(())

@@ -5,6 +5,7 @@
 //! nothing.
 
 mod broadcasts;
+mod callbacks;
 mod desk;
 mod hooks;
 mod members;
@@ -82,6 +83,7 @@ pub async fn serve(
             "/v1/bots/{bot}/people/{wallet}",
             get(members::show).delete(members::forget),
         )
+        .route("/v1/callbacks/replay", post(callbacks::replay))
         .route("/v1/bots", get(overview::bots))
         .route("/v1/bots/{bot}/lists", get(members::lists))
         .route("/v1/bots/{bot}/lists/{list}/import", post(members::import))

@@ -36,6 +36,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 pub use answer::Answer;
 pub use error::{Error, Transport};
 pub use place::Place;
+pub(crate) use place::check;
 pub use request::Request;
 
 use address::Allowed;
@@ -212,6 +213,9 @@ impl Fetch {
                 _ => None,
             };
             let Some(location) = location else {
+                if request.status_only {
+                    return Ok(Answer::without_body(url, &response));
+                }
                 return read(url, response, request.max_bytes).await;
             };
             if hops == REDIRECTS {

@@ -28,8 +28,8 @@ pub(crate) use difference::{difference, finding_at};
 pub(crate) use expectation::{expectation, expectation_count};
 pub use neighbours::{Loaded, load_all, load_among};
 pub use policy::{
-    After, Canary, Consent, Digest, FollowUp, Later, Limit, Limits, Period, Policy, Priority, Retry,
-    Unreached,
+    After, Callback, CallbackEvent, Canary, Consent, Digest, FollowUp, Later, Limit, Limits, Period, Policy,
+    Priority, Retry, Unreached,
 };
 pub use secret::SecretReference;
 

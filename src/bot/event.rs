@@ -41,6 +41,8 @@ pub enum Kind {
     Left,
     /// A changed file was taken.
     Reloaded,
+    /// A callback was given up; the reason says why.
+    CallbackDead,
     /// Something went wrong: herald tries it again, or goes on with what it had.
     Error,
 }
@@ -67,6 +69,9 @@ pub struct Event {
     /// The delivery's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delivery: Option<i64>,
+    /// The callback's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callback: Option<i64>,
     /// The envelope's digest, hex.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub envelope: Option<String>,
@@ -98,6 +103,7 @@ impl Event {
             key: None,
             wallet: None,
             delivery: None,
+            callback: None,
             envelope: None,
             message: None,
             reason: None,

@@ -4,6 +4,7 @@
 //! it is due, and the same bytes go out on every try; after an unknown outcome the topic is asked first. So a crash at any
 //! point neither loses a row nor sends it twice.
 
+mod callback;
 mod denials;
 mod digest;
 mod files;
@@ -16,6 +17,7 @@ pub(crate) mod render;
 mod retry;
 mod worker;
 
+pub(crate) use callback::{call_back, replied};
 pub(crate) use denials::follow_denials;
 pub(crate) use follow_up::answered;
 pub(crate) use gate::{approved_gate, first_gate, guard, guard_once};

@@ -40,6 +40,8 @@ pub(crate) struct Running {
     pub(crate) to_deliver: Arc<Notify>,
     /// A gate is to be moved.
     pub(crate) to_guard: Arc<Notify>,
+    /// Something is to be told where a rule's `callback` says.
+    pub(crate) to_call_back: Arc<Notify>,
 }
 
 /// Names of a trigger as an occurrence keeps them.

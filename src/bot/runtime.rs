@@ -109,7 +109,7 @@ impl Bots {
     pub fn aside(bots: Vec<(Bot, Address)>, shared: &Shared) -> Self {
         let aside = Self::default();
         for (bot, address) in bots {
-            aside.put(running(shared, bot, address, <[Arc<Notify>; 3]>::default()));
+            aside.put(running(shared, bot, address, <[Arc<Notify>; 4]>::default()));
         }
         aside
     }
@@ -181,7 +181,7 @@ fn running(
     shared: &Shared,
     bot: Bot,
     address: Address,
-    [to_plan, to_deliver, to_guard]: [Arc<Notify>; 3],
+    [to_plan, to_deliver, to_guard, to_call_back]: [Arc<Notify>; 4],
 ) -> Arc<Running> {
     Arc::new(Running {
         bot,
@@ -196,6 +196,7 @@ fn running(
         to_plan,
         to_deliver,
         to_guard,
+        to_call_back,
     })
 }
 
@@ -220,7 +221,7 @@ impl Runtime {
             network,
         } in launches
         {
-            let wakes = <[Arc<Notify>; 3]>::default();
+            let wakes = <[Arc<Notify>; 4]>::default();
             let running = running(shared, bot, wallet.address(), wakes);
             let connection = Arc::new(Connection {
                 wallet,
@@ -256,6 +257,7 @@ impl Runtime {
         let mut tasks = JoinSet::new();
         tasks.spawn(outbox::plan(Arc::clone(&running), ends.clone()));
         tasks.spawn(outbox::guard(Arc::clone(&running), ends.clone()));
+        tasks.spawn(outbox::call_back(Arc::clone(&running), ends.clone()));
         tasks.spawn(trigger::run(Arc::clone(&running), ends.clone()));
         let online = Online {
             running: Arc::clone(&running),
@@ -284,7 +286,7 @@ impl Runtime {
         };
         let (old, connection) = (Arc::clone(&life.running), Arc::clone(&life.connection));
         life.end().await;
-        let wakes = [&old.to_plan, &old.to_deliver, &old.to_guard].map(Arc::clone);
+        let wakes = [&old.to_plan, &old.to_deliver, &old.to_guard, &old.to_call_back].map(Arc::clone);
         let running = running(&self.shared, bot, old.address, wakes);
         let mut event = running.event(Kind::Reloaded);
         event.difference = Some(difference);

@@ -5,6 +5,7 @@
 
 mod audiences;
 mod broadcasts;
+mod callbacks;
 mod delivery;
 mod digests;
 mod follow_ups;
@@ -29,6 +30,11 @@ use crate::client::cache::check_history;
 
 pub use audiences::{Broken, BrokenRow, Merge, Named, StagedRow};
 pub use broadcasts::{Broadcast, Gate, Progress};
+pub(crate) use callbacks::{
+    AwaitedReply, NewCallback, Outcome, add_callback, await_reply, note_early_reply, on_their_way, outcome,
+    take_replied,
+};
+pub use callbacks::{Callback, CallbackFilter, CallbackState, Replay};
 pub use delivery::{
     Body, Counts, Delivery, Filter, FirstMessage, MessageNumber, NewDelivery, Sealed, State, Wait,
 };

@@ -50,14 +50,7 @@ fn time(text: &str) -> Result<DateTime<Utc>, String> {
 
 impl Deliveries {
     pub(super) async fn execute(self, options: &Options) -> anyhow::Result<()> {
-        let path = options.store(&project::load(options, &project::here())?);
-        if !path.is_file() {
-            let reason = format!(
-                "there is no store at {}; --data names the folder of the herald that ran, --project its project",
-                path.display()
-            );
-            return Err(Failure::Usage(anyhow::anyhow!(reason)).into());
-        }
+        let store = open(options)?;
         let filter = Filter {
             bot: self.bot,
             rule: self.rule,
@@ -66,7 +59,6 @@ impl Deliveries {
             since: self.since,
             limit: self.limit,
         };
-        let store = Store::open_to_read(&path)?;
         if self.broken {
             for broken in store.all_broken(filter).await? {
                 if options.json {
@@ -86,6 +78,19 @@ impl Deliveries {
         }
         Ok(())
     }
+}
+
+/// Opens the store to look at it, beside a running herald or not.
+pub(super) fn open(options: &Options) -> anyhow::Result<Store> {
+    let path = options.store(&project::load(options, &project::here())?);
+    if !path.is_file() {
+        let reason = format!(
+            "there is no store at {}; --data names the folder of the herald that ran, --project its project",
+            path.display()
+        );
+        return Err(Failure::Usage(anyhow::anyhow!(reason)).into());
+    }
+    Ok(Store::open_to_read(&path)?)
 }
 
 fn to_line(row: &Delivery) -> String {

@@ -370,6 +370,7 @@ pub(super) fn tell(event: &Event, addresses: &AllAddresses, options: &Options) {
         Kind::Joined => "joined",
         Kind::Left => "left",
         Kind::Reloaded => "reloaded",
+        Kind::CallbackDead => "callback",
         Kind::Error => "error",
     };
     let difference = event.difference.as_ref().map(spell).unwrap_or_default();

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::shapes::{
     BotShape, Braked, BroadcastShape, ConsentText, Deliveries, Error, Import, Imported, ListShape, Members,
-    Membership, NewMember, Person, Recorded,
+    Membership, NewMember, Person, Recorded, Replay, Replayed,
 };
 
 /// How a body's schema is made.
@@ -155,6 +155,15 @@ const OPERATIONS: &[Operation] = &[
         query: &[],
         request: None,
         answer: (200, Some(body::<Braked>)),
+    },
+    Operation {
+        method: "post",
+        path: "/v1/callbacks/replay",
+        summary: "Lets callbacks go out again: the same id and body, so that a receiver that has one takes it once",
+        token: true,
+        query: &[],
+        request: Some(body::<Replay>),
+        answer: (200, Some(body::<Replayed>)),
     },
     Operation {
         method: "get",

@@ -352,3 +352,22 @@ impl From<&Delivery> for DeliveryShape {
         }
     }
 }
+
+/// Callbacks that go out again: some, or all that were given up.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Replay {
+    /// Their ids.
+    #[serde(default)]
+    pub callbacks: Vec<i64>,
+    /// Instead of ids: all that were given up.
+    #[serde(default)]
+    pub dead: bool,
+}
+
+/// How many callbacks go out again.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Replayed {
+    /// So many.
+    pub replayed: usize,
+}

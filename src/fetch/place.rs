@@ -58,8 +58,29 @@ pub(super) fn parse(text: &str) -> Result<Url, Error> {
     Ok(url)
 }
 
+/// Whether a text is a URL that may be asked, wherever it leads.
+///
+/// # Errors
+/// [`Error::Request`]: what of it is never asked.
+pub(crate) fn check(text: &str) -> Result<(), Error> {
+    address(&parse(text)?, false).map(drop)
+}
+
 /// Judges a URL, the first one or one that a redirect names, before a connection is made.
 pub(super) fn judge(url: &Url, https_only: bool, allowed: &Allowed) -> Result<(), Error> {
+    // An address in the URL never meets the resolver, so it is judged here.
+    let Some(address) = address(url, https_only)? else {
+        return Ok(());
+    };
+    allowed.judge(address).map_err(|kind| Error::Refused {
+        place: Place::of(url),
+        address,
+        kind,
+    })
+}
+
+/// Looks at a URL without its address, which is given where one stands in it.
+fn address(url: &Url, https_only: bool) -> Result<Option<IpAddr>, Error> {
     match url.scheme() {
         "https" => {}
         "http" if !https_only => {}
@@ -80,20 +101,12 @@ pub(super) fn judge(url: &Url, https_only: bool, allowed: &Allowed) -> Result<()
     if !may_ask(port) {
         return Err(wrong(format!("port {port}"), "80, 443 or one above 1023"));
     }
-    // An address in the URL never meets the resolver, so it is judged here.
-    let address = match host {
-        url::Host::Ipv4(address) => IpAddr::V4(address),
-        url::Host::Ipv6(address) => IpAddr::V6(address),
-        url::Host::Domain(name) if name.ends_with('.') => {
-            return Err(wrong("a dot at the end of the host", "none"));
-        }
-        url::Host::Domain(_) => return Ok(()),
-    };
-    allowed.judge(address).map_err(|kind| Error::Refused {
-        place: Place::of(url),
-        address,
-        kind,
-    })
+    match host {
+        url::Host::Ipv4(address) => Ok(Some(IpAddr::V4(address))),
+        url::Host::Ipv6(address) => Ok(Some(IpAddr::V6(address))),
+        url::Host::Domain(name) if name.ends_with('.') => Err(wrong("a dot at the end of the host", "none")),
+        url::Host::Domain(_) => Ok(None),
+    }
 }
 
 /// The ports of HTTP, and those that a program without privileges may listen at. Below are the mail, shell and file servers.

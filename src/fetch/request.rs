@@ -25,6 +25,7 @@ pub struct Request {
     pub(super) max_bytes: usize,
     pub(super) within: Duration,
     pub(super) https_only: bool,
+    pub(super) status_only: bool,
 }
 
 impl Request {
@@ -41,6 +42,7 @@ impl Request {
             max_bytes: MAX_BYTES,
             within: WITHIN,
             https_only: false,
+            status_only: false,
         })
     }
 
@@ -91,6 +93,13 @@ impl Request {
     #[must_use]
     pub fn within(mut self, time: Duration) -> Self {
         self.within = time;
+        self
+    }
+
+    /// Wants the status and headers alone: the body is not read, whatever its size.
+    #[must_use]
+    pub fn status_only(mut self) -> Self {
+        self.status_only = true;
         self
     }
 

@@ -6,6 +6,7 @@ pub(crate) mod house;
 pub(crate) mod people;
 pub(crate) mod program;
 pub(crate) mod proxy;
+pub(crate) mod receiver;
 pub(crate) mod scripted;
 pub(crate) mod shop;
 pub(crate) mod web;

@@ -9,6 +9,8 @@ mod bot_tests;
 #[cfg(test)]
 mod broadcast;
 #[cfg(test)]
+mod callback;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod command_line;

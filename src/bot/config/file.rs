@@ -11,8 +11,8 @@ pub(crate) use content::{
     AttachFile, AttachedFile, ContentFile, CustomDetails, PartFile, RemoteDetails, TxDetails,
 };
 pub(crate) use policy::{
-    AfterFile, CanaryFile, DefaultsFile, DigestFile, FollowUpFile, LimitFile, PolicyKeys, RetryFile,
-    with_policy,
+    AfterFile, CallbackFile, CanaryFile, DefaultsFile, DigestFile, FollowUpFile, LimitFile, PolicyKeys,
+    RetryFile, with_policy,
 };
 pub(crate) use project::{ChainFile, FetchFile, FolderFile, ProjectFile, S3File, UploadFile};
 pub(crate) use source::{HttpFile, SourceFile};

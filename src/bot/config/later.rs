@@ -12,16 +12,12 @@ const KEYS: &[(&str, &[&str])] = &[
     ("SourceFile", &["call", "sql", "csv"]),
     ("ToWalletFile", &["as"]),
     ("AfterFile", &["remove"]),
-    ("RuleFile", POLICY),
-    ("DefaultsFile", POLICY),
     ("AttachedDetails", &["url"]),
     ("RemoteDetails", &["url"]),
     ("CommandFile", &["add", "remove", "set", "admins", "run"]),
     ("ProjectFile", &["allow_run"]),
     ("ChainFile", &["rpc", "confirmations"]),
 ];
-
-const POLICY: &[&str] = &["callback"];
 
 /// The later keys of a shape.
 pub(crate) fn keys(shape: &str) -> impl Iterator<Item = &'static str> {

@@ -1,10 +1,10 @@
 //! When and how often a valid file lets a rule write, and to whom not.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 use chrono_tz::Tz;
 
-use super::Part;
+use super::{Part, SecretReference};
 use crate::bot::expression::Expression;
 use crate::bot::policy::window::Window;
 
@@ -41,6 +41,8 @@ pub struct Policy {
     pub then: Vec<FollowUp>,
     /// What happens once the message is delivered.
     pub after: After,
+    /// Who is told what became of the messages.
+    pub callback: Option<Callback>,
 }
 
 /// The consent a rule needs before it writes to a wallet.
@@ -196,6 +198,60 @@ pub struct After {
     pub leave: Option<String>,
     /// Fields of the recipient's membership get new values.
     pub set: Vec<(String, Expression)>,
+}
+
+/// Who is told what became of a rule's messages, signed as the Standard Webhooks specification describes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Callback {
+    /// Where it is posted.
+    pub url: String,
+    /// What is told; at least one.
+    pub events: BTreeSet<CallbackEvent>,
+    /// Where the secret is found that signs it.
+    pub sign: SecretReference,
+}
+
+impl fmt::Debug for Callback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URL may hold a token.
+        f.debug_struct("Callback")
+            .field("events", &self.events)
+            .field("sign", &self.sign)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a callback tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CallbackEvent {
+    /// A node acknowledged the message.
+    Delivered,
+    /// It cannot be sent.
+    Rejected,
+    /// It was not sent in time.
+    Expired,
+    /// The wallet wrote in the conversation of the message, for the first time since it was sealed.
+    Replied,
+}
+
+impl CallbackEvent {
+    /// Every event, in the order of a delivery's life.
+    pub const ALL: [Self; 4] = [Self::Delivered, Self::Rejected, Self::Expired, Self::Replied];
+
+    /// The word in files and bodies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::Replied => "replied",
+        }
+    }
+
+    /// The event of a word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|event| event.as_str() == word)
+    }
 }
 
 /// Some recipients go first, and are looked at.

@@ -123,7 +123,7 @@ pub(crate) fn resolve(
     };
     context.lists = list::resolve_all(&mut report, &context, &file.lists);
     // Also when no rule is there to read them.
-    let _ = policy::literals(&mut report, file.defaults.policy());
+    let _ = policy::literals(&mut report, &context.folder, file.defaults.policy());
     let rules = rules(&mut report, &context, file);
     let commands = commands(&mut report, &context, file);
     source::check_names(&mut report, file);

@@ -84,6 +84,10 @@ impl Answer<'_> {
             (self.incoming.from, text),
             running.now(),
         )?;
+        if let Some(topic) = &self.incoming.conversation {
+            let message = (self.incoming.from, topic.as_str(), to_utc(self.incoming.sent));
+            outbox::replied(self.transaction, running, message, running.now())?;
+        }
         if let Some(leave) = list::leave(text, &running.bot.lists) {
             return self.leave(leave);
         }

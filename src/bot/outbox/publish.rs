@@ -52,9 +52,18 @@ pub(super) fn chunks(rows: Vec<Delivery>) -> Vec<Chunk> {
 
 /// The envelopes of a sealed row; the last one is the message, invitations come before it.
 fn envelopes(sealed: &Sealed) -> Vec<Envelope> {
-    PublishRequest::decode(sealed.request.as_slice())
+    envelopes_of(&sealed.request)
+}
+
+fn envelopes_of(request: &[u8]) -> Vec<Envelope> {
+    PublishRequest::decode(request)
         .map(|request| request.envelopes)
         .unwrap_or_default()
+}
+
+/// The conversation that an encoded publish request's message is in.
+pub(super) fn topic_of(request: &[u8]) -> Option<String> {
+    envelopes_of(request).pop().map(|envelope| envelope.content_topic)
 }
 
 impl Worker {

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    follow_up,
+    callback, follow_up,
     judge::{self, Verdict},
     render::Outgoing,
     retry,
@@ -269,7 +269,7 @@ impl Worker {
         let now = self.running.now();
         let merge = move |transaction: &Transaction<'_>| {
             store::merge(transaction, &carried)?;
-            store::settle(transaction, &ended, now)
+            store::settle(transaction, &ended, now).map(drop)
         };
         Ok(self.running.store.write(merge).await?)
     }
@@ -308,7 +308,9 @@ impl Worker {
             .iter()
             .map(|(row, state, reason)| (row.id, *state, reason.clone()))
             .collect();
-        for (rule, reason) in self.settle_rows(rows, &settled).await? {
+        let failures = self.settle_rows(rows, &settled).await?;
+        self.running.to_call_back.notify_one();
+        for (rule, reason) in failures {
             let mut event = self.running.event(Kind::Error);
             event.rule = Some(rule);
             event.reason = Some(reason);
@@ -342,8 +344,10 @@ impl Worker {
             .map(|(row, ..)| row.clone())
             .collect();
         let running = Arc::clone(&self.running);
+        let places = callback::places(&running, settled);
         let settle = move |transaction: &Transaction<'_>| {
-            store::settle(transaction, &rows, now)?;
+            let ended = store::settle(transaction, &rows, now)?;
+            callback::settled(transaction, &running, (&ended, &places), now)?;
             let mut failures = Vec::new();
             for row in delivered {
                 let failed = follow_up::delivered(transaction, &running, &row, now)?;

@@ -247,12 +247,14 @@ pub(crate) fn insert(transaction: &Transaction<'_>, new: &NewDelivery) -> Result
 }
 
 /// Ends rows inside a transaction, each with its state and reason. The bytes are not needed any more. Rows that they carry end
-/// with them, but for the rows of one that is skipped: that concerns it alone, and another carries them.
+/// with them, but for the rows of one that is skipped: that concerns it alone, and another carries them. Gives the rows that ended
+/// by it.
 pub(crate) fn settle(
     transaction: &Transaction<'_>,
     rows: &[(i64, State, Option<String>)],
     now: DateTime<Utc>,
-) -> Result<(), rusqlite::Error> {
+) -> Result<Vec<i64>, rusqlite::Error> {
+    let mut ended = Vec::with_capacity(rows.len());
     let mut settle = transaction.prepare_cached(
         "UPDATE delivery SET state = ?2, reason = ?3, settled_ms = ?4, request = NULL, until_ms = NULL, parked = 0,
                 tries = tries + (?2 = 'delivered')
@@ -260,12 +262,14 @@ pub(crate) fn settle(
     )?;
     let mut carried = transaction.prepare_cached(
         "UPDATE delivery SET state = ?2, reason = ?3, settled_ms = ?4, until_ms = NULL, parked = 0
-         WHERE carrier = ?1 AND settled_ms IS NULL",
+         WHERE carrier = ?1 AND settled_ms IS NULL RETURNING id",
     )?;
     let mut released = transaction
         .prepare_cached("UPDATE delivery SET carrier = NULL WHERE carrier = ?1 AND settled_ms IS NULL")?;
     for (id, state, reason) in rows {
-        settle.execute(params![id, state.as_str(), reason, millis(now)])?;
+        if settle.execute(params![id, state.as_str(), reason, millis(now)])? == 1 {
+            ended.push(*id);
+        }
         if *state == State::Skipped {
             released.execute([id])?;
             continue;
@@ -274,9 +278,11 @@ pub(crate) fn settle(
             Some(reason) => format!("with delivery {id}: {reason}"),
             None => format!("in the digest of delivery {id}"),
         };
-        carried.execute(params![id, state.as_str(), with, millis(now)])?;
+        for row in carried.query_map(params![id, state.as_str(), with, millis(now)], |row| row.get(0))? {
+            ended.push(row?);
+        }
     }
-    Ok(())
+    Ok(ended)
 }
 
 /// Brings what waits for a wallet before the judge at once, inside a transaction: the wallet left or is denied. Answers stay.

@@ -109,13 +109,18 @@ pub(crate) fn forget(
     now: DateTime<Utc>,
 ) -> Result<(), rusqlite::Error> {
     let text = wallet.to_string();
-    for table in ["member", "proof", "person", "writer"] {
+    for table in ["member", "proof", "person", "writer", "awaited_reply"] {
         let erase = format!("DELETE FROM {table} WHERE bot = ?1 AND wallet = ?2");
         transaction.execute(&erase, params![bot, text])?;
     }
     transaction.execute(
         "INSERT INTO departure (bot, wallet, left_ms) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
         params![bot, text, millis(now)],
+    )?;
+    // What is to be told yet still is.
+    transaction.execute(
+        "DELETE FROM callback WHERE bot = ?1 AND wallet = ?2 AND state != 'waiting'",
+        params![bot, text],
     )?;
     // What it wrote, and what concerned it alone.
     transaction.execute(

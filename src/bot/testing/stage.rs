@@ -175,6 +175,8 @@ impl<'a> Stage<'a> {
             to_plan: Arc::default(),
             to_deliver: Arc::default(),
             to_guard: Arc::default(),
+            // Nobody waits for it: what is to be told is recorded, and never leaves.
+            to_call_back: Arc::default(),
         });
         let before = clock.now();
         let client = Client::builder(wallet, self.ground.node.clone())

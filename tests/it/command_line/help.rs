@@ -6,7 +6,7 @@ use super::run;
 use crate::harness::program::herald;
 
 /// The flags of each command beside those of all. Each is tried by a test of this folder or of its neighbours.
-const COMMANDS: [(&str, &str); 37] = [
+const COMMANDS: [(&str, &str); 39] = [
     ("dev", "--http --grpc --metrics --api"),
     ("run", "--http --grpc --metrics --api"),
     ("check", "--explain"),
@@ -37,6 +37,8 @@ const COMMANDS: [(&str, &str); 37] = [
         "deliveries",
         "--bot --rule --wallet --state --since --broken --limit",
     ),
+    ("callbacks", "--bot --rule --state --limit"),
+    ("callbacks replay", "--dead --api --token --bots"),
     ("subscribers", ""),
     ("subscribers list", "--api --token --bots"),
     (

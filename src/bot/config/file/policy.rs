@@ -41,6 +41,8 @@ macro_rules! with_policy {
             pub(crate) then: Option<Vec<$crate::bot::config::file::FollowUpFile>>,
             /// What happens once the message is delivered.
             pub(crate) after: Option<$crate::bot::config::file::AfterFile>,
+            /// Who is told what became of the messages.
+            pub(crate) callback: Option<$crate::bot::config::file::CallbackFile>,
             /// The id of the conversation that messages stand in. Template.
             pub(crate) thread: Option<$crate::bot::config::spanned::Text>,
         }
@@ -64,6 +66,7 @@ macro_rules! with_policy {
                     stop_if: self.stop_if.as_ref(),
                     then: self.then.as_deref(),
                     after: self.after.as_ref(),
+                    callback: self.callback.as_ref(),
                     thread: self.thread.as_ref(),
                 }
             }
@@ -97,6 +100,7 @@ pub(crate) struct PolicyKeys<'f> {
     pub(crate) stop_if: Option<&'f Text>,
     pub(crate) then: Option<&'f [FollowUpFile]>,
     pub(crate) after: Option<&'f AfterFile>,
+    pub(crate) callback: Option<&'f CallbackFile>,
     pub(crate) thread: Option<&'f Text>,
 }
 
@@ -119,6 +123,7 @@ impl PolicyKeys<'_> {
             stop_if: self.stop_if.or(others.stop_if),
             then: self.then.or(others.then),
             after: self.after.or(others.after),
+            callback: self.callback.or(others.callback),
             thread: self.thread.or(others.thread),
         }
     }
@@ -211,6 +216,18 @@ pub(crate) struct AfterFile {
     pub(crate) leave: Option<Text>,
     /// Fields of the recipient by name. Expressions.
     pub(crate) set: Option<Entries<String>>,
+}
+
+/// `callback`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a callback: `{ url, events, sign }`")]
+pub(crate) struct CallbackFile {
+    /// Where it is posted. Literal.
+    pub(crate) url: Text,
+    /// `delivered`, `rejected`, `expired`, `replied`; all of them if left out. Literals.
+    pub(crate) events: Option<Spanned<OneOrMany<Text>>>,
+    /// Where the secret is found that signs it. Literal.
+    pub(crate) sign: Text,
 }
 
 /// `canary`.

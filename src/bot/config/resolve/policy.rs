@@ -1,30 +1,40 @@
 //! The policy of a rule: its own keys over those of `defaults`.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use super::report::Report;
-use super::scope;
 use super::trigger::SHORTEST;
+use super::{note_missing, scope};
 use crate::bot::config::diagnostics::{Code, quote};
-use crate::bot::config::file::{CanaryFile, LimitFile, PolicyKeys, RetryFile};
+use crate::bot::config::file::{CallbackFile, CanaryFile, LimitFile, PolicyKeys, RetryFile};
 use crate::bot::config::shape::Place;
-use crate::bot::config::spanned::{OneOrMany, Text};
-use crate::bot::config::{After, Canary, Consent, Limits, Policy, Priority, Retry, Unreached};
+use crate::bot::config::spanned::{OneOrMany, Spanned, Text};
+use crate::bot::config::{
+    After, Callback, CallbackEvent, Canary, Consent, Limits, Policy, Priority, Retry, Unreached,
+};
 use crate::bot::expression::{Expression, Names};
 use crate::bot::policy::window::Window;
+use crate::fetch;
 
 /// How long a message is worth sending when nothing else is said.
 const DEFAULT_TTL: Duration = Duration::from_hours(24);
 
 /// The policy of one rule; `None` if it has a mistake. One in `defaults` is reported once, whatever rules there are.
-pub(super) fn resolve(report: &mut Report<'_>, keys: PolicyKeys<'_>, names: &Names) -> Option<Policy> {
+pub(super) fn resolve(
+    report: &mut Report<'_>,
+    folder: &Path,
+    keys: PolicyKeys<'_>,
+    names: &Names,
+) -> Option<Policy> {
     let key: Vec<Option<Expression>> = keys
         .key
         .map_or(&[][..], OneOrMany::as_slice)
         .iter()
         .map(|text| report.expression(text, names))
         .collect();
-    let policy = literals(report, keys);
+    let policy = literals(report, folder, keys);
     let counts = scope::counts(names);
     let stop_if = read(keys.stop_if, |text| report.expression(text, &counts));
     let canary = read(keys.canary, |file| canary(report, &file.value, &counts));
@@ -37,7 +47,7 @@ pub(super) fn resolve(report: &mut Report<'_>, keys: PolicyKeys<'_>, names: &Nam
 }
 
 /// What of a policy can be read without the names of a rule.
-pub(super) fn literals(report: &mut Report<'_>, keys: PolicyKeys<'_>) -> Option<Policy> {
+pub(super) fn literals(report: &mut Report<'_>, folder: &Path, keys: PolicyKeys<'_>) -> Option<Policy> {
     let consent = read(keys.consent, |text| consent(report, text));
     let limits = read(keys.limit, |file| limits(report, file));
     let ttl = read(keys.ttl, |text| report.duration(text, SHORTEST));
@@ -47,6 +57,7 @@ pub(super) fn literals(report: &mut Report<'_>, keys: PolicyKeys<'_>) -> Option<
     let unreached = read(keys.unreached, |text| unreached(report, text));
     let retry = read(keys.retry, |file| retry(report, file));
     let approve = read(keys.approve, |text| report.bool(text));
+    let callback = read(keys.callback, |file| callback(report, folder, file));
     Some(Policy {
         key: Vec::new(),
         consent: consent?.unwrap_or_default(),
@@ -64,6 +75,7 @@ pub(super) fn literals(report: &mut Report<'_>, keys: PolicyKeys<'_>) -> Option<
         stop_if: None,
         then: Vec::new(),
         after: After::default(),
+        callback: callback?,
     })
 }
 
@@ -160,6 +172,48 @@ fn canary(report: &mut Report<'_>, file: &CanaryFile, counts: &Names) -> Option<
         wait: wait?,
         stop_if: stop_if?,
     })
+}
+
+fn callback(report: &mut Report<'_>, folder: &Path, file: &CallbackFile) -> Option<Callback> {
+    let url = fetch::check(&file.url.value);
+    if let Err(error) = &url {
+        report.wrong(&file.url, Code::Url, error.to_string(), None);
+    }
+    let events = match &file.events {
+        None => Some(CallbackEvent::ALL.into()),
+        Some(words) => events(report, words),
+    };
+    let sign = report.secret(&file.sign);
+    if let Some(sign) = &sign {
+        note_missing(report, &file.sign, sign, folder);
+    }
+    Some(Callback {
+        url: url.ok().map(|()| file.url.value.clone())?,
+        events: events?,
+        sign: sign?,
+    })
+}
+
+fn events(report: &mut Report<'_>, words: &Spanned<OneOrMany<Text>>) -> Option<BTreeSet<CallbackEvent>> {
+    let texts = words.value.as_slice();
+    if texts.is_empty() {
+        let hint = "leave `events` out to be told all of them".to_owned();
+        let message = "expected at least one event, found an empty list";
+        report.add(Place::Value(words.node), Code::Word, message, Some(hint));
+        return None;
+    }
+    let mut events = Some(BTreeSet::new());
+    for text in texts {
+        let event = CallbackEvent::parse(&text.value);
+        if event.is_none() {
+            report.word(text, &CallbackEvent::ALL.map(CallbackEvent::as_str));
+        }
+        events = events.zip(event).map(|(mut events, event)| {
+            events.insert(event);
+            events
+        });
+    }
+    events
 }
 
 fn window(report: &mut Report<'_>, text: &Text) -> Option<Window> {

@@ -60,7 +60,7 @@ fn rule_of(
         return None;
     }
     if report.hides_names(file.node) {
-        let _ = policy::literals(report, rule.policy());
+        let _ = policy::literals(report, &context.folder, rule.policy());
         return None;
     }
     let mut names = scope::everywhere(&context.vars);
@@ -70,7 +70,7 @@ fn rule_of(
     let lets = lets::resolve(report, rule, &mut names);
     let audience = audience::resolve(report, context, &rule.to, &names);
     let keys = rule.policy().over(defaults);
-    let policy = policy::resolve(report, keys, &names);
+    let policy = policy::resolve(report, &context.folder, keys, &names);
     let paused = rule.paused.as_ref().map_or(Some(false), |text| report.bool(text));
     let (audience, to) = audience;
     let is_list = audience

@@ -1,7 +1,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::{Consent, Identity, Limit, NodeAddress, PartContent, Profile, SecretReference};
+use super::super::{
+    CallbackEvent, Consent, Identity, Limit, NodeAddress, PartContent, Profile, SecretReference,
+};
 use super::{bot_with, example, found, load, load_text, shown, valid};
 use crate::bot::audience::Audience;
 use crate::bot::expression::{Scope, Type, Value};
@@ -44,7 +46,7 @@ identity: { keystore: key, passphrase: file:key }
 node: grpcs://node.example:5556
 profile: { name: Every Key, image: https://example.org/icon.png, color: \"#6b5cff\" }
 vars: { team: [0x1111111111111111111111111111111111111111], rate: 1.10, word: no, quoted: \"5\", deep: { n: 7 } }
-defaults: { key: occurrence.id, ttl: 2h, limit: 5/day, consent: transactional, thread: news }
+defaults: { key: occurrence.id, ttl: 2h, limit: 5/day, consent: transactional, thread: news, callback: { url: http://127.0.0.1:8080, sign: file:key } }
 lists:
   readers:
     join: [/read <hour:int=9>, /follow]
@@ -75,6 +77,7 @@ rules:
     ttl: 10m
     limit: 1/30m
     consent: opted_in
+    callback: { url: https://shop.example/hooks?a=b, events: [replied, delivered, replied], sign: file:key }
     thread: hours/{{ to.hour }}
   one-wallet: { when: { manual: true }, to: { wallet: 0x1111111111111111111111111111111111111111 }, send: hi }
   wallets: { when: { manual: true }, to: { wallets: vars.team }, send: { text: hi } }
@@ -126,6 +129,20 @@ fn a_mnemonic_names_its_key_by_a_path_and_the_first_account_without_one() {
             ("file:key".to_owned(), path.to_owned())
         );
     }
+}
+
+#[test]
+fn a_callback_tells_what_it_names_or_everything_and_may_be_a_default() {
+    let bot = valid(EVERY_KEY);
+    let callback = bot.rules["all-triggers"].policy.callback.as_ref().unwrap();
+    assert_eq!(callback.url, "https://shop.example/hooks?a=b");
+    let named = [CallbackEvent::Delivered, CallbackEvent::Replied];
+    assert!(callback.events.iter().eq(&named));
+    assert_eq!(callback.sign.to_string(), "file:key");
+    assert!(!format!("{bot:?}").contains("a=b"), "a URL may hold a token");
+    let inherited = bot.rules["one-wallet"].policy.callback.as_ref().unwrap();
+    assert_eq!(inherited.url, "http://127.0.0.1:8080");
+    assert!(inherited.events.iter().eq(&CallbackEvent::ALL));
 }
 
 #[test]

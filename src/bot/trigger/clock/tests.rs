@@ -51,6 +51,7 @@ fn scene_of(rest: &str) -> Scene {
         to_plan: Arc::default(),
         to_deliver: Arc::default(),
         to_guard: Arc::default(),
+        to_call_back: Arc::default(),
     });
     Scene {
         running,
