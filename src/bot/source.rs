@@ -25,6 +25,7 @@ mod pages;
 /// What is posted.
 mod post;
 
+pub use answers::Answer;
 pub(crate) use answers::{Answers, Given};
 pub(crate) use pages::{Asker, Pages};
 pub use post::Post;

@@ -10,6 +10,7 @@ use secrecy::ExposeSecret as _;
 use super::{
     config::secret,
     project::{Project, Upload},
+    source::Given,
 };
 use crate::{
     client::attachments::{self, S3, UploadTarget},
@@ -23,6 +24,14 @@ pub enum Error {
     /// The project has none of this name any more.
     #[error("the project has no upload target `{0}`")]
     Unknown(String),
+    /// It takes no file.
+    #[error("upload target `{name}` answered with status {status}, wanted 200 to 299")]
+    Status {
+        /// Its name.
+        name: String,
+        /// The HTTP status.
+        status: u16,
+    },
     /// Its key or secret cannot be read.
     #[error("upload target `{name}`")]
     Secret {
@@ -49,6 +58,8 @@ pub struct Uploads {
     project: Arc<Project>,
     fetch: Fetch,
     made: Arc<Mutex<BTreeMap<String, UploadTarget>>>,
+    /// How targets answer, where that is given.
+    given: Arc<Given>,
 }
 
 impl Uploads {
@@ -58,7 +69,14 @@ impl Uploads {
             project,
             fetch,
             made: Arc::default(),
+            given: Arc::default(),
         }
+    }
+
+    /// Lets those targets take no file whose answers are given as other than 200 to 299.
+    #[must_use]
+    pub(crate) fn answering(self, given: Arc<Given>) -> Self {
+        Self { given, ..self }
     }
 
     /// Puts a target in the place of the project's of this name.
@@ -77,6 +95,14 @@ impl Uploads {
     /// # Errors
     /// See [`Error`].
     pub fn target(&self, name: &str) -> Result<UploadTarget, Error> {
+        if let Some(status) = self.given.status(name)
+            && !(200..=299).contains(&status)
+        {
+            return Err(Error::Status {
+                name: name.to_owned(),
+                status,
+            });
+        }
         let known = self
             .made
             .lock()

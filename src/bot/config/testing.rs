@@ -1,13 +1,12 @@
 //! What a valid file says of its tests.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use herald_protocol::address::Address;
 
-use crate::bot::expression::Value;
+use crate::bot::source::Answer;
 use crate::bot::store::{Member, State};
 use crate::bot::testing;
 
@@ -62,8 +61,8 @@ pub enum Action {
         /// As what.
         kind: Saying,
     },
-    /// What sources give from now on, by their names; the rows of a query by the name of its rule.
-    Mock(Vec<(String, Arc<[Value]>)>),
+    /// What sources and upload targets answer from now on, by their names; the rows of a query by the name of its rule.
+    Mock(Vec<(String, Answer)>),
     /// A rule fires, whatever its triggers.
     Run(String),
     /// The broadcasts of a rule that await approval are let out.

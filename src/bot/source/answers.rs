@@ -31,7 +31,7 @@ impl Answers {
     pub(crate) fn given(&self, name: &str) -> Option<Result<Arc<[Value]>, String>> {
         match self {
             Self::Asked(_) => None,
-            Self::Given(given) => Some(given.take(name).ok_or_else(|| not_given(name))),
+            Self::Given(given) => Some(given.items(name).ok_or_else(|| not_given(name))),
         }
     }
 
@@ -55,39 +55,63 @@ fn not_given(name: &str) -> String {
     format!("it is not mocked; put the step `mock: {{ {name}: [{{ wallet: alice }}] }}` before this one")
 }
 
+/// An answer that is given.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// Of a source: what `pick` gives.
+    Items(Arc<[Value]>),
+    /// Of who takes files: an HTTP status.
+    Status(u16),
+}
+
 /// Answers by name, each until it is replaced.
 #[derive(Debug, Default)]
-pub(crate) struct Given(Mutex<BTreeMap<String, Answer>>);
+pub(crate) struct Given(Mutex<BTreeMap<String, Entry>>);
 
 #[derive(Debug)]
-struct Answer {
-    items: Arc<[Value]>,
+struct Entry {
+    answer: Answer,
     is_used: bool,
 }
 
 impl Given {
     /// Gives an answer. Says whether it replaces one that nobody asked for.
-    pub(crate) fn put(&self, name: &str, items: Arc<[Value]>) -> bool {
-        let answer = Answer {
-            items,
+    pub(crate) fn put(&self, name: &str, answer: Answer) -> bool {
+        let entry = Entry {
+            answer,
             is_used: false,
         };
         let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let replaced = answers.insert(name.to_owned(), answer);
+        let replaced = answers.insert(name.to_owned(), entry);
         replaced.is_some_and(|replaced| !replaced.is_used)
     }
 
-    fn take(&self, name: &str) -> Option<Arc<[Value]>> {
+    fn items(&self, name: &str) -> Option<Arc<[Value]>> {
+        match self.take(name)? {
+            Answer::Items(items) => Some(items),
+            Answer::Status(_) => None,
+        }
+    }
+
+    /// How who takes files answers.
+    pub(crate) fn status(&self, name: &str) -> Option<u16> {
+        match self.take(name)? {
+            Answer::Status(status) => Some(status),
+            Answer::Items(_) => None,
+        }
+    }
+
+    fn take(&self, name: &str) -> Option<Answer> {
         let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = answers.get_mut(name)?;
-        answer.is_used = true;
-        Some(Arc::clone(&answer.items))
+        let entry = answers.get_mut(name)?;
+        entry.is_used = true;
+        Some(entry.answer.clone())
     }
 
     /// The names of answers that nobody asked for.
     pub(crate) fn unused(&self) -> Vec<String> {
         let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let unused = answers.iter().filter(|(_, answer)| !answer.is_used);
+        let unused = answers.iter().filter(|(_, entry)| !entry.is_used);
         unused.map(|(name, _)| name.clone()).collect()
     }
 }

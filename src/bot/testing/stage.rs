@@ -25,12 +25,12 @@ use crate::{
         },
         dialog::Inbox,
         event::{Event, Kind},
-        expression::{Scope, Value},
+        expression::Scope,
         fire::{self, Firing},
         outbox::{self, Worker},
         running::Running,
         runtime,
-        source::{Answers, Given},
+        source::{Answer, Answers, Given},
         store::{self, Delivery, Filter, Member, Store},
         trigger,
         uploads::Uploads,
@@ -69,7 +69,7 @@ pub(super) struct Stage<'a> {
     told: Arc<Mutex<Vec<Event>>>,
     /// Asks nobody.
     closed: Fetch,
-    /// What sources give.
+    /// What sources and upload targets answer.
     given: Arc<Given>,
     /// The lines of the steps that gave it.
     mocks: BTreeMap<String, usize>,
@@ -165,7 +165,8 @@ impl<'a> Stage<'a> {
         let running = Arc::new(Running {
             bot,
             project: Arc::clone(&self.ground.project),
-            uploads: Uploads::of(Arc::clone(&self.ground.project), self.closed.clone()),
+            uploads: Uploads::of(Arc::clone(&self.ground.project), self.closed.clone())
+                .answering(Arc::clone(&self.given)),
             address: wallet.address(),
             store,
             fetch: self.closed.clone(),
@@ -302,10 +303,10 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Sources give this from now on.
-    pub(super) fn mock(&mut self, answers: &[(String, Arc<[Value]>)], line: usize) {
-        for (name, items) in answers {
-            let was_unused = self.given.put(name, Arc::clone(items));
+    /// Sources and upload targets answer this from now on.
+    pub(super) fn mock(&mut self, answers: &[(String, Answer)], line: usize) {
+        for (name, answer) in answers {
+            let was_unused = self.given.put(name, answer.clone());
             let before = self.mocks.insert(name.clone(), line);
             self.unused
                 .extend(before.filter(|_| was_unused).map(|line| (name.clone(), line)));

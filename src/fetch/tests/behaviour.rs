@@ -335,3 +335,16 @@ fn a_root_that_is_no_certificate_is_told() {
         ));
     }
 }
+
+#[tokio::test]
+async fn a_closed_client_asks_nobody() {
+    let server = Server::plain("127.0.0.1:0", |_| ok(b"x")).await;
+    let closed = fetch(&names()).closed().build().unwrap();
+    let refused = closed.send(asking(&server, "/")).await.unwrap_err();
+    assert!(matches!(refused, Error::Closed { .. }), "{refused}");
+    let url = asking(&server, "/").url;
+    let put = closed.put(url, "text/plain", Bytes::new(), Duration::from_secs(5));
+    let refused = put.await.unwrap_err();
+    assert!(matches!(refused, Error::Closed { .. }), "{refused}");
+    assert!(server.asked().is_empty());
+}

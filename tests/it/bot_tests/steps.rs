@@ -33,6 +33,11 @@ rules:
       - tx: { chain: base, hash: '\"0x1111111111111111111111111111111111111111111111111111111111111111\"' }
       - custom: { type: press.example/vote:1.0, content: yes, fallback: custom }
     then: [{ after: 1h, send: { markdown: '*later*' } }]
+  upload:
+    when: { message: upload }
+    to: { wallet: message.from }
+    consent: transactional
+    send: { remote: { file: poster.png, upload: media } }
   echo:
     when: { message: any }
     to: { wallet: message.from }
@@ -107,7 +112,7 @@ async fn an_approval_that_nothing_awaits_fails_with_its_line() {
     assert_eq!(told["ok"], false);
     let problem = told["problems"][0].as_str().unwrap();
     assert!(
-        problem.ends_with("bot.yaml:41: no broadcast of `drop` awaits approval"),
+        problem.ends_with("bot.yaml:46: no broadcast of `drop` awaits approval"),
         "{problem}"
     );
 }
@@ -135,6 +140,42 @@ async fn every_key_of_send_is_told_as_it_is_written_and_files_are_given_or_the_b
     )
     .await;
     assert_eq!(told["ok"], true, "{told}");
+}
+
+#[tokio::test]
+async fn an_upload_stays_in_the_test_and_waits_for_a_target_that_takes_none() {
+    let told = outcome(
+        "  - name: uploads
+    given: { files: { poster.png: a poster } }
+    do:
+      - mock: { media: 503 }
+      - message: { from: alice, text: upload }
+      - wait: 5m
+      - mock: { media: 200 }
+      - wait: 1h
+    expect:
+      - { to: alice, rule: echo }
+      - { to: alice, type: remote, text: poster.png }
+",
+    )
+    .await;
+    assert_eq!(told["ok"], true, "{told}");
+    let waits = outcome(
+        "  - name: uploads
+    given: { files: { poster.png: a poster } }
+    do:
+      - mock: { media: 503 }
+      - message: { from: alice, text: upload }
+    expect:
+      - { to: alice, rule: echo }
+",
+    )
+    .await;
+    let undelivered = waits["undelivered"][0].as_str().unwrap();
+    assert!(
+        undelivered.ends_with("upload target `media` answered with status 503, wanted 200 to 299"),
+        "{undelivered}"
+    );
 }
 
 #[tokio::test]

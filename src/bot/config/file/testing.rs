@@ -24,7 +24,7 @@ pub(crate) struct TestFile {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a step like `{ wait: 5m }`")]
 pub(crate) struct StepFile {
-    /// What `pick` gives from now on, by the names of sources; the rows of a query by the name of its rule.
+    /// What `pick` gives from now on, by the names of sources; the rows of a query by the name of its rule; the status of an upload target.
     pub(crate) mock: Option<Entries<Raw>>,
     /// A duration. Literal.
     pub(crate) wait: Option<Text>,

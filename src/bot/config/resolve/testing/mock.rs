@@ -1,4 +1,4 @@
-//! `mock`: answers of sources, and of queries by the names of their rules.
+//! `mock`: answers of sources and upload targets, and of queries by the names of their rules.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use crate::bot::config::spanned::{Entries, Raw};
 use crate::bot::config::testing::Action;
 use crate::bot::config::tree::{Content, NodeId};
 use crate::bot::expression::{Type, Value};
+use crate::bot::source::Answer;
 use crate::bot::testing;
 
 impl Resolving<'_, '_, '_> {
@@ -32,7 +33,26 @@ impl Resolving<'_, '_, '_> {
         answers.map(Action::Mock)
     }
 
-    fn answer(&mut self, name: &str, node: NodeId) -> Option<Arc<[Value]>> {
+    fn answer(&mut self, name: &str, node: NodeId) -> Option<Answer> {
+        let is_source = declared(self.report.tree, "sources").any(|source| source == name);
+        if !is_source && self.context.project.uploads.contains_key(name) {
+            return self.status(node).map(Answer::Status);
+        }
+        self.items(name, node).map(Answer::Items)
+    }
+
+    /// What an upload target answers.
+    fn status(&mut self, node: NodeId) -> Option<u16> {
+        let found = self.report.tree.scalar(node).unwrap_or_default();
+        let status = found.parse().ok().filter(|status| (200..=599).contains(status));
+        if status.is_none() {
+            let message = format!("expected a status like `503`, found {}", quote(found));
+            self.report.add(Place::Value(node), Code::Word, message, None);
+        }
+        status
+    }
+
+    fn items(&mut self, name: &str, node: NodeId) -> Option<Arc<[Value]>> {
         let columns = self.columns(name, node)?;
         let Content::List(items) = self.report.tree.content(node) else {
             let message = format!(
@@ -66,9 +86,10 @@ impl Resolving<'_, '_, '_> {
         if queries.contains(&name) {
             return Some(vec!["wallet".to_owned()]);
         }
-        let hint = Report::meant(name, declared(tree, "sources").chain(queries));
+        let uploads = self.context.project.uploads.keys().map(String::as_str);
+        let hint = Report::meant(name, declared(tree, "sources").chain(queries).chain(uploads));
         let message = format!(
-            "there is no source, and no rule with a query, called {}",
+            "there is no source, no rule with a query, and no upload target called {}",
             quote(name)
         );
         self.report.add(Place::Key(node), Code::Undefined, message, hint);
