@@ -22,6 +22,7 @@ pub mod reload;
 pub(crate) mod running;
 mod runtime;
 pub mod source;
+pub mod status;
 pub mod store;
 pub mod testing;
 pub mod trigger;

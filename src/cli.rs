@@ -1,14 +1,17 @@
 //! The commands. Data goes to stdout, talk to stderr; `--json` is for programs.
 
+mod backup;
 mod bots;
 mod broadcast;
 mod callbacks;
 mod check;
+mod completions;
 mod deliveries;
 mod desk;
 mod dev;
 mod inbox;
 mod keys;
+mod new;
 mod node;
 mod print;
 mod project;
@@ -18,6 +21,7 @@ mod send;
 mod signals;
 mod subscribers;
 mod test;
+mod status;
 mod wallet;
 mod watch;
 mod words;
@@ -107,16 +111,24 @@ enum Command {
     /// Start, approve, pause, resume, cancel and show big sends of a running herald
     #[command(subcommand)]
     Broadcast(broadcast::Broadcast),
-    /// List what was sent to whom, and why not
+    /// List what was sent to whom, and why not; try again what did not arrive
     Deliveries(deliveries::Deliveries),
     /// List what was told of deliveries where rules' `callback` says, and tell it again
     Callbacks(callbacks::Callbacks),
     /// Lists and the people on them
     #[command(subcommand)]
     Subscribers(subscribers::Subscribers),
-    /// Print the shape of what herald serves
+    /// Ask a running herald how its bots stand
+    Status(status::Status),
+    /// Copy the bots' store, also while herald runs
+    Backup(backup::Backup),
+    /// Make a folder with a bot of one's own
+    New(new::New),
+    /// Print the shape of what herald reads and serves
     #[command(subcommand)]
     Schema(schema::Schema),
+    /// Print the completions of a shell
+    Completions(completions::Completions),
 }
 
 impl Command {
@@ -134,7 +146,11 @@ impl Command {
             | Self::Deliveries(_)
             | Self::Callbacks(_)
             | Self::Subscribers(_)
-            | Self::Schema(_) => false,
+            | Self::Status(_)
+            | Self::Backup(_)
+            | Self::New(_)
+            | Self::Schema(_)
+            | Self::Completions(_) => false,
         }
     }
 }
@@ -196,11 +212,18 @@ async fn execute(herald: Herald) -> anyhow::Result<()> {
         Command::Broadcast(broadcast) => Box::pin(broadcast.execute(&options)).await,
         Command::Deliveries(deliveries) => deliveries.execute(&options).await,
         Command::Callbacks(callbacks) => Box::pin(callbacks.execute(&options)).await,
+        Command::Status(status) => status.execute(&options).await,
+        Command::Backup(backup) => backup.execute(&options).await,
+        Command::New(new) => new.execute(&options),
         Command::Schema(schema) => {
             schema.execute();
             Ok(())
         }
         Command::Subscribers(subscribers) => Box::pin(subscribers.execute(&options)).await,
+        Command::Completions(completions) => {
+            completions.execute();
+            Ok(())
+        }
     }
 }
 

@@ -11,9 +11,11 @@ mod hooks;
 mod members;
 mod openapi;
 mod overview;
+mod replay;
 mod rules;
 /// The shapes of the API's bodies.
 pub mod shapes;
+mod status;
 mod token;
 mod uploads;
 
@@ -88,6 +90,8 @@ pub async fn serve(
         .route("/v1/bots/{bot}/lists", get(members::lists))
         .route("/v1/bots/{bot}/lists/{list}/import", post(members::import))
         .route("/v1/deliveries", get(overview::deliveries))
+        .route("/v1/deliveries/replay", post(replay::replay))
+        .route("/v1/status", get(status::status))
         .fallback(async || Refusal::new(StatusCode::NOT_FOUND, "there is nothing here"))
         .method_not_allowed_fallback(other_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -60,6 +60,8 @@ mod outline;
 mod policy;
 /// From the shape to a valid bot.
 mod resolve;
+/// The JSON Schema of files.
+pub mod schema;
 /// References to secrets.
 pub mod secret;
 /// Reading the shape from the tree.
@@ -183,6 +185,15 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Box<Finding>> {
         ));
     }
     Ok(bytes)
+}
+
+/// Whether a name can be a bot's: it stands in addresses and file names.
+pub fn is_bot_name(name: &str) -> bool {
+    (2..=63).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 fn whole_file(path: &Path, code: Code, message: String) -> Box<Finding> {

@@ -26,7 +26,8 @@ use super::{
     reload::Difference,
     running::Running,
     source,
-    store::{self, Store},
+    status::{Status, status},
+    store::{self, Dead, Store},
     trigger,
     uploads::Uploads,
 };
@@ -161,6 +162,30 @@ impl Bots {
             Some(running) => running.store.handled(bot, message).await,
             None => Ok(false),
         }
+    }
+
+    /// How each bot stands now.
+    pub async fn status(&self) -> Result<Vec<Status>, store::Error> {
+        let mut bots = Vec::new();
+        for running in self.all().values() {
+            bots.push(status(running).await?);
+        }
+        Ok(bots)
+    }
+
+    /// Makes rejected and expired deliveries due again, also those of bots that do not run now. Gives their ids.
+    pub async fn replay(&self, dead: Dead) -> Result<Vec<i64>, store::Error> {
+        let all = self.all();
+        let Some(any) = all.values().next() else {
+            return Ok(Vec::new());
+        };
+        let replayed = any.store.replay(dead, any.now()).await?;
+        for (_, bot) in &replayed {
+            if let Some(running) = all.get(bot) {
+                running.to_deliver.notify_one();
+            }
+        }
+        Ok(replayed.into_iter().map(|(id, _)| id).collect())
     }
 
     /// Fires every `started` rule, whether its file changed or not.

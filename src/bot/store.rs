@@ -4,8 +4,10 @@
 //! cursor), durable when it returns. One process owns the file.
 
 mod audiences;
+mod backup;
 mod broadcasts;
 mod callbacks;
+mod dead;
 mod delivery;
 mod digests;
 mod follow_ups;
@@ -15,6 +17,7 @@ mod occurrences;
 mod people;
 mod schedules;
 mod uploads;
+mod why;
 
 use std::{
     fs::File,
@@ -35,8 +38,9 @@ pub(crate) use callbacks::{
     take_replied,
 };
 pub use callbacks::{Callback, CallbackFilter, CallbackState, Replay};
+pub use dead::Dead;
 pub use delivery::{
-    Body, Counts, Delivery, Filter, FirstMessage, MessageNumber, NewDelivery, Sealed, State, Wait,
+    Body, Counts, Delivery, Filter, FirstMessage, MessageNumber, NewDelivery, Sealed, State, Wait, Waiting,
 };
 pub(crate) use delivery::{counts, first_message, insert as insert_delivery, recall, settle, window};
 pub(crate) use digests::{merge, open_period, siblings};
@@ -50,6 +54,7 @@ pub(crate) use occurrences::{find as occurrence, record};
 pub(crate) use people::{forget, keep_proof, left_at, set_quiet, set_zone};
 pub use schedules::{Schedule, ScheduleKey};
 pub use uploads::{UploadKey, Uploaded};
+pub use why::{Fired, Why};
 
 mod migrations {
     #![allow(

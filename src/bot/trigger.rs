@@ -10,7 +10,7 @@ pub mod schedule;
 /// Webhooks: requests that are checked, and answered.
 pub mod webhook;
 
-pub(crate) use clock::{round, run};
+pub(crate) use clock::{next_ticks, round, run};
 pub use webhook::Webhook;
 
 /// One entry of a rule's `when`.

@@ -23,6 +23,8 @@ pub(super) fn files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
             files.extend(found);
         } else if path.exists() {
             files.push(path.clone());
+        } else if path == Path::new("bots") && Path::new(ALONE).is_file() {
+            files.push(PathBuf::from(ALONE));
         } else {
             let reason = format!("there is no file or folder {}", path.display());
             return Err(Failure::Usage(anyhow::anyhow!(reason)).into());
@@ -30,6 +32,9 @@ pub(super) fn files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     }
     Ok(files)
 }
+
+/// The bot of a folder that has one, as `herald new` makes it: what is meant where no path is named and there is no folder `bots`.
+const ALONE: &str = "bot.yaml";
 
 fn in_folder(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let unreadable = || format!("cannot read the folder {}", folder.display());

@@ -13,7 +13,7 @@ use super::{Failure, Options, bots, project};
 use crate::{
     bot::{
         self, Bots, Shared, Uploads,
-        config::SecretReference,
+        config::{Project, SecretReference},
         store::{self, Store},
     },
     client::Cache,
@@ -43,43 +43,76 @@ pub(super) struct Desk {
     aside: Option<(CancellationToken, JoinSet<std::io::Result<()>>)>,
 }
 
+/// What answers.
+enum Found {
+    Running(Desk),
+    Store(Store),
+}
+
+/// The file of the data folder that holds the API's token.
+const TOKEN: &str = "api.token";
+
 impl Herald {
+    /// Finds the running herald.
+    pub(super) fn running(&self, options: &Options) -> anyhow::Result<Desk> {
+        let project = project::load(options, &self.bots)?;
+        match self.find(options, &project)? {
+            Found::Running(desk) => Ok(desk),
+            Found::Store(_) => {
+                let reason = format!(
+                    "no herald runs on {}; --data names its folder, --api its address",
+                    options.data().display()
+                );
+                Err(Failure::Unreachable(anyhow::anyhow!(reason)).into())
+            }
+        }
+    }
+
     /// Finds the herald, or opens the store in its place.
     pub(super) async fn open(&self, options: &Options) -> anyhow::Result<Desk> {
         let project = project::load(options, &self.bots)?;
+        match self.find(options, &project)? {
+            Found::Running(desk) => Ok(desk),
+            Found::Store(store) => self.aside(store, options).await,
+        }
+    }
+
+    fn find(&self, options: &Options, project: &Project) -> anyhow::Result<Found> {
         let client = project.fetch()?.operators();
         if let (Some(url), Some(token)) = (&self.api, &self.token) {
             let here = std::env::current_dir()?;
             let token = token
                 .resolve(&here)
                 .map_err(|error| Failure::Usage(error.into()))?;
-            return Ok(Desk {
+            return Ok(Found::Running(Desk {
                 client,
                 url: url.trim_end_matches('/').to_owned(),
                 token,
                 aside: None,
-            });
+            }));
         }
         options.make_data()?;
-        let (data, path) = (options.data(), options.store(&project));
-        let token = data.join("api.token");
-        let store = match Store::open(&path) {
-            Ok(store) => store,
+        let (data, path) = (options.data(), options.store(project));
+        match Store::open(&path) {
+            Ok(store) => Ok(Found::Store(store)),
             Err(error @ store::Error::Locked { .. }) => {
                 let unknown = || format!("{error}; --api names it");
                 let address = std::fs::read_to_string(data.join("api.address")).with_context(unknown)?;
-                return Ok(Desk {
+                let token = std::fs::read_to_string(data.join(TOKEN)).with_context(unknown)?;
+                Ok(Found::Running(Desk {
                     client,
                     url: format!("http://{}", address.trim()),
-                    token: std::fs::read_to_string(&token)
-                        .with_context(unknown)?
-                        .trim()
-                        .into(),
+                    token: token.trim().into(),
                     aside: None,
-                });
+                }))
             }
-            Err(error) => return Err(Failure::Usage(error.into()).into()),
-        };
+            Err(error) => Err(Failure::Usage(error.into()).into()),
+        }
+    }
+
+    /// A herald of the command alone: its API, and nothing that sends.
+    async fn aside(&self, store: Store, options: &Options) -> anyhow::Result<Desk> {
+        let data = options.data();
         let (loaded, project) = bots::load(&self.bots, options, bots::Identities::MustExist)?;
         let mut bots = Vec::with_capacity(loaded.len());
         for bot in loaded {
@@ -91,6 +124,7 @@ impl Herald {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let folders = Folders::of(&project, listener.local_addr()?.port());
         let fetch = project.fetch()?;
+        let (client, token) = (fetch.operators(), data.join(TOKEN));
         let project = Arc::new(project);
         let shared = Shared {
             uploads: Uploads::of(Arc::clone(&project), fetch.clone()),
@@ -152,6 +186,16 @@ impl Desk {
             Ok(refusal) => anyhow::bail!("{}", refusal.error),
             Err(_) => anyhow::bail!("the herald answers with {status}"),
         }
+    }
+
+    /// Whether no herald runs: what is changed counts when one does.
+    pub(super) fn is_aside(&self) -> bool {
+        self.aside.is_some()
+    }
+
+    /// Where it is.
+    pub(super) fn url(&self) -> &str {
+        &self.url
     }
 
     /// Ends what was opened for the command alone.

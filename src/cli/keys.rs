@@ -1,6 +1,7 @@
 //! `herald keys`: wallet keys in files, readable by their owner only, and the XMTP keys of a wallet.
 
 mod bundle;
+mod consent;
 mod import;
 mod sign;
 
@@ -28,6 +29,8 @@ pub(super) enum Keys {
     Import(import::Import),
     /// Sign a text from stdin as a wallet does (EIP-191), for programs that take their signatures from a command
     Sign(sign::Sign),
+    /// Sign that a bot may write to a wallet: the consent proof that joins by web and imports take
+    SignConsent(consent::SignConsent),
     /// Write a wallet's XMTP keys to a file; whoever has it reads and writes as that wallet
     Export(bundle::Export),
     /// Give a wallet a new pre-key and publish it; older ones are kept, so nothing becomes unreadable
@@ -74,6 +77,7 @@ impl Keys {
             Self::Show(show) => show.execute(options),
             Self::Import(import) => import.execute(options),
             Self::Sign(sign) => sign.execute(options),
+            Self::SignConsent(sign) => sign.execute(options),
             Self::Export(export) => Box::pin(export.execute(options)).await,
             Self::Rotate(rotate) => Box::pin(rotate.execute(options)).await,
         }

@@ -4,8 +4,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::shapes::{
-    BotShape, Braked, BroadcastShape, ConsentText, Deliveries, Error, Import, Imported, ListShape, Members,
-    Membership, NewMember, Person, Recorded, Replay, Replayed,
+    BotShape, Braked, BroadcastShape, ConsentText, Dead, Deliveries, Error, Import, Imported, ListShape, Members,
+    Membership, NewMember, Person, Recorded, Replay, Replayed, ReplayedDeliveries, Status,
 };
 
 /// How a body's schema is made.
@@ -173,6 +173,24 @@ const OPERATIONS: &[Operation] = &[
         query: FILTERS,
         request: None,
         answer: (200, Some(body::<Deliveries>)),
+    },
+    Operation {
+        method: "post",
+        path: "/v1/deliveries/replay",
+        summary: "Tries rejected and expired deliveries again",
+        token: true,
+        query: &[],
+        request: Some(body::<Dead>),
+        answer: (200, Some(body::<ReplayedDeliveries>)),
+    },
+    Operation {
+        method: "get",
+        path: "/v1/status",
+        summary: "How each bot stands: what waits, and what fires next",
+        token: true,
+        query: &[],
+        request: None,
+        answer: (200, Some(body::<Status>)),
     },
 ];
 

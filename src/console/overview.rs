@@ -63,6 +63,7 @@ pub(super) async fn deliveries(
         state: state.transpose()?,
         since: since.transpose()?,
         limit: asked.limit.unwrap_or(LISTED).min(MOST),
+        id: None,
     };
     let Some(store) = shared.bots.store() else {
         return Ok(Json(Deliveries {

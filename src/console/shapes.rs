@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::bot::{
+    self,
     config::{self, Bot},
     print_time,
     store::{Delivery, Member},
@@ -40,6 +41,34 @@ pub struct BotShape {
     pub rules: Vec<RuleShape>,
     /// Its lists by name.
     pub lists: Vec<String>,
+}
+
+/// How a running herald stands.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Status {
+    /// Which herald it is.
+    pub version: String,
+    /// Its bots.
+    pub bots: Vec<bot::Status>,
+}
+
+/// Which of the rejected and expired deliveries; all of them when nothing is said.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dead {
+    /// Only this one.
+    pub id: Option<i64>,
+    /// Only of this bot.
+    pub bot: Option<String>,
+    /// Only of this rule.
+    pub rule: Option<String>,
+}
+
+/// What is tried again.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ReplayedDeliveries {
+    /// Their ids.
+    pub replayed: Vec<i64>,
 }
 
 /// A rule of a bot.

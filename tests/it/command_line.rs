@@ -12,6 +12,12 @@ mod keys;
 mod lifecycle;
 #[cfg(test)]
 mod messages;
+#[cfg(test)]
+mod new;
+#[cfg(test)]
+mod replay;
+#[cfg(test)]
+mod running;
 
 use std::path::Path;
 

@@ -2,6 +2,7 @@
 //!
 //! Unknown keys are refused. The marks `expression`, `template` and `literal` say how a text is read later on.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::spanned::{Entries, OneOrMany, Raw, Spanned, Text};
@@ -37,7 +38,7 @@ mod testing;
 mod trigger;
 
 /// The whole file.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a bot: a map of keys")]
 pub(crate) struct BotFile {
     /// The version of the language: `1`.
@@ -75,7 +76,7 @@ pub(crate) struct BotFile {
 }
 
 /// `identity`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(expecting = "a reference like `env:NAME`, `{ keystore, passphrase }` or `{ mnemonic, path }`")]
 pub(crate) enum IdentityFile {
     /// A reference to a key. Literal.
@@ -90,7 +91,7 @@ pub(crate) enum IdentityFile {
 }
 
 /// `identity: { keystore, passphrase }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a keystore: a map of keys")]
 pub(crate) struct KeystoreFile {
     /// A path. Literal.
@@ -100,7 +101,7 @@ pub(crate) struct KeystoreFile {
 }
 
 /// `identity: { mnemonic, path }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mnemonic: a map of keys")]
 pub(crate) struct MnemonicFile {
     /// A reference to the words. Literal.
@@ -110,7 +111,7 @@ pub(crate) struct MnemonicFile {
 }
 
 /// `profile`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a profile: a map of keys")]
 pub(crate) struct ProfileFile {
     /// The bot's name for people. Literal.
@@ -122,7 +123,7 @@ pub(crate) struct ProfileFile {
 }
 
 /// An entry of `lists`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a list: a map of keys")]
 pub(crate) struct ListFile {
     /// Declarations of the commands that join. Literals.
@@ -142,7 +143,7 @@ pub(crate) struct ListFile {
 }
 
 /// An entry of `fields`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(expecting = "a type, or `{ type, default, min, max }`")]
 pub(crate) enum FieldFile {
     /// A type. Literal.
@@ -154,7 +155,7 @@ pub(crate) enum FieldFile {
 }
 
 /// `{ type, default, min, max }`; what a join command says already may be left out.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a field: a map of keys")]
 pub(crate) struct FieldDetails {
     /// A type. Literal.
@@ -170,7 +171,7 @@ pub(crate) struct FieldDetails {
 
 with_policy! {
     /// An entry of `rules`.
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields, expecting = "a rule: a map of keys")]
     pub(crate) struct RuleFile {
         /// What makes it fire.
@@ -193,12 +194,12 @@ with_policy! {
 }
 
 /// An entry of `commands`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a command: a map of keys")]
 pub(crate) struct CommandFile {
     /// What `/help` says of it. Literal.
     pub(crate) about: Option<Text>,
-    /// Expression.
+    /// Whether it answers at all. Expression.
     #[serde(rename = "if")]
     pub(crate) condition: Option<Text>,
     /// What is answered.

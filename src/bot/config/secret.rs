@@ -15,10 +15,13 @@ pub use command::Command;
 /// The largest secret file that is read, bytes; keys and tokens are far below.
 const LARGEST_FILE: usize = 64 * 1024;
 
+/// The file beside a bot whose lines `NAME=VALUE` stand for variables that the environment does not have.
+const BESIDE: &str = ".env";
+
 /// Where a secret is found: `env:NAME`, `file:PATH` or `exec:COMMAND`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum SecretReference {
-    /// A variable of the environment.
+    /// A variable of the environment, else a line of the file `.env` in the folder.
     Environment(String),
     /// A file; a relative path starts at the folder of the bot's file.
     File(PathBuf),
@@ -34,7 +37,10 @@ impl SecretReference {
     /// takes too long. What a command gave is kept: clones of a reference run it once.
     pub fn resolve(&self, base: &Path) -> Result<SecretString, Error> {
         let text: Zeroizing<String> = match self {
-            Self::Environment(name) => environment(name)?,
+            Self::Environment(name) => match environment(name) {
+                Ok(value) => value,
+                Err(unset) => beside(base, name)?.ok_or(unset)?,
+            },
             Self::File(path) => read_private(&base.join(path))?,
             Self::Command(command) => return command.resolve(base),
         };
@@ -157,6 +163,33 @@ fn is_variable(name: &str) -> bool {
 fn environment(name: &str) -> Result<Zeroizing<String>, Error> {
     let read = std::env::var(name).map(Zeroizing::new);
     read.map_err(|_| Error::Unset(name.to_owned()))
+}
+
+/// The value of a variable in the file `.env` of a folder, if there is one; the file is its owner's alone to read.
+fn beside(folder: &Path, name: &str) -> Result<Option<Zeroizing<String>>, Error> {
+    let text = match read_private(&folder.join(BESIDE)) {
+        Err(error) if error.is_missing() => return Ok(None),
+        text => text?,
+    };
+    let value = text.lines().find_map(|line| {
+        let line = line.trim();
+        let (key, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=')?;
+        (key.trim() == name).then(|| value.trim())
+    });
+    let bare = |value: &str| {
+        let quoted = |quote: char| {
+            value
+                .strip_prefix(quote)?
+                .strip_suffix(quote)
+                .map(ToOwned::to_owned)
+        };
+        Zeroizing::new(
+            quoted('"')
+                .or_else(|| quoted('\''))
+                .unwrap_or_else(|| value.to_owned()),
+        )
+    };
+    Ok(value.map(bare))
 }
 
 /// Reads a file that only its owner may read.

@@ -6,6 +6,8 @@ use super::{Bot, Finding, load};
 mod explain;
 /// Findings of files with one or more mistakes.
 mod findings;
+/// The JSON Schema.
+mod schema;
 /// What a right file becomes.
 mod valid;
 

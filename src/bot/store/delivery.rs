@@ -14,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use super::{Store, millis, time};
 use crate::bot::config::Priority;
 
+pub use queue::Waiting;
 pub use state::{MessageNumber, State};
 pub use windows::Counts;
 pub(crate) use windows::{counts, window};
@@ -88,7 +89,7 @@ pub struct Wait {
 /// What sealing fixed.
 #[derive(Clone, Debug)]
 pub struct Sealed {
-    /// The encoded publish request: the same bytes on every try. Empty once the row is settled.
+    /// The encoded publish request: the same bytes on every try. Empty once the row is delivered or skipped.
     pub request: Vec<u8>,
     /// The envelope's digest, SHA-256(topic || message).
     pub envelope: [u8; 32],
@@ -256,7 +257,8 @@ pub(crate) fn settle(
 ) -> Result<Vec<i64>, rusqlite::Error> {
     let mut ended = Vec::with_capacity(rows.len());
     let mut settle = transaction.prepare_cached(
-        "UPDATE delivery SET state = ?2, reason = ?3, settled_ms = ?4, request = NULL, until_ms = NULL, parked = 0,
+        "UPDATE delivery SET state = ?2, reason = ?3, settled_ms = ?4, until_ms = NULL, parked = 0,
+                request = CASE WHEN ?2 IN ('rejected', 'expired') THEN request END,
                 tries = tries + (?2 = 'delivered')
          WHERE id = ?1 AND settled_ms IS NULL",
     )?;
@@ -349,6 +351,8 @@ pub struct Filter {
     pub since: Option<DateTime<Utc>>,
     /// The newest so many.
     pub limit: u32,
+    /// The one with this id.
+    pub id: Option<i64>,
 }
 
 impl Store {
@@ -358,11 +362,11 @@ impl Store {
     }
 }
 
-fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Delivery>, rusqlite::Error> {
+pub(super) fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Delivery>, rusqlite::Error> {
     let query = format!(
         "SELECT {COLUMNS} FROM delivery
          WHERE (?1 IS NULL OR bot = ?1) AND (?2 IS NULL OR rule = ?2) AND (?3 IS NULL OR wallet = ?3)
-           AND (?4 IS NULL OR iif(parked, 'held', state) = ?4) AND (?5 IS NULL OR created_ms >= ?5)
+           AND (?4 IS NULL OR iif(parked, 'held', state) = ?4) AND (?5 IS NULL OR created_ms >= ?5) AND (?7 IS NULL OR id = ?7)
          ORDER BY id DESC LIMIT ?6"
     );
     let mut statement = connection.prepare(&query)?;
@@ -373,6 +377,7 @@ fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Delivery>, rusql
         filter.state.map(State::as_str),
         filter.since.map(millis),
         filter.limit,
+        filter.id,
     ];
     statement.query_map(values, delivery)?.collect()
 }

@@ -37,6 +37,125 @@ fn answer(key: &str, number: u8) -> NewDelivery {
     }
 }
 
+#[tokio::test]
+async fn what_did_not_arrive_is_due_again_with_its_bytes_and_what_did_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("herald.db")).unwrap();
+    let keys = ["delivered", "expired", "rejected", "skipped", "open"];
+    for (number, key) in (1..).zip(keys) {
+        let new = answer(key, number);
+        store
+            .write(move |transaction| insert_delivery(transaction, &new))
+            .await
+            .unwrap();
+    }
+    store
+        .seal(vec![(1, sealed(1), at(86_400)), (2, sealed(1), at(86_400))])
+        .await
+        .unwrap();
+    let ends = [
+        (1, State::Delivered, None),
+        (2, State::Expired, Some("late".to_owned())),
+        (3, State::Rejected, Some("odd".to_owned())),
+        (4, State::Skipped, Some("left".to_owned())),
+    ];
+    store
+        .write(move |transaction| settle(transaction, &ends, at(10)))
+        .await
+        .unwrap();
+    let before = store
+        .deliveries(Filter {
+            limit: 9,
+            ..Filter::default()
+        })
+        .await
+        .unwrap();
+    assert!(
+        store
+            .replay(
+                Dead {
+                    id: Some(1),
+                    ..Dead::default()
+                },
+                at(20)
+            )
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let other = Dead {
+        bot: Some("other".to_owned()),
+        ..Dead::default()
+    };
+    assert!(store.replay(other, at(20)).await.unwrap().is_empty());
+    let mut replayed = store.replay(Dead::default(), at(20)).await.unwrap();
+    replayed.sort_unstable();
+    assert_eq!(replayed, [(2, "b".to_owned()), (3, "b".to_owned())]);
+    let mut rows = store
+        .deliveries(Filter {
+            limit: 9,
+            ..Filter::default()
+        })
+        .await
+        .unwrap();
+    rows.reverse();
+    let states: Vec<&str> = rows.iter().map(|row| row.state.as_str()).collect();
+    assert_eq!(states, ["delivered", "sealed", "planned", "skipped", "planned"]);
+    assert_eq!(
+        rows[1].sealed.as_ref().unwrap().request,
+        vec![1],
+        "it is looked for before it goes out"
+    );
+    assert!(rows[2].sealed.is_none() && rows[0].sealed.as_ref().unwrap().request.is_empty());
+    for row in &rows[1..3] {
+        assert_eq!(
+            (row.settled, row.reason.as_deref(), row.due),
+            (None, None, at(20))
+        );
+        assert_eq!(row.expires, at(20 + 86_400), "as long as at first");
+    }
+    assert_eq!(before.len(), rows.len());
+    assert!(
+        store.replay(Dead::default(), at(30)).await.unwrap().is_empty(),
+        "once"
+    );
+}
+
+#[tokio::test]
+async fn a_copy_made_while_the_store_is_written_opens_like_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("herald.db");
+    let store = Store::open(&file).unwrap();
+    let copy = folder.path().join("copy.db");
+    let add = |key: &'static str| {
+        let new = answer(key, 1);
+        store.write(move |transaction| insert_delivery(transaction, &new))
+    };
+    add("a").await.unwrap();
+    let reader = Store::open_to_read(&file).unwrap();
+    let (copied, added) = tokio::join!(reader.back_up(&copy), add("b"));
+    copied.unwrap();
+    added.unwrap();
+    assert!(
+        matches!(reader.back_up(&copy).await, Err(Error::Io { .. })),
+        "a copy is never written over"
+    );
+    let restored = Store::open(&copy).unwrap();
+    let rows = restored
+        .deliveries(Filter {
+            limit: 9,
+            ..Filter::default()
+        })
+        .await
+        .unwrap();
+    assert!(rows.iter().any(|row| row.key == "a"), "{rows:?}");
+    let new = answer("c", 1);
+    restored
+        .write(move |transaction| insert_delivery(transaction, &new))
+        .await
+        .unwrap();
+}
+
 fn chunk(rows: Vec<NewDelivery>) -> Chunk {
     Chunk {
         rows,

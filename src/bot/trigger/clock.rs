@@ -76,6 +76,29 @@ pub(crate) async fn round(running: &Running) -> Option<DateTime<Utc>> {
     next
 }
 
+/// When each timed rule of the bot fires next; one that fires by its recipients' clocks has an instant for each of their zones.
+pub(crate) async fn next_ticks(running: &Running) -> Result<Vec<(String, DateTime<Utc>)>, store::Error> {
+    let now = running.now();
+    let mut ticks = Vec::new();
+    for rule in running.bot.rules.values().filter(|rule| !rule.paused) {
+        for trigger in rule.triggers.iter().filter(|trigger| is_timed(trigger)) {
+            let mut instants = Vec::new();
+            if let (Trigger::CronOfRecipient(schedule), Some(list)) = (trigger, rule.audience.only_list()) {
+                for zone in running.store.zones(&running.bot.name, list).await? {
+                    let zone = zone.parse::<Tz>().ok();
+                    instants.extend(zone.and_then(|zone| schedule.in_zone(zone).next_after(now)));
+                }
+            } else {
+                let clock = Clock::new(running, rule, (trigger, None));
+                let state = running.store.schedule(clock.key.clone(), now).await?;
+                instants.extend(clock.next(&state, now));
+            }
+            ticks.extend(instants.into_iter().map(|at| (rule.name.clone(), at)));
+        }
+    }
+    Ok(ticks)
+}
+
 fn is_timed(trigger: &Trigger) -> bool {
     matches!(
         trigger,

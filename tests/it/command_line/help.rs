@@ -6,7 +6,7 @@ use super::run;
 use crate::harness::program::herald;
 
 /// The flags of each command beside those of all. Each is tried by a test of this folder or of its neighbours.
-const COMMANDS: [(&str, &str); 39] = [
+const COMMANDS: [(&str, &str); 46] = [
     ("dev", "--http --grpc --metrics --api"),
     ("run", "--http --grpc --metrics --api"),
     ("check", "--explain"),
@@ -24,6 +24,7 @@ const COMMANDS: [(&str, &str); 39] = [
     ("keys show", "--key --passphrase --reveal"),
     ("keys import", "--key --derivation --hex --passphrase"),
     ("keys sign", "--key --passphrase"),
+    ("keys sign-consent", "--key --passphrase"),
     ("keys export", "--key --passphrase --node"),
     ("keys rotate", "--key --passphrase --node"),
     ("broadcast", ""),
@@ -39,6 +40,9 @@ const COMMANDS: [(&str, &str); 39] = [
     ),
     ("callbacks", "--bot --rule --state --limit"),
     ("callbacks replay", "--dead --api --token --bots"),
+    ("deliveries show", ""),
+    ("deliveries why", ""),
+    ("deliveries replay", "--dead --bot --rule --api --token --bots"),
     ("subscribers", ""),
     ("subscribers list", "--api --token --bots"),
     (
@@ -50,8 +54,14 @@ const COMMANDS: [(&str, &str); 39] = [
     ("subscribers export", "--api --token --bots"),
     ("subscribers show", "--bot --api --token --bots"),
     ("subscribers forget", "--bot --api --token --bots"),
+    ("status", "--api --token --bots"),
+    ("backup", ""),
+    ("new", "--from"),
     ("schema", ""),
+    ("schema bot", ""),
+    ("schema project", ""),
     ("schema api", ""),
+    ("completions", ""),
 ];
 
 const OF_ALL: &str = "--json --data --project --verbose --quiet --help";

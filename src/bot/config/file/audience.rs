@@ -1,11 +1,12 @@
 //! The shape of `to`.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::bot::config::spanned::{OneOrMany, Spanned, Text};
 
 /// `to`, told by its key.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(
     expecting = "a list's name, or one of `{ list }`, `{ wallet }`, `{ wallets }`, `{ csv }`, `{ source }`, `{ sql }`, `{ any }`, `{ all }`"
 )]
@@ -35,7 +36,7 @@ pub(crate) enum AudienceFile {
 pub(crate) type Part = Spanned<AudienceFile>;
 
 /// `{ list, where }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an audience: a map of keys")]
 pub(crate) struct ToListFile {
     /// A list's name. Literal.
@@ -50,10 +51,10 @@ pub(crate) struct ToListFile {
 }
 
 /// `{ wallet }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an audience: a map of keys")]
 pub(crate) struct ToWalletFile {
-    /// Expression.
+    /// The wallet. Expression.
     pub(crate) wallet: Text,
     /// Who is left out.
     pub(crate) except: Option<Box<Part>>,
@@ -62,10 +63,10 @@ pub(crate) struct ToWalletFile {
 }
 
 /// `{ wallets }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an audience: a map of keys")]
 pub(crate) struct ToWalletsFile {
-    /// Expressions.
+    /// Wallets, or lists of them. Expressions.
     pub(crate) wallets: OneOrMany<Text>,
     /// Who is left out.
     pub(crate) except: Option<Box<Part>>,
@@ -74,7 +75,7 @@ pub(crate) struct ToWalletsFile {
 }
 
 /// `{ csv, column, where }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an audience: a map of keys")]
 pub(crate) struct ToCsvFile {
     /// A file in the bot's folder. Literal.
@@ -91,7 +92,7 @@ pub(crate) struct ToCsvFile {
 }
 
 /// `{ source, column, where }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an audience: a map of keys")]
 pub(crate) struct ToSourceFile {
     /// A source's name. Literal.
@@ -108,7 +109,7 @@ pub(crate) struct ToSourceFile {
 }
 
 /// `{ sql, url, where }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an audience: a map of keys")]
 pub(crate) struct ToSqlFile {
     /// One statement that reads. Literal.
@@ -125,7 +126,7 @@ pub(crate) struct ToSqlFile {
 }
 
 /// `{ any }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an audience: a map of keys")]
 pub(crate) struct ToAnyFile {
     /// Audiences: who is in one of them.
@@ -137,7 +138,7 @@ pub(crate) struct ToAnyFile {
 }
 
 /// `{ all }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an audience: a map of keys")]
 pub(crate) struct ToAllFile {
     /// Audiences: who is in each of them.

@@ -1,11 +1,12 @@
 //! The shape of what is sent.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::bot::config::spanned::{Entries, Text};
 
 /// `send`, `reply`, `welcome`, `goodbye`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(expecting = "a text, a part like `{ text }`, or a list of parts")]
 pub(crate) enum ContentFile {
     /// Template.
@@ -18,7 +19,7 @@ pub(crate) enum ContentFile {
 }
 
 /// One message, told by its key.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase", expecting = "a part like `{ text }`")]
 pub(crate) enum PartFile {
     Text(TextFile),
@@ -32,62 +33,62 @@ pub(crate) enum PartFile {
 }
 
 /// `{ text, if }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a part: a map of keys")]
 pub(crate) struct TextFile {
-    /// Template.
+    /// The text. Template.
     pub(crate) text: Text,
-    /// Expression.
+    /// Whether it is sent. Expression.
     #[serde(rename = "if")]
     pub(crate) condition: Option<Text>,
 }
 
 /// `{ markdown, if }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a part: a map of keys")]
 pub(crate) struct MarkdownFile {
-    /// Template.
+    /// The text, as markdown. Template.
     pub(crate) markdown: Text,
-    /// Expression.
+    /// Whether it is sent. Expression.
     #[serde(rename = "if")]
     pub(crate) condition: Option<Text>,
 }
 
 /// `{ reply, if }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a part: a map of keys")]
 pub(crate) struct ReplyFile {
-    /// Template.
+    /// The answer. Template.
     pub(crate) reply: Text,
-    /// Expression.
+    /// Whether it is sent. Expression.
     #[serde(rename = "if")]
     pub(crate) condition: Option<Text>,
 }
 
 /// `{ react, if }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a part: a map of keys")]
 pub(crate) struct ReactFile {
-    /// Template.
+    /// An emoji. Template.
     pub(crate) react: Text,
-    /// Expression.
+    /// Whether it is sent. Expression.
     #[serde(rename = "if")]
     pub(crate) condition: Option<Text>,
 }
 
 /// `{ attach, if }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a part: a map of keys")]
 pub(crate) struct AttachFile {
     /// Which file.
     pub(crate) attach: AttachedFile,
-    /// Expression.
+    /// Whether it is sent. Expression.
     #[serde(rename = "if")]
     pub(crate) condition: Option<Text>,
 }
 
 /// `attach`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(expecting = "a file in the bot's folder, or `{ file, name, mime }`")]
 pub(crate) enum AttachedFile {
     /// Template.
@@ -98,10 +99,10 @@ pub(crate) enum AttachedFile {
 }
 
 /// `{ file, name, mime }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an attachment: a map of keys")]
 pub(crate) struct AttachedDetails {
-    /// Template.
+    /// The file's path. Template.
     pub(crate) file: Text,
     /// What its readers are told that it is called. Template.
     pub(crate) name: Option<Text>,
@@ -110,67 +111,67 @@ pub(crate) struct AttachedDetails {
 }
 
 /// `{ remote, if }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a part: a map of keys")]
 pub(crate) struct RemoteFile {
     /// Which file, and where it goes.
     pub(crate) remote: RemoteDetails,
-    /// Expression.
+    /// Whether it is sent. Expression.
     #[serde(rename = "if")]
     pub(crate) condition: Option<Text>,
 }
 
 /// `{ file, upload, name, mime }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
     expecting = "`{ file, upload }`: a file in the bot's folder and an upload target of the project"
 )]
 pub(crate) struct RemoteDetails {
-    /// Template, without `to`: everybody gets the same.
+    /// The file's path, without `to`: everybody gets the same. Template.
     pub(crate) file: Text,
     /// The name of an upload target. Literal.
     pub(crate) upload: Text,
-    /// What its readers are told that it is called. Template, without `to`.
+    /// What its readers are told that it is called, without `to`. Template.
     pub(crate) name: Option<Text>,
     /// What its readers are told that it is. Literal.
     pub(crate) mime: Option<Text>,
 }
 
 /// `{ tx, if }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a part: a map of keys")]
 pub(crate) struct TxFile {
     /// Which transaction.
     pub(crate) tx: TxDetails,
-    /// Expression.
+    /// Whether it is sent. Expression.
     #[serde(rename = "if")]
     pub(crate) condition: Option<Text>,
 }
 
 /// `{ chain, hash }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "`{ chain, hash }`")]
 pub(crate) struct TxDetails {
     /// A chain's name. Literal.
     pub(crate) chain: Text,
-    /// Expression.
+    /// The transaction's hash. Expression.
     pub(crate) hash: Text,
 }
 
 /// `{ custom, if }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a part: a map of keys")]
 pub(crate) struct CustomFile {
     /// The content.
     pub(crate) custom: CustomDetails,
-    /// Expression.
+    /// Whether it is sent. Expression.
     #[serde(rename = "if")]
     pub(crate) condition: Option<Text>,
 }
 
 /// `{ type, parameters, content, fallback }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "`{ type, content, fallback }`")]
 pub(crate) struct CustomDetails {
     /// `authority/name:1.0`. Literal.
@@ -179,7 +180,7 @@ pub(crate) struct CustomDetails {
     /// Templates by name.
     #[serde(default)]
     pub(crate) parameters: Entries<Text>,
-    /// Template.
+    /// The content. Template.
     pub(crate) content: Text,
     /// What apps show that do not know the type. Template.
     pub(crate) fallback: Text,

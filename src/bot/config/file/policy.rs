@@ -1,5 +1,6 @@
 //! The shape of the policy keys, which rules and `defaults` share.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::ContentFile;
@@ -77,7 +78,7 @@ pub(crate) use with_policy;
 
 with_policy! {
     /// `defaults`.
-    #[derive(Debug, Default, Deserialize)]
+    #[derive(Debug, Default, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields, expecting = "defaults: a map of policy keys")]
     pub(crate) struct DefaultsFile {}
 }
@@ -130,7 +131,7 @@ impl PolicyKeys<'_> {
 }
 
 /// `limit`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(expecting = "a limit like `1/day`, or `{ recipient, rule, bot }`")]
 pub(crate) enum LimitFile {
     /// Per recipient: `N/T`. Literal.
@@ -141,7 +142,7 @@ pub(crate) enum LimitFile {
 }
 
 /// `limit: { recipient, rule, bot }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "limits: a map of keys")]
 pub(crate) struct LimitsFile {
     /// To each recipient: `N/T`. Literal.
@@ -153,7 +154,7 @@ pub(crate) struct LimitsFile {
 }
 
 /// `retry`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a way to try again: `{ for, from, to }`")]
 pub(crate) struct RetryFile {
     /// For how long, at most the `ttl`: a duration. Literal.
@@ -166,7 +167,7 @@ pub(crate) struct RetryFile {
 }
 
 /// `digest`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
     expecting = "a digest: `{ every }`, `{ hour, tz }` or `{ cron, tz }`"
@@ -187,7 +188,7 @@ pub(crate) struct DigestFile {
 }
 
 /// An item of `then`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a follow-up: a map of keys")]
 pub(crate) struct FollowUpFile {
     /// When it is due: a time. Expression.
@@ -206,7 +207,7 @@ pub(crate) struct FollowUpFile {
 }
 
 /// `after`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
     expecting = "what happens once it is delivered: `{ leave }` or `{ set }`"
@@ -231,7 +232,7 @@ pub(crate) struct CallbackFile {
 }
 
 /// `canary`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a canary: `{ first, wait, stop_if }`")]
 pub(crate) struct CanaryFile {
     /// How many recipients go first. Literal.

@@ -1,11 +1,12 @@
 //! The shape of `herald.yaml`.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::bot::config::spanned::{Entries, OneOrMany, Text};
 
 /// The whole project file.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a project: a map of keys")]
 pub(crate) struct ProjectFile {
     /// The version of the language: `1`.
@@ -34,7 +35,7 @@ pub(crate) struct ProjectFile {
 }
 
 /// An entry of `chains`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a chain: a map of keys")]
 pub(crate) struct ChainFile {
     /// The chain's number (EIP-155). Literal.
@@ -42,7 +43,7 @@ pub(crate) struct ChainFile {
 }
 
 /// An entry of `uploads`, told by its key.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(expecting = "an upload target like `{ s3, public, key, secret }` or `{ folder, public }`")]
 pub(crate) enum UploadFile {
     #[serde(rename = "s3")]
@@ -52,7 +53,7 @@ pub(crate) enum UploadFile {
 }
 
 /// `{ s3, public, key, secret, endpoint, region }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a bucket: a map of keys")]
 pub(crate) struct S3File {
     /// `BUCKET` or `BUCKET/PREFIX`. Literal.
@@ -70,7 +71,7 @@ pub(crate) struct S3File {
 }
 
 /// `{ folder, public }`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a folder: a map of keys")]
 pub(crate) struct FolderFile {
     /// A path. Literal.
@@ -80,7 +81,7 @@ pub(crate) struct FolderFile {
 }
 
 /// `api`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "the API: a map of keys")]
 pub(crate) struct ApiFile {
     /// `HOST:PORT`. Literal.
@@ -90,7 +91,7 @@ pub(crate) struct ApiFile {
 }
 
 /// `fetch`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a map of keys")]
 pub(crate) struct FetchFile {
     /// Networks like `10.0.0.0/8`. Literals.
@@ -98,7 +99,7 @@ pub(crate) struct FetchFile {
 }
 
 /// `limits`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "limits: a map of keys")]
 pub(crate) struct LimitsFile {
     /// `N/T`: a bot's rule messages to one wallet. Literal.

@@ -1,11 +1,12 @@
 //! The shape of `sources`.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::bot::config::spanned::{Entries, Raw, Text};
 
 /// An entry of `sources`, told by its key.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(expecting = "a source like `{ http: https://… }`")]
 pub(crate) enum SourceFile {
     #[serde(rename = "http")]
@@ -13,7 +14,7 @@ pub(crate) enum SourceFile {
 }
 
 /// `{ http, post, headers, auth, pick, next, cache, timeout }`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a source: a map of keys")]
 pub(crate) struct HttpFile {
     /// A URL. Template.

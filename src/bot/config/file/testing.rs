@@ -1,11 +1,12 @@
 //! The shape of `tests`.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::bot::config::spanned::{Entries, Raw, Spanned, Text};
 
 /// An entry of `tests`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a test: a map of keys")]
 pub(crate) struct TestFile {
     /// What it shows. Literal.
@@ -21,7 +22,7 @@ pub(crate) struct TestFile {
 }
 
 /// An entry of `do`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a step like `{ wait: 5m }`")]
 pub(crate) struct StepFile {
     /// What `pick` gives from now on, by the names of sources; the rows of a query by the name of its rule; the status of an upload target.
@@ -49,7 +50,7 @@ pub(crate) struct StepFile {
 }
 
 /// `message`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "`{ from, text }`")]
 pub(crate) struct SaidFile {
     /// A test wallet. Literal.
@@ -62,7 +63,7 @@ pub(crate) struct SaidFile {
 }
 
 /// An entry of `expect`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a message like `{ to, text }`")]
 pub(crate) struct ExpectFile {
     /// A test wallet. Literal.

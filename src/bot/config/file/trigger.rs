@@ -1,11 +1,12 @@
 //! The shape of `when`.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::bot::config::spanned::{Entries, Spanned, Text};
 
 /// A trigger, told by its key.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase", expecting = "a trigger like `{ every: 10m }`")]
 pub(crate) enum TriggerFile {
     Cron(CronFile),
@@ -21,7 +22,7 @@ pub(crate) enum TriggerFile {
 }
 
 /// `cron` in a zone.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a cron trigger: a map of keys")]
 pub(crate) struct CronFile {
     /// Five fields. Literal.
@@ -31,7 +32,7 @@ pub(crate) struct CronFile {
 }
 
 /// `every`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an interval: a map of keys")]
 pub(crate) struct EveryFile {
     /// A duration. Literal.
@@ -41,7 +42,7 @@ pub(crate) struct EveryFile {
 }
 
 /// `at`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an instant: a map of keys")]
 pub(crate) struct AtFile {
     /// An instant, or with `tz` a local time. Literal.
@@ -51,7 +52,7 @@ pub(crate) struct AtFile {
 }
 
 /// `webhook`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a webhook: a map of keys")]
 pub(crate) struct WebhookFile {
     /// A path. Literal.
@@ -65,7 +66,7 @@ pub(crate) struct WebhookFile {
 }
 
 /// `verify`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
     expecting = "`{ scheme: standard-webhooks, secret: env:NAME }`"
@@ -84,7 +85,7 @@ pub(crate) struct VerifyFile {
 }
 
 /// `answer`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
     expecting = "an answer like `{ status: 202, json: { id: body.id } }`"
@@ -97,7 +98,7 @@ pub(crate) struct WebhookAnswerFile {
 }
 
 /// A field of an answer.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(expecting = "an expression, or a map of fields")]
 pub(crate) enum AnswerFieldFile {
     /// Expression.
@@ -109,7 +110,7 @@ pub(crate) enum AnswerFieldFile {
 }
 
 /// A field of a webhook's body.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(expecting = "a type, or a map of fields and their types")]
 pub(crate) enum BodyFile {
     /// A type. Literal.
@@ -121,7 +122,7 @@ pub(crate) enum BodyFile {
 }
 
 /// `message`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a message trigger: a map of keys")]
 pub(crate) struct MessageFile {
     /// `any`, or words separated by `|`. Literal.
@@ -129,7 +130,7 @@ pub(crate) struct MessageFile {
 }
 
 /// `joined`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a joined trigger: a map of keys")]
 pub(crate) struct JoinedFile {
     /// A list's name. Literal.
@@ -137,7 +138,7 @@ pub(crate) struct JoinedFile {
 }
 
 /// `left`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a left trigger: a map of keys")]
 pub(crate) struct LeftFile {
     /// A list's name. Literal.
@@ -145,7 +146,7 @@ pub(crate) struct LeftFile {
 }
 
 /// `silent`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a silent trigger: a map of keys")]
 pub(crate) struct SilentFile {
     /// A rule's name. Literal.
@@ -156,7 +157,7 @@ pub(crate) struct SilentFile {
 }
 
 /// `started`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a started trigger: a map of keys")]
 pub(crate) struct StartedFile {
     /// `true`. Literal.
@@ -164,7 +165,7 @@ pub(crate) struct StartedFile {
 }
 
 /// `manual`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a manual trigger: a map of keys")]
 pub(crate) struct ManualFile {
     /// `true`. Literal.

@@ -12,7 +12,7 @@ use crate::bot::config::secret::SecretReference;
 use crate::bot::config::shape::{MAX_FINDINGS, Place};
 use crate::bot::config::spanned::Text;
 use crate::bot::config::tree::{NodeId, Tree};
-use crate::bot::config::{Limit, duration};
+use crate::bot::config::{Limit, duration, is_bot_name};
 use crate::bot::expression::{self, Expression, Names, Template, Type, nearest};
 use crate::bot::trigger::schedule;
 
@@ -279,12 +279,7 @@ impl Report<'_> {
 
     /// Whether a bot's name is spelled as one: it stands in addresses and file names.
     pub(super) fn bot_name(&mut self, place: Place, name: &str) {
-        let spelled = (2..=63).contains(&name.len())
-            && name.starts_with(|c: char| c.is_ascii_lowercase())
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        if !spelled {
+        if !is_bot_name(name) {
             let found = quote(name);
             let message =
                 format!("expected a name of 2 to 63 of `a-z`, `0-9` and `-`, a letter first, found {found}");

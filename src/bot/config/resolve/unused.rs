@@ -34,7 +34,11 @@ pub(super) fn report(report: &mut Report<'_>, file: &BotFile, rules: Option<&BTr
             && !rule.audience.branches().iter().all(is_list)
     });
     for (name, list) in &file.lists.0 {
-        if list.value.join.is_none() && !asks_all && !report.used.contains(&format!("lists.{name}")) {
+        if list.value.join.is_none()
+            && list.value.confirm.is_none()
+            && !asks_all
+            && !report.used.contains(&format!("lists.{name}"))
+        {
             let message = format!("nobody can join `lists.{name}`, and nothing uses it");
             let hint = format!("give it `join: /{name}`, use it in a rule, or leave it out");
             report.add(Place::Key(list.node), Code::Unused, message, Some(hint));

@@ -39,7 +39,7 @@ fn the_example_bots_load_and_miss_nothing_but_their_secrets() {
 }
 
 /// Every key of the language, once.
-const EVERY_KEY: &str = "herald: 1
+pub(super) const EVERY_KEY: &str = "herald: 1
 bot: every-key
 about: 1.10
 identity: { keystore: key, passphrase: file:key }

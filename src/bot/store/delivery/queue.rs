@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension as _, params};
 
-use super::{COLUMNS, Delivery, Sealed, Wait, delivery};
+use super::{COLUMNS, Delivery, Sealed, State, Wait, delivery};
 use crate::bot::{
     config::Priority,
     store::{Error, Store, millis, time},
@@ -14,7 +14,37 @@ use crate::bot::{
 /// The order in which rows go.
 const PRIORITIES: [Priority; 3] = [Priority::Urgent, Priority::Normal, Priority::Bulk];
 
+/// Open rows in one state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The state.
+    pub state: State,
+    /// How many.
+    pub count: u64,
+    /// When the oldest was planned.
+    pub oldest: DateTime<Utc>,
+}
+
 impl Store {
+    /// The bot's open rows by state.
+    pub async fn waiting(&self, bot: &str) -> Result<Vec<Waiting>, super::Error> {
+        let bot = bot.to_owned();
+        self.read(move |connection| {
+            let query = "SELECT state, count(*), min(created_ms) FROM delivery
+                         WHERE bot = ?1 AND settled_ms IS NULL GROUP BY state";
+            let mut statement = connection.prepare_cached(query)?;
+            let rows = statement.query_map([bot], |row| {
+                Ok(Waiting {
+                    state: State::parse(row.get_ref(0)?.as_str()?).unwrap_or(State::Planned),
+                    count: row.get::<_, i64>(1)?.unsigned_abs(),
+                    oldest: time(row.get(2)?),
+                })
+            })?;
+            rows.collect()
+        })
+        .await
+    }
+
     /// The next rows of the bot that are due, the urgent ones first, at most one a wallet: the oldest of the most urgent of its
     /// open rows that do not wait. Rows that wait for one wallet's contact go in their order once it is there.
     pub async fn due(&self, bot: &str, now: DateTime<Utc>, limit: u32) -> Result<Vec<Delivery>, Error> {

@@ -1,0 +1,157 @@
+//! `herald new`: a folder with a bot to begin with, which runs as it is.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use clap::Args;
+use zeroize::Zeroizing;
+
+use super::{Failure, Options, keys, print};
+use crate::bot::config::{self, schema};
+
+/// Makes a folder with a bot of one's own, its secrets and the schema for the editor
+#[derive(Args, Debug)]
+pub(super) struct New {
+    /// The bot's name, and the folder's
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// What it begins with: hello or orders
+    #[arg(long, value_name = "TEMPLATE", default_value = "hello")]
+    from: String,
+}
+
+/// The bots to begin with: those of the repository.
+const TEMPLATES: &[(&str, &str)] = &[
+    ("hello", include_str!("../../bots/hello.yaml")),
+    ("orders", include_str!("../../bots/orders.yaml")),
+];
+
+/// Templates of bots that use what the language does not have yet.
+const LATER: &[&str] = &["liquidation", "drop", "dao", "rss", "price", "digest", "support"];
+
+/// The editor's schema, beside the bot.
+const SCHEMA: &str = "bot.schema.json";
+
+impl New {
+    pub(super) fn execute(self, options: &Options) -> anyhow::Result<()> {
+        let template = template(&self.from)?;
+        let folder = PathBuf::from(&self.name);
+        if !config::is_bot_name(&self.name) {
+            return Err(usage(format!(
+                "expected a name of 2 to 63 of `a-z`, `0-9` and `-`, a letter first, found `{}`",
+                print::inline(&self.name)
+            )));
+        }
+        if folder.exists() {
+            return Err(usage(format!(
+                "there is a file or folder {} already",
+                folder.display()
+            )));
+        }
+        let bot = adapted(template, &self.name);
+        let secrets = secrets(&bot)?;
+        std::fs::create_dir(&folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        write(&folder.join("bot.yaml"), &bot)?;
+        write(&folder.join(SCHEMA), &format!("{:#}\n", schema::bot()))?;
+        write(&folder.join(".gitignore"), ".env\ndata/\n")?;
+        keys::write_private(&folder.join(".env"), secrets.trim_end())?;
+        tell(&folder, &bot, options);
+        Ok(())
+    }
+}
+
+fn usage(reason: String) -> anyhow::Error {
+    Failure::Usage(anyhow::anyhow!(reason)).into()
+}
+
+fn template(name: &str) -> anyhow::Result<&'static str> {
+    if let Some((_, text)) = TEMPLATES.iter().find(|(known, _)| *known == name) {
+        return Ok(text);
+    }
+    if LATER.contains(&name) {
+        return Err(usage(format!("the template `{name}` is not available yet")));
+    }
+    let known: Vec<&str> = TEMPLATES.iter().map(|(known, _)| *known).collect();
+    let found = print::inline(name);
+    Err(usage(format!(
+        "there is no template `{found}`; there are {}",
+        known.join(", ")
+    )))
+}
+
+/// The template as the file of a bot of this name.
+fn adapted(template: &str, name: &str) -> String {
+    let key = format!("{}_KEY", name.to_uppercase().replace('-', "_"));
+    let mut text = format!("# yaml-language-server: $schema={SCHEMA}\n");
+    let mut own = "";
+    for line in template.lines() {
+        if let Some(was) = line.strip_prefix("bot: ") {
+            own = was.trim();
+            text.extend(["bot: ", name, "\n"]);
+        } else if let Some(rest) = line.strip_prefix("identity: env:") {
+            let rest = rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+            text.extend(["identity: env:", &key, rest, "\n"]);
+        } else {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    text.replace(&format!("bots/{own}.yaml"), "bot.yaml")
+        .replace(&format!("/hooks/{own}/"), &format!("/hooks/{name}/"))
+}
+
+/// The lines of `.env`: a new key for the bot, and a new secret for each of its other references.
+fn secrets(bot: &str) -> anyhow::Result<Zeroizing<String>> {
+    let mut names = BTreeSet::new();
+    for after in bot.split("env:").skip(1) {
+        let name: String = after
+            .chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+            .collect();
+        names.insert(name);
+    }
+    let mut lines = Zeroizing::new(String::with_capacity(64 * 1024));
+    lines.push_str("# Read when the environment does not have these. It is for this machine alone.\n");
+    for name in names.iter().filter(|name| !name.is_empty()) {
+        let secret = keys::random_secret()?;
+        let value = if name.ends_with("_KEY") {
+            Zeroizing::new(const_hex::encode(secret.as_slice()))
+        } else {
+            Zeroizing::new(format!("whsec_{}", STANDARD.encode(secret.as_slice())))
+        };
+        lines.push_str(name);
+        lines.push('=');
+        lines.push_str(&value);
+        lines.push('\n');
+    }
+    Ok(lines)
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn tell(folder: &Path, bot: &str, options: &Options) {
+    let (path, lines) = (folder.join("bot.yaml"), bot.lines().count());
+    let tests = bot
+        .lines()
+        .skip_while(|line| !line.starts_with("tests:"))
+        .filter(|line| line.trim_start().starts_with("- name:"))
+        .count();
+    if options.json {
+        return print::json(&serde_json::json!({
+            "created": path.display().to_string(), "lines": lines, "tests": tests,
+        }));
+    }
+    let noun = if tests == 1 { "test" } else { "tests" };
+    print::line(&format!(
+        "created {} ({lines} lines, {tests} {noun})",
+        path.display()
+    ));
+    print::line(&format!("next: cd {} && herald dev", folder.display()));
+}
