@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, Options, bots, project};
 use crate::{
     bot::{
-        self, Bots, Shared, Uploads,
-        config::{Project, SecretReference},
+        self, Bots, Project, Shared, Uploads,
+        config::SecretReference,
         store::{self, Store},
     },
     client::Cache,

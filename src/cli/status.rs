@@ -4,7 +4,7 @@ use clap::Args;
 use reqwest::Method;
 
 use super::{Options, desk, print};
-use crate::{bot::Status as BotStatus, console::shapes::Status as Answer};
+use crate::{bot::status::Status as BotStatus, console::shapes::Status as Answer};
 
 /// Asks a running herald how its bots stand
 #[derive(Args, Debug)]

@@ -49,7 +49,7 @@ pub struct Status {
     /// Which herald it is.
     pub version: String,
     /// Its bots.
-    pub bots: Vec<bot::Status>,
+    pub bots: Vec<bot::status::Status>,
 }
 
 /// Which of the rejected and expired deliveries; all of them when nothing is said.

@@ -37,7 +37,11 @@ impl Replay {
         };
         let replayed: anyhow::Result<ReplayedDeliveries> =
             desk.ask(Method::POST, "deliveries/replay", Some(&dead)).await;
-        let when = if desk.is_aside() { "when herald runs" } else { "now" };
+        let when = if desk.is_aside() {
+            "when herald runs"
+        } else {
+            "now"
+        };
         desk.close().await?;
         let replayed = replayed?;
         if let (Some(id), []) = (self.id, replayed.replayed.as_slice()) {

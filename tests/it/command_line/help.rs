@@ -6,7 +6,7 @@ use super::run;
 use crate::harness::program::herald;
 
 /// The flags of each command beside those of all. Each is tried by a test of this folder or of its neighbours.
-const COMMANDS: [(&str, &str); 46] = [
+const COMMANDS: &[(&str, &str)] = &[
     ("dev", "--http --grpc --metrics --api"),
     ("run", "--http --grpc --metrics --api"),
     ("check", "--explain"),
@@ -95,8 +95,10 @@ async fn every_command_explains_itself_and_offers_only_flags_that_are_tried() {
         .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    let wanted = COMMANDS.map(|(command, _)| command.split(' ').next().unwrap());
-    let wanted: BTreeSet<&str> = wanted.into_iter().chain(["help"]).collect();
+    let wanted = COMMANDS
+        .iter()
+        .map(|(command, _)| command.split(' ').next().unwrap());
+    let wanted: BTreeSet<&str> = wanted.chain(["help"]).collect();
     assert_eq!(offered, wanted, "{all}");
     assert!(
         run(folder.path(), &["--version"], &[], "")
