@@ -112,7 +112,9 @@ async fn schemas_are_json_and_completions_name_every_command() {
     }
     let api = run(folder.path(), &["schema", "api"], &[], "").await.expect(0);
     assert!(api.out.contains("\"openapi\": \"3.1.0\""));
-    run(folder.path(), &["schema", "nothing"], &[], "").await.expect(2);
+    run(folder.path(), &["schema", "nothing"], &[], "")
+        .await
+        .expect(2);
     for shell in ["bash", "zsh", "fish"] {
         let script = run(folder.path(), &["completions", shell], &[], "")
             .await

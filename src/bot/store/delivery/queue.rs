@@ -27,7 +27,7 @@ pub struct Waiting {
 
 impl Store {
     /// The bot's open rows by state.
-    pub async fn waiting(&self, bot: &str) -> Result<Vec<Waiting>, super::Error> {
+    pub async fn waiting(&self, bot: &str) -> Result<Vec<Waiting>, Error> {
         let bot = bot.to_owned();
         self.read(move |connection| {
             let query = "SELECT state, count(*), min(created_ms) FROM delivery
