@@ -180,9 +180,7 @@ impl Show {
             limit: 1,
             ..Filter::default()
         };
-        let rows = open(options)?
-            .deliveries(filter)
-            .await?;
+        let rows = open(options)?.deliveries(filter).await?;
         let row = rows
             .first()
             .ok_or_else(|| anyhow::anyhow!("there is no delivery {}", self.id))?;

@@ -4,8 +4,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::shapes::{
-    BotShape, Braked, BroadcastShape, ConsentText, Dead, Deliveries, Error, Import, Imported, ListShape, Members,
-    Membership, NewMember, Person, Recorded, Replay, Replayed, ReplayedDeliveries, Status,
+    BotShape, Braked, BroadcastShape, ConsentText, Dead, Deliveries, Error, Import, Imported, ListShape,
+    Members, Membership, NewMember, Person, Recorded, Replay, Replayed, ReplayedDeliveries, Status,
 };
 
 /// How a body's schema is made.

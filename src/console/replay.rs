@@ -4,11 +4,11 @@ use axum::{
     Json,
     body::Bytes,
     extract::{State, rejection::BytesRejection},
-    http::{HeaderMap, StatusCode},
+    http::HeaderMap,
 };
 
 use super::{
-    Refusal, Shared,
+    Refusal, Shared, members,
     shapes::{Dead, ReplayedDeliveries},
 };
 use crate::bot::store;
@@ -20,10 +20,7 @@ pub(super) async fn replay(
 ) -> Result<Json<ReplayedDeliveries>, Refusal> {
     let body = body.map_err(|rejection| Refusal::new(rejection.status(), rejection.body_text()))?;
     shared.authorise(&headers)?;
-    let Dead { id, bot, rule } = serde_json::from_slice(&body).map_err(|error| {
-        let reason = format!("expected which deliveries: {error}");
-        Refusal::new(StatusCode::BAD_REQUEST, reason)
-    })?;
+    let Dead { id, bot, rule } = members::read(&body)?;
     let replayed = shared.bots.replay(store::Dead { id, bot, rule }).await;
     let replayed = replayed.map_err(|error| Refusal::unrecorded(&error, "all"))?;
     Ok(Json(ReplayedDeliveries { replayed }))

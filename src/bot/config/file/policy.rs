@@ -220,7 +220,7 @@ pub(crate) struct AfterFile {
 }
 
 /// `callback`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a callback: `{ url, events, sign }`")]
 pub(crate) struct CallbackFile {
     /// Where it is posted. Literal.
