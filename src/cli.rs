@@ -13,6 +13,7 @@ mod inbox;
 mod keys;
 mod new;
 mod node;
+mod preview;
 mod print;
 mod project;
 mod run;
@@ -111,6 +112,8 @@ enum Command {
     /// Start, approve, pause, resume, cancel and show big sends of a running herald
     #[command(subcommand)]
     Broadcast(broadcast::Broadcast),
+    /// Show what a rule would write to whom; nothing is sent
+    Preview(preview::Preview),
     /// List what was sent to whom, and why not; try again what did not arrive
     Deliveries(deliveries::Deliveries),
     /// List what was told of deliveries where rules' `callback` says, and tell it again
@@ -143,6 +146,7 @@ impl Command {
             | Self::Send(_)
             | Self::Keys(_)
             | Self::Broadcast(_)
+            | Self::Preview(_)
             | Self::Deliveries(_)
             | Self::Callbacks(_)
             | Self::Subscribers(_)
@@ -210,6 +214,7 @@ async fn execute(herald: Herald) -> anyhow::Result<()> {
         Command::Inbox(inbox) => Box::pin(inbox.execute(&options)).await,
         Command::Keys(keys) => keys.execute(&options).await,
         Command::Broadcast(broadcast) => Box::pin(broadcast.execute(&options)).await,
+        Command::Preview(preview) => Box::pin(preview.execute(&options)).await,
         Command::Deliveries(deliveries) => deliveries.execute(&options).await,
         Command::Callbacks(callbacks) => Box::pin(callbacks.execute(&options)).await,
         Command::Status(status) => status.execute(&options).await,

@@ -47,7 +47,7 @@ pub use identity::{Error as IdentityError, KeyStorage};
 pub use messages::{History, Message};
 pub use outgoing::{Draft, Sealed};
 pub use private_file::Error as KeyFileError;
-pub use reach::Asked;
+pub use reach::{Asked, Reach};
 pub use signer::{Error as SignerError, ExternalSigner, Signer, TIME_LIMIT as SIGNER_TIME_LIMIT};
 pub use stream::{ConversationStream, MessageStream, OVERLAP as STREAM_OVERLAP};
 

@@ -11,6 +11,7 @@ mod hooks;
 mod members;
 mod openapi;
 mod overview;
+mod rehearsal;
 mod replay;
 mod rules;
 /// The shapes of the API's bodies.
@@ -79,6 +80,8 @@ pub async fn serve(
             "/v1/bots/{bot}/lists/{list}/members/{wallet}",
             delete(members::leave),
         )
+        .route("/v1/bots/{bot}/rules/{rule}/preview", post(rehearsal::preview))
+        .route("/v1/broadcasts/{bot}/{rule}/plan", post(rehearsal::plan))
         .route("/v1/broadcasts/{bot}/{rule}", get(broadcasts::status))
         .route("/v1/broadcasts/{bot}/{rule}/{action}", post(broadcasts::act))
         .route(
@@ -169,7 +172,8 @@ impl Refusal {
 
     /// The store could not be used; the log says why.
     fn unrecorded(error: &store::Error, bot: &str) -> Self {
-        tracing::error!(%error, bot, "a request could not be served");
+        let error: &dyn std::error::Error = error;
+        tracing::error!(error, bot, "a request could not be served");
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "it could not be recorded; ask again later",

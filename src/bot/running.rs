@@ -7,7 +7,7 @@ use herald_protocol::{
     address::Address,
     time::{Clock, TimestampNs},
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OnceCell};
 
 use super::{
     config::{Bot, Field, Let, Rule},
@@ -18,20 +18,23 @@ use super::{
     store::{Member, Occurrence, Standing, Store},
     uploads::Uploads,
 };
-use crate::fetch::Fetch;
+use crate::{client::Client, fetch::Fetch};
 
 /// What the tasks of one bot share.
+#[derive(Clone)]
 pub(crate) struct Running {
     pub(crate) bot: Bot,
     pub(crate) project: Arc<Project>,
     pub(crate) uploads: Uploads,
     /// The bot's wallet.
     pub(crate) address: Address,
+    /// Its way to its node, once that is reached.
+    pub(crate) client: Arc<OnceCell<Client>>,
     pub(crate) store: Store,
     /// The one client for what the bot names on the web.
     pub(crate) fetch: Fetch,
     /// Where the answers of its sources come from.
-    pub(crate) answers: source::Answers,
+    pub(crate) answers: Arc<source::Answers>,
     pub(crate) events: Events,
     pub(crate) clock: Clock,
     /// An occurrence was recorded. A bot that is reloaded keeps it, so that who knows the old one wakes the new.

@@ -25,7 +25,6 @@ use super::{
     project::Project,
     reload::Difference,
     running::Running,
-    source,
     status::{Status, status},
     store::{self, Dead, Store},
     trigger,
@@ -110,7 +109,12 @@ impl Bots {
     pub fn aside(bots: Vec<(Bot, Address)>, shared: &Shared) -> Self {
         let aside = Self::default();
         for (bot, address) in bots {
-            aside.put(running(shared, bot, address, <[Arc<Notify>; 4]>::default()));
+            aside.put(running(
+                shared,
+                bot,
+                (address, Arc::default()),
+                <[Arc<Notify>; 4]>::default(),
+            ));
         }
         aside
     }
@@ -205,7 +209,7 @@ impl Bots {
 fn running(
     shared: &Shared,
     bot: Bot,
-    address: Address,
+    (address, client): (Address, Arc<OnceCell<Client>>),
     [to_plan, to_deliver, to_guard, to_call_back]: [Arc<Notify>; 4],
 ) -> Arc<Running> {
     Arc::new(Running {
@@ -213,9 +217,10 @@ fn running(
         project: Arc::clone(&shared.project),
         uploads: shared.uploads.clone(),
         address,
+        client,
         store: shared.store.clone(),
         fetch: shared.fetch.clone(),
-        answers: source::Answers::default(),
+        answers: Arc::default(),
         events: shared.events.clone(),
         clock: shared.clock.clone(),
         to_plan,
@@ -247,12 +252,13 @@ impl Runtime {
         } in launches
         {
             let wakes = <[Arc<Notify>; 4]>::default();
-            let running = running(shared, bot, wallet.address(), wakes);
+            let made = Arc::new(OnceCell::new());
+            let running = running(shared, bot, (wallet.address(), Arc::clone(&made)), wakes);
             let connection = Arc::new(Connection {
                 wallet,
                 node,
                 network,
-                made: OnceCell::new(),
+                made,
             });
             runtime.begin(running, connection, started);
         }
@@ -312,7 +318,8 @@ impl Runtime {
         let (old, connection) = (Arc::clone(&life.running), Arc::clone(&life.connection));
         life.end().await;
         let wakes = [&old.to_plan, &old.to_deliver, &old.to_guard, &old.to_call_back].map(Arc::clone);
-        let running = running(&self.shared, bot, old.address, wakes);
+        let client = Arc::clone(&old.client);
+        let running = running(&self.shared, bot, (old.address, client), wakes);
         let mut event = running.event(Kind::Reloaded);
         event.difference = Some(difference);
         running.tell(event).await;
@@ -363,7 +370,7 @@ struct Connection {
     wallet: WalletKey,
     node: NodeAddress,
     network: Option<String>,
-    made: OnceCell<Client>,
+    made: Arc<OnceCell<Client>>,
 }
 
 /// The part of a bot's life that needs its node.

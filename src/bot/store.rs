@@ -15,6 +15,7 @@ mod lists;
 mod messages;
 mod occurrences;
 mod people;
+mod rehearse;
 mod schedules;
 mod uploads;
 mod why;

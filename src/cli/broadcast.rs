@@ -1,5 +1,7 @@
 //! `herald broadcast`: big sends and their brakes, of a running herald or in its store.
 
+mod plan;
+
 use std::{
     io::{IsTerminal as _, Write as _},
     time::Duration,
@@ -18,6 +20,8 @@ use super::{
 /// Starts, approves, pauses, resumes, cancels and shows the broadcasts of a rule.
 #[derive(Debug, Subcommand)]
 pub(super) enum Broadcast {
+    /// Show who could be reached, and what it would take; nothing is sent
+    Plan(plan::Plan),
     /// Fire a `manual` rule
     Start(Start),
     /// Let what awaits approval go
@@ -78,6 +82,7 @@ fn json_of(text: &str) -> Result<Value, String> {
 impl Broadcast {
     pub(super) async fn execute(self, options: &Options) -> anyhow::Result<()> {
         match self {
+            Self::Plan(plan) => plan.execute(options).await,
             Self::Start(start) => start.execute(options).await,
             Self::Approve(place) => place.act("approve", "approved", options).await,
             Self::Pause(place) => place.act("pause", "paused", options).await,
@@ -233,11 +238,19 @@ impl Line {
         if options.json || !std::io::stdout().is_terminal() {
             print::line(&text);
         } else {
-            let mut stdout = std::io::stdout().lock();
-            // Nobody reading is no reason to stop.
-            let _ = write!(stdout, "\r\x1b[2K{} {text}", bar(broadcast)).and_then(|()| stdout.flush());
+            let planned = count(broadcast, "planned");
+            let open = count(broadcast, "left") + count(broadcast, "held");
+            write_over(&text, (planned.saturating_sub(open), planned));
         }
         self.last = text;
+    }
+
+    /// Shows how far something is, on a terminal only.
+    fn progress(&mut self, text: &str, done: (u64, u64)) {
+        if std::io::stdout().is_terminal() {
+            write_over(text, done);
+            text.clone_into(&mut self.last);
+        }
     }
 
     /// Leaves the line on the terminal.
@@ -248,12 +261,17 @@ impl Line {
     }
 }
 
-/// A bar of twenty: what is settled of what is planned.
-fn bar(broadcast: &Value) -> String {
+/// Shows a line in the place of the last.
+fn write_over(text: &str, (done, all): (u64, u64)) {
+    let mut stdout = std::io::stdout().lock();
+    // Nobody reading is no reason to stop.
+    let _ = write!(stdout, "\r\x1b[2K{} {text}", bar(done, all)).and_then(|()| stdout.flush());
+}
+
+/// A bar of twenty: what is done of all.
+fn bar(done: u64, all: u64) -> String {
     const WIDTH: u64 = 20;
-    let planned = count(broadcast, "planned").max(1);
-    let open = count(broadcast, "left") + count(broadcast, "held");
-    let full = (planned.saturating_sub(open) * WIDTH) / planned;
+    let full = (done * WIDTH) / all.max(1);
     (0..WIDTH)
         .map(|step| if step < full { '█' } else { '░' })
         .collect()
@@ -281,7 +299,7 @@ mod tests {
             "done, 10 planned: 7 delivered, 1 rejected, 2 skipped  o1"
         );
         assert!(!is_done(&status("open", 1)) && is_done(&status("paused", 1)) && is_done(&status("open", 0)));
-        assert_eq!(bar(&status("open", 5)), "██████████░░░░░░░░░░");
-        assert_eq!(bar(&status("open", 0)), "█".repeat(20));
+        assert_eq!(bar(5, 10), "██████████░░░░░░░░░░");
+        assert_eq!((bar(10, 10), bar(0, 0)), ("█".repeat(20), "░".repeat(20)));
     }
 }

@@ -163,6 +163,31 @@ impl Desk {
         path: &str,
         body: Option<&(impl Serialize + Sync)>,
     ) -> anyhow::Result<T> {
+        let answer = self.send(method, path, body).await?;
+        let bytes = answer.bytes().await.map_err(|error| self.unreachable(&error))?;
+        let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
+        serde_json::from_slice(bytes).context(OTHER_VERSION)
+    }
+
+    /// Asks for what is answered in lines of JSON.
+    pub(super) async fn lines(
+        &self,
+        path: &str,
+        body: &(impl Serialize + Sync),
+    ) -> anyhow::Result<Lines<'_>> {
+        Ok(Lines {
+            answer: self.send(reqwest::Method::POST, path, Some(body)).await?,
+            desk: self,
+            read: Vec::new(),
+        })
+    }
+
+    async fn send(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<&(impl Serialize + Sync)>,
+    ) -> anyhow::Result<reqwest::Response> {
         let url = format!("{}/v1/{path}", self.url);
         let mut request = self
             .client
@@ -171,21 +196,20 @@ impl Desk {
         if let Some(body) = body {
             request = request.body(serde_json::to_vec(body)?);
         }
-        let unreachable = |error: reqwest::Error| {
-            Failure::Unreachable(anyhow::anyhow!("no herald answers at {}: {error}", self.url))
-        };
+        let unreachable = |error: reqwest::Error| self.unreachable(&error);
         let answer = request.send().await.map_err(unreachable)?;
         let status = answer.status();
-        let bytes = answer.bytes().await.map_err(unreachable)?;
         if status.is_success() {
-            let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
-            return serde_json::from_slice(bytes)
-                .context("the herald answers in another way; is it of this version?");
+            return Ok(answer);
         }
-        match serde_json::from_slice::<shapes::Error>(&bytes) {
+        match serde_json::from_slice::<shapes::Error>(&answer.bytes().await.map_err(unreachable)?) {
             Ok(refusal) => anyhow::bail!("{}", refusal.error),
             Err(_) => anyhow::bail!("the herald answers with {status}"),
         }
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        Failure::Unreachable(anyhow::anyhow!("no herald answers at {}: {error}", self.url))
     }
 
     /// Whether no herald runs: what is changed counts when one does.
@@ -209,6 +233,36 @@ impl Desk {
         Ok(())
     }
 }
+
+/// An answer that comes a line at a time.
+pub(super) struct Lines<'a> {
+    desk: &'a Desk,
+    answer: reqwest::Response,
+    /// What came behind the last line.
+    read: Vec<u8>,
+}
+
+impl Lines<'_> {
+    /// The next line; none behind the last. A refusal in its place is the error.
+    pub(super) async fn next<T: DeserializeOwned>(&mut self) -> anyhow::Result<Option<T>> {
+        loop {
+            if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.read.drain(..=end).collect();
+                if let Ok(refusal) = serde_json::from_slice::<shapes::Error>(&line) {
+                    anyhow::bail!("{}", refusal.error);
+                }
+                return serde_json::from_slice(&line).map(Some).context(OTHER_VERSION);
+            }
+            let more = self.answer.chunk().await;
+            match more.map_err(|error| self.desk.unreachable(&error))? {
+                Some(bytes) => self.read.extend_from_slice(&bytes),
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+const OTHER_VERSION: &str = "the herald answers in another way; is it of this version?";
 
 /// No body.
 pub(super) const NOTHING: Option<&()> = None;

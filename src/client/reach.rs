@@ -90,6 +90,20 @@ impl Client {
         self.inner.conversations.of_place(asked.wallet, asked.id())
     }
 
+    /// How each wallet would be written to, in their order. Nothing is made, and nothing published.
+    pub async fn reaches(&self, asked: &[Asked]) -> Result<Vec<Reach>, Error> {
+        let known: Vec<bool> = asked.iter().map(|asked| self.known(asked).is_some()).collect();
+        let strangers = asked.iter().zip(&known).filter(|(_, known)| !**known);
+        let strangers: Vec<Address> = strangers.map(|(asked, _)| asked.wallet).collect();
+        let mut answers = self.can_message(&strangers).await?.into_iter();
+        let reach = known.into_iter().map(|known| match known {
+            true => Reach::Known,
+            false if answers.next() == Some(true) => Reach::New,
+            false => Reach::Unreachable,
+        });
+        Ok(reach.collect())
+    }
+
     /// The same, where new conversations may be about something or carry a proof.
     pub async fn reach_as(&self, asked: Vec<Asked>) -> Result<Vec<Result<Conversation, Error>>, Error> {
         let known: Vec<_> = asked.iter().map(|asked| self.known(asked)).collect();
@@ -140,6 +154,17 @@ impl Client {
         invitation.consent_proof = asked.consent_proof;
         Ok(Arc::new(State::inviting(own, &bundle, invitation, now)))
     }
+}
+
+/// How a wallet would be written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// In a conversation that exists.
+    Known,
+    /// In one that the first message opens.
+    New,
+    /// Not at all: it has published no contact that can be used.
+    Unreachable,
 }
 
 /// A wallet to write to, and what a new conversation with it would be about.

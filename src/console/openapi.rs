@@ -3,9 +3,12 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
+use crate::bot::rehearsal::{Plan, Preview};
+
 use super::shapes::{
     BotShape, Braked, BroadcastShape, ConsentText, Dead, Deliveries, Error, Import, Imported, ListShape,
-    Members, Membership, NewMember, Person, Recorded, Replay, Replayed, ReplayedDeliveries, Status,
+    Members, Membership, NewMember, Person, PlanRequest, PreviewRequest, Recorded, Replay, Replayed,
+    ReplayedDeliveries, Status,
 };
 
 /// How a body's schema is made.
@@ -23,6 +26,8 @@ struct Operation {
     request: Option<Body>,
     /// The status of an answer, and its body.
     answer: (u16, Option<Body>),
+    /// Whether the body is told in lines, again and again until it is whole.
+    lines: bool,
 }
 
 fn body<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
@@ -53,6 +58,7 @@ const OPERATIONS: &[Operation] = &[
         query: &[],
         request: None,
         answer: (200, Some(body::<Vec<BotShape>>)),
+        lines: false,
     },
     Operation {
         method: "post",
@@ -62,6 +68,7 @@ const OPERATIONS: &[Operation] = &[
         query: &[],
         request: Some(body::<Value>),
         answer: (202, Some(body::<Recorded>)),
+        lines: false,
     },
     Operation {
         method: "get",
@@ -71,6 +78,7 @@ const OPERATIONS: &[Operation] = &[
         query: &[],
         request: None,
         answer: (200, Some(body::<Vec<ListShape>>)),
+        lines: false,
     },
     Operation {
         method: "get",
@@ -80,6 +88,7 @@ const OPERATIONS: &[Operation] = &[
         query: &[("wallet", "The wallet that is going to sign")],
         request: None,
         answer: (200, Some(body::<ConsentText>)),
+        lines: false,
     },
     Operation {
         method: "get",
@@ -92,6 +101,7 @@ const OPERATIONS: &[Operation] = &[
         ],
         request: None,
         answer: (200, Some(body::<Members>)),
+        lines: false,
     },
     Operation {
         method: "post",
@@ -101,6 +111,7 @@ const OPERATIONS: &[Operation] = &[
         query: &[],
         request: Some(body::<NewMember>),
         answer: (201, Some(body::<Membership>)),
+        lines: false,
     },
     Operation {
         method: "delete",
@@ -110,6 +121,7 @@ const OPERATIONS: &[Operation] = &[
         query: &[],
         request: None,
         answer: (204, None),
+        lines: false,
     },
     Operation {
         method: "post",
@@ -119,6 +131,7 @@ const OPERATIONS: &[Operation] = &[
         query: &[],
         request: Some(body::<Import>),
         answer: (200, Some(body::<Imported>)),
+        lines: false,
     },
     Operation {
         method: "get",
@@ -128,6 +141,7 @@ const OPERATIONS: &[Operation] = &[
         query: &[],
         request: None,
         answer: (200, Some(body::<Person>)),
+        lines: false,
     },
     Operation {
         method: "delete",
@@ -137,6 +151,7 @@ const OPERATIONS: &[Operation] = &[
         query: &[],
         request: None,
         answer: (204, None),
+        lines: false,
     },
     Operation {
         method: "get",
@@ -146,6 +161,7 @@ const OPERATIONS: &[Operation] = &[
         query: &[],
         request: None,
         answer: (200, Some(body::<Vec<BroadcastShape>>)),
+        lines: false,
     },
     Operation {
         method: "post",
@@ -155,6 +171,7 @@ const OPERATIONS: &[Operation] = &[
         query: &[],
         request: None,
         answer: (200, Some(body::<Braked>)),
+        lines: false,
     },
     Operation {
         method: "post",
@@ -164,6 +181,7 @@ const OPERATIONS: &[Operation] = &[
         query: &[],
         request: Some(body::<Replay>),
         answer: (200, Some(body::<Replayed>)),
+        lines: false,
     },
     Operation {
         method: "get",
@@ -173,6 +191,7 @@ const OPERATIONS: &[Operation] = &[
         query: FILTERS,
         request: None,
         answer: (200, Some(body::<Deliveries>)),
+        lines: false,
     },
     Operation {
         method: "post",
@@ -182,6 +201,7 @@ const OPERATIONS: &[Operation] = &[
         query: &[],
         request: Some(body::<Dead>),
         answer: (200, Some(body::<ReplayedDeliveries>)),
+        lines: false,
     },
     Operation {
         method: "get",
@@ -191,6 +211,27 @@ const OPERATIONS: &[Operation] = &[
         query: &[],
         request: None,
         answer: (200, Some(body::<Status>)),
+        lines: false,
+    },
+    Operation {
+        method: "post",
+        path: "/v1/bots/{bot}/rules/{rule}/preview",
+        summary: "What a rule would write to whom if it fired now; nothing is sent",
+        token: true,
+        query: &[],
+        request: Some(body::<PreviewRequest>),
+        answer: (200, Some(body::<Preview>)),
+        lines: false,
+    },
+    Operation {
+        method: "post",
+        path: "/v1/broadcasts/{bot}/{rule}/plan",
+        summary: "How a broadcast would go: who can be reached, and what it takes; nothing is sent",
+        token: true,
+        query: &[],
+        request: Some(body::<PlanRequest>),
+        answer: (200, Some(body::<Plan>)),
+        lines: true,
     },
 ];
 
@@ -233,7 +274,11 @@ fn describe(operation: &Operation, generator: &mut SchemaGenerator, refusal: &Sc
     let (status, answer) = operation.answer;
     let mut done = json!({ "description": "Done" });
     if let Some(answer) = answer {
-        done["content"] = content(answer(generator));
+        done["content"] = if operation.lines {
+            json!({ "application/x-ndjson": { "schema": answer(generator) } })
+        } else {
+            content(answer(generator))
+        };
     }
     let mut described = json!({
         "summary": operation.summary,

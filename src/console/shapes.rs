@@ -71,6 +71,26 @@ pub struct ReplayedDeliveries {
     pub replayed: Vec<i64>,
 }
 
+/// What of a rule is to be shown.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PreviewRequest {
+    /// What makes it fire: the body of a manual rule or a webhook, for other triggers a map of the names they give.
+    pub event: Option<Value>,
+    /// Only what this wallet would get.
+    pub wallet: Option<String>,
+    /// At most so many messages: 5 unless said otherwise, 1,000 at the most.
+    pub limit: Option<u32>,
+}
+
+/// Of which event a broadcast is to be planned.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanRequest {
+    /// What makes it fire: the body of a manual rule or a webhook, for other triggers a map of the names they give.
+    pub event: Option<Value>,
+}
+
 /// A rule of a bot.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RuleShape {

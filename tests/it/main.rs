@@ -51,6 +51,8 @@ mod policy;
 #[cfg(test)]
 mod project;
 #[cfg(test)]
+mod rehearsal;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod schedules;

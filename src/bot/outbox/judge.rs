@@ -12,7 +12,7 @@ use super::{
     render::{self, Message, Outgoing, Without},
 };
 use crate::bot::{
-    config::{Consent, Digest, Limit, Priority, Rule},
+    config::{Consent, Digest, FollowUp, Limit, Part, Priority, Rule},
     expression::{Expression, Scope},
     policy::window::Window,
     running::{self, Running, overlaid},
@@ -163,77 +163,119 @@ fn judge_rule(
     facts: &Facts,
     (occurrence, now): (&Occurrence, DateTime<Utc>),
 ) -> Result<Verdict, Verdict> {
-    let rule = running.bot.rules.get(&row.rule);
-    let rule = rule.ok_or_else(|| rejected("the rule is not in the file any more".to_owned()))?;
-    let follow_up = follow_up(rule, row.part);
-    let parts = match (row.part.step(), follow_up) {
-        (0, _) => &rule.parts,
-        (_, Some(follow_up)) => &follow_up.parts,
-        (_, None) => return Err(rejected("the rule has fewer follow-ups now".to_owned())),
-    };
-    let part = parts.get(row.part.number());
-    let part = part.ok_or_else(|| rejected("the rule has fewer messages now".to_owned()))?;
-    consent(rule, facts).map_err(skipped)?;
-    if row
-        .list
-        .as_ref()
-        .is_some_and(|list| facts.standing.member_of(list).is_none())
-    {
-        return Err(skipped("the wallet left the list"));
-    }
-    let mut scope = recipient_scope(running, rule, (row, occurrence), &facts.standing).map_err(rejected)?;
-    let digest = digest_of(running, row);
-    if let Some(digest) = digest {
-        await_period(digest, (rule, row), (&scope, facts), now)?;
+    let turn = Turn::of(running, row, facts, occurrence)?;
+    if let Some(digest) = turn.digest {
+        await_period(digest, (turn.rule, row), (&turn.scope, facts), now)?;
     }
     let ceiling = running.project.recipient_limit;
-    if let Some(hold) = closed(rule, facts, now).or_else(|| over_limit(rule, facts, ceiling, now)) {
+    if let Some(hold) = closed(turn.rule, facts, now).or_else(|| over_limit(turn.rule, facts, ceiling, now)) {
         return Ok(hold);
     }
-    match follow_up {
-        Some(follow_up) => {
-            scope.insert("delivery", delivery_record(row.id, row.created));
-            if holds(follow_up.cancel_if.as_ref(), &scope, "cancel_if", false)? {
-                return Err(Verdict::Cancel("`cancel_if` is true".to_owned()));
+    turn.compose(running, row, facts)
+}
+
+/// What a rule's row will be sent as once it need not wait any more, as far as is known now.
+pub(super) fn foresee(running: &Running, row: &Delivery, facts: &Facts) -> Verdict {
+    let Some(occurrence) = &facts.occurrence else {
+        return rejected("its occurrence is gone".to_owned());
+    };
+    let turn = Turn::of(running, row, facts, occurrence);
+    turn.and_then(|turn| turn.compose(running, row, facts))
+        .unwrap_or_else(|verdict| verdict)
+}
+
+/// A row of a rule that may go, with what its message is made of.
+struct Turn<'r> {
+    rule: &'r Rule,
+    part: &'r Part,
+    follow_up: Option<&'r FollowUp>,
+    digest: Option<&'r Digest>,
+    scope: Scope,
+}
+
+impl<'r> Turn<'r> {
+    fn of(
+        running: &'r Running,
+        row: &Delivery,
+        facts: &Facts,
+        occurrence: &Occurrence,
+    ) -> Result<Self, Verdict> {
+        let rule = running.bot.rules.get(&row.rule);
+        let rule = rule.ok_or_else(|| rejected("the rule is not in the file any more".to_owned()))?;
+        let follow_up = follow_up(rule, row.part);
+        let parts = match (row.part.step(), follow_up) {
+            (0, _) => &rule.parts,
+            (_, Some(follow_up)) => &follow_up.parts,
+            (_, None) => return Err(rejected("the rule has fewer follow-ups now".to_owned())),
+        };
+        let part = parts.get(row.part.number());
+        let part = part.ok_or_else(|| rejected("the rule has fewer messages now".to_owned()))?;
+        consent(rule, facts).map_err(skipped)?;
+        let list = row.list.as_ref();
+        if list.is_some_and(|list| facts.standing.member_of(list).is_none()) {
+            return Err(skipped("the wallet left the list"));
+        }
+        let scope = recipient_scope(running, rule, (row, occurrence), &facts.standing).map_err(rejected)?;
+        Ok(Self {
+            rule,
+            part,
+            follow_up,
+            digest: digest_of(running, row),
+            scope,
+        })
+    }
+
+    fn compose(mut self, running: &Running, row: &Delivery, facts: &Facts) -> Result<Verdict, Verdict> {
+        let rule = self.rule;
+        match self.follow_up {
+            Some(follow_up) => {
+                self.scope
+                    .insert("delivery", delivery_record(row.id, row.created));
+                if holds(follow_up.cancel_if.as_ref(), &self.scope, "cancel_if", false)? {
+                    return Err(Verdict::Cancel("`cancel_if` is true".to_owned()));
+                }
+                if !holds(follow_up.condition.as_ref(), &self.scope, "if", true)? {
+                    return Err(skipped("`if` is false"));
+                }
             }
-            if !holds(follow_up.condition.as_ref(), &scope, "if", true)? {
+            None if !holds(rule.condition.as_ref(), &self.scope, "if", true)? => {
                 return Err(skipped("`if` is false"));
             }
+            None => {}
         }
-        None if !holds(rule.condition.as_ref(), &scope, "if", true)? => return Err(skipped("`if` is false")),
-        None => {}
+        let (mut merged, mut dropped) = (Vec::new(), Vec::new());
+        if let Some(digest) = self.digest {
+            let collected = digest::collect(running, (rule, digest), &self.scope, &facts.siblings);
+            let collected = collected.map_err(rejected)?;
+            (self.scope, merged, dropped) = (collected.scope, collected.merged, collected.dropped);
+        }
+        let scope = &self.scope;
+        if !holds(self.part.condition.as_ref(), scope, "if", true)? {
+            return Err(skipped("`if` is false"));
+        }
+        let first = facts.first.as_ref();
+        let message = render::render(&self.part.content, scope, first.map(|first| first.message));
+        let (message, conversation) = message.map_err(|without| match without {
+            Without::Nothing(reason) => skipped(reason),
+            Without::Failed(reason) => rejected(reason),
+        })?;
+        let thread = match (&row.sealed, first) {
+            // A message that is sealed again stays in its conversation, and follow-ups go where the message is.
+            (Some(sealed), _) => sealed.thread.clone(),
+            (None, Some(first)) => first.thread.clone(),
+            (None, None) => render::thread(rule, scope).map_err(rejected)?,
+        };
+        let message = Outgoing {
+            message,
+            thread,
+            conversation,
+        };
+        Ok(Verdict::Send(Box::new(Send {
+            message,
+            merged,
+            dropped,
+        })))
     }
-    let (mut merged, mut dropped) = (Vec::new(), Vec::new());
-    if let Some(digest) = digest {
-        let collected =
-            digest::collect(running, (rule, digest), &scope, &facts.siblings).map_err(rejected)?;
-        (scope, merged, dropped) = (collected.scope, collected.merged, collected.dropped);
-    }
-    if !holds(part.condition.as_ref(), &scope, "if", true)? {
-        return Err(skipped("`if` is false"));
-    }
-    let first = facts.first.as_ref();
-    let message = render::render(&part.content, &scope, first.map(|first| first.message));
-    let (message, conversation) = message.map_err(|without| match without {
-        Without::Nothing(reason) => skipped(reason),
-        Without::Failed(reason) => rejected(reason),
-    })?;
-    let thread = match (&row.sealed, first) {
-        // A message that is sealed again stays in its conversation, and follow-ups go where the message is.
-        (Some(sealed), _) => sealed.thread.clone(),
-        (None, Some(first)) => first.thread.clone(),
-        (None, None) => render::thread(rule, &scope).map_err(rejected)?,
-    };
-    let message = Outgoing {
-        message,
-        thread,
-        conversation,
-    };
-    Ok(Verdict::Send(Box::new(Send {
-        message,
-        merged,
-        dropped,
-    })))
 }
 
 /// Whether a condition holds; `absent` where there is none.
@@ -310,7 +352,8 @@ fn answer(row: &Delivery, body: &Body) -> Result<Verdict, Verdict> {
     })))
 }
 
-fn consent(rule: &Rule, facts: &Facts) -> Result<(), &'static str> {
+/// Whether the wallet may be written to at all.
+pub(super) fn consent(rule: &Rule, facts: &Facts) -> Result<(), &'static str> {
     let standing = &facts.standing;
     if standing.left {
         return Err("the wallet left");

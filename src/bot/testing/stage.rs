@@ -168,9 +168,10 @@ impl<'a> Stage<'a> {
             uploads: Uploads::of(Arc::clone(&self.ground.project), self.closed.clone())
                 .answering(Arc::clone(&self.given)),
             address: wallet.address(),
+            client: Arc::default(),
             store,
             fetch: self.closed.clone(),
-            answers: Answers::Given(Arc::clone(&self.given)),
+            answers: Answers::Given(Arc::clone(&self.given)).into(),
             events,
             clock: clock.clone(),
             to_plan: Arc::default(),

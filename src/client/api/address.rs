@@ -1,6 +1,6 @@
 //! Where a node is.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use super::Error;
 
@@ -18,6 +18,17 @@ impl NodeAddress {
             tls: false,
             authority: authority.to_string(),
         }
+    }
+
+    /// Whether it is on this machine.
+    pub fn is_loopback(&self) -> bool {
+        let host = self
+            .authority
+            .rsplit_once(':')
+            .map_or(&*self.authority, |(host, _)| host);
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        let is_loopback = |address: IpAddr| address.is_loopback();
+        host == "localhost" || address.parse().is_ok_and(is_loopback)
     }
 
     pub(super) fn uri(&self) -> String {
