@@ -34,8 +34,14 @@ impl Status {
 fn line(bot: &BotStatus) -> String {
     let queue = &bot.queue;
     let mut line = format!(
-        "{}  {}  {} rules  {} planned, {} held, {} sealed",
-        bot.bot, bot.wallet, bot.rules, queue.planned, queue.held, queue.sealed,
+        "{}  {}  {} {}  {} planned, {} held, {} sealed",
+        bot.bot,
+        bot.wallet,
+        bot.rules,
+        if bot.rules == 1 { "rule" } else { "rules" },
+        queue.planned,
+        queue.held,
+        queue.sealed,
     );
     if let Some(oldest) = &queue.oldest {
         line.extend(["  oldest since ", oldest]);
