@@ -58,6 +58,8 @@ mod neighbours;
 mod outline;
 /// Policy.
 mod policy;
+/// The reference.
+pub mod reference;
 /// From the shape to a valid bot.
 mod resolve;
 /// The JSON Schema of files.

@@ -35,6 +35,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+pub(crate) use functions::reference;
 pub use meter::{EvaluationError, Failure, MAX_OUTPUT, MAX_STEPS, MAX_TEXT};
 pub use nearest::nearest;
 pub use read::JsonMismatch;

@@ -19,26 +19,52 @@ pub(super) struct New {
     /// The bot's name, and the folder's
     #[arg(value_name = "NAME")]
     name: String,
-    /// What it begins with: hello or orders
+    /// What it begins with: hello, orders, letter, tickets, course or drop
     #[arg(long, value_name = "TEMPLATE", default_value = "hello")]
     from: String,
 }
 
-/// The bots to begin with: those of the repository.
-const TEMPLATES: &[(&str, &str)] = &[
-    ("hello", include_str!("../../bots/hello.yaml")),
-    ("orders", include_str!("../../bots/orders.yaml")),
+/// A bot to begin with: one of the repository.
+struct Template {
+    name: &'static str,
+    bot: &'static str,
+    /// What it reads, by the paths it names.
+    files: &'static [(&'static str, &'static str)],
+}
+
+const TEMPLATES: &[Template] = &[
+    template("hello", include_str!("../../bots/hello.yaml")),
+    template("orders", include_str!("../../bots/orders.yaml")),
+    template("letter", include_str!("../../bots/letter.yaml")),
+    template("tickets", include_str!("../../bots/tickets.yaml")),
+    template("course", include_str!("../../bots/course.yaml")),
+    Template {
+        files: &[
+            ("drop/holders.csv", include_str!("../../bots/drop/holders.csv")),
+            ("drop/team.csv", include_str!("../../bots/drop/team.csv")),
+        ],
+        ..template("drop", include_str!("../../bots/drop.yaml"))
+    },
 ];
 
+/// One that reads no files.
+const fn template(name: &'static str, bot: &'static str) -> Template {
+    Template {
+        name,
+        bot,
+        files: &[],
+    }
+}
+
 /// Templates of bots that use what the language does not have yet.
-const LATER: &[&str] = &["liquidation", "drop", "dao", "rss", "price", "digest", "support"];
+const LATER: &[&str] = &["liquidation", "dao", "rss", "price", "digest", "support"];
 
 /// The editor's schema, beside the bot.
 const SCHEMA: &str = "bot.schema.json";
 
 impl New {
     pub(super) fn execute(self, options: &Options) -> anyhow::Result<()> {
-        let template = template(&self.from)?;
+        let template = find(&self.from)?;
         let folder = PathBuf::from(&self.name);
         if !config::is_bot_name(&self.name) {
             return Err(usage(format!(
@@ -52,13 +78,20 @@ impl New {
                 folder.display()
             )));
         }
-        let bot = adapted(template, &self.name);
+        let bot = adapted(template.bot, &self.name);
         let secrets = secrets(&bot)?;
         std::fs::create_dir(&folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
         write(&folder.join("bot.yaml"), &bot)?;
         write(&folder.join(SCHEMA), &format!("{:#}\n", schema::bot()))?;
         write(&folder.join(".gitignore"), ".env\ndata/\n")?;
+        for (path, text) in template.files {
+            let path = folder.join(path);
+            let own = path.parent().unwrap_or(&folder);
+            std::fs::create_dir_all(own)
+                .with_context(|| format!("cannot make the folder {}", own.display()))?;
+            write(&path, text)?;
+        }
         keys::write_private(&folder.join(".env"), secrets.trim_end())?;
         tell(&folder, &bot, options);
         Ok(())
@@ -69,14 +102,14 @@ fn usage(reason: String) -> anyhow::Error {
     Failure::Usage(anyhow::anyhow!(reason)).into()
 }
 
-fn template(name: &str) -> anyhow::Result<&'static str> {
-    if let Some((_, text)) = TEMPLATES.iter().find(|(known, _)| *known == name) {
-        return Ok(text);
+fn find(name: &str) -> anyhow::Result<&'static Template> {
+    if let Some(template) = TEMPLATES.iter().find(|template| template.name == name) {
+        return Ok(template);
     }
     if LATER.contains(&name) {
         return Err(usage(format!("the template `{name}` is not available yet")));
     }
-    let known: Vec<&str> = TEMPLATES.iter().map(|(known, _)| *known).collect();
+    let known: Vec<&str> = TEMPLATES.iter().map(|template| template.name).collect();
     let found = print::inline(name);
     Err(usage(format!(
         "there is no template `{found}`; there are {}",
@@ -87,8 +120,7 @@ fn template(name: &str) -> anyhow::Result<&'static str> {
 /// The template as the file of a bot of this name.
 fn adapted(template: &str, name: &str) -> String {
     let key = format!("{}_KEY", name.to_uppercase().replace('-', "_"));
-    let mut text = format!("# yaml-language-server: $schema={SCHEMA}\n");
-    let mut own = "";
+    let (mut text, mut own) = (String::new(), "");
     for line in template.lines() {
         if let Some(was) = line.strip_prefix("bot: ") {
             own = was.trim();
@@ -101,8 +133,23 @@ fn adapted(template: &str, name: &str) -> String {
             text.push('\n');
         }
     }
+    for rule in rules(template) {
+        text = text.replace(&format!(" {own}/{rule}`"), &format!(" {name}/{rule}`"));
+    }
     text.replace(&format!("bots/{own}.yaml"), "bot.yaml")
         .replace(&format!("/hooks/{own}/"), &format!("/hooks/{name}/"))
+}
+
+/// The names of a template's rules.
+fn rules(template: &str) -> impl Iterator<Item = &str> {
+    template
+        .lines()
+        .skip_while(|line| *line != "rules:")
+        .skip(1)
+        .take_while(|line| line.is_empty() || line.starts_with(' '))
+        .filter_map(|line| line.strip_prefix("  ")?.split_once(':'))
+        .map(|(name, _)| name)
+        .filter(|name| !name.starts_with(' '))
 }
 
 /// The lines of `.env`: a new key for the bot, and a new secret for each of its other references.

@@ -3,9 +3,12 @@
 use clap::Subcommand;
 
 use super::print;
-use crate::{bot::config::schema, console};
+use crate::{
+    bot::config::{reference, schema},
+    console,
+};
 
-/// Prints a schema as JSON.
+/// Prints what herald reads and serves.
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub(super) enum Schema {
     /// The JSON Schema of a bot's file
@@ -17,6 +20,8 @@ pub(super) enum Schema {
     Project,
     /// The `OpenAPI` document of the HTTP API
     Api,
+    /// The reference of both files and of the filters and functions, as Markdown
+    Reference,
 }
 
 impl Schema {
@@ -25,6 +30,7 @@ impl Schema {
             Self::Bot => schema::bot(),
             Self::Project => schema::project(),
             Self::Api => console::openapi(),
+            Self::Reference => return print::line(reference::markdown().trim_end()),
         };
         print::line(&format!("{schema:#}"));
     }

@@ -5,6 +5,8 @@ mod check;
 #[cfg(test)]
 mod deliveries;
 #[cfg(test)]
+mod guide;
+#[cfg(test)]
 mod help;
 #[cfg(test)]
 mod keys;

@@ -28,6 +28,8 @@ pub(super) struct Function {
     pub(super) name: &'static str,
     /// How it is written, for messages.
     pub(super) usage: &'static str,
+    /// What it gives, for the reference.
+    pub(super) about: &'static str,
     /// What each argument is; the first is what stands before the `|`.
     pub(super) accepts: &'static [Accepts],
     /// How many of the arguments must be there.
@@ -205,6 +207,15 @@ pub(super) fn find(name: &str) -> Option<&'static Function> {
         .copied()
         .flatten()
         .find(|function| function.name == name)
+}
+
+/// How each function is written and what it gives, in the order of the table.
+pub(crate) fn reference() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FUNCTIONS
+        .iter()
+        .copied()
+        .flatten()
+        .map(|function| (function.usage, function.about))
 }
 
 /// The names of all functions.

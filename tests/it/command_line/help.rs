@@ -63,6 +63,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("schema bot", ""),
     ("schema project", ""),
     ("schema api", ""),
+    ("schema reference", ""),
     ("completions", ""),
 ];
 

@@ -55,6 +55,42 @@ async fn a_new_bot_is_clean_runs_as_it_is_and_is_never_written_over() {
 }
 
 #[tokio::test]
+async fn every_example_can_be_begun_with_and_is_whole_under_its_new_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let bots = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("bots");
+    for file in std::fs::read_dir(bots).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        let template = path.file_stem().unwrap().to_str().unwrap();
+        let name = format!("my-{template}");
+        run(folder.path(), &["new", &name, "--from", template], &[], "")
+            .await
+            .expect(0);
+        let own = folder.path().join(&name);
+        let checked = run(&own, &["check"], &[], "").await.expect(0).out;
+        assert!(
+            checked.starts_with("1 bot, ") && checked.ends_with("0 errors, 0 warnings\n"),
+            "{template}: {checked}"
+        );
+        run(&own, &["test", "bot.yaml"], &[], "").await.expect(0);
+        let text = std::fs::read_to_string(own.join("bot.yaml")).unwrap();
+        let was = [
+            format!("bot: {template}\n"),
+            format!("/hooks/{template}/"),
+            format!("bots/{template}.yaml"),
+        ];
+        assert!(was.iter().all(|was| !text.contains(was)), "{template}: {text}");
+    }
+    let drop = std::fs::read_to_string(folder.path().join("my-drop/bot.yaml")).unwrap();
+    assert!(
+        drop.contains("approve my-drop/opening`") && drop.contains("csv: drop/holders.csv"),
+        "{drop}"
+    );
+}
+
+#[tokio::test]
 async fn the_file_beside_a_bot_stands_for_what_the_environment_does_not_have() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), &["new", "greeter"], &[], "").await.expect(0);

@@ -16,6 +16,7 @@ use crate::bot::expression::{Failure, MAX_TEXT, Type, Value, nearest};
 const fn function(
     name: &'static str,
     usage: &'static str,
+    about: &'static str,
     accepts: &'static [Accepts],
     required: usize,
     gives: Gives,
@@ -24,6 +25,7 @@ const fn function(
     Function {
         name,
         usage,
+        about,
         accepts,
         required,
         needs_now: false,
@@ -38,6 +40,7 @@ pub(super) static FUNCTIONS: [Function; 9] = [
     function(
         "length",
         "x | length",
+        "how many items, characters or fields",
         &[Accepts::Countable],
         1,
         Gives::Always(Type::Int),
@@ -46,6 +49,7 @@ pub(super) static FUNCTIONS: [Function; 9] = [
     function(
         "first",
         "x | first",
+        "the first item, `none` of an empty list",
         &[Accepts::List],
         1,
         Gives::From(optional_element),
@@ -54,6 +58,7 @@ pub(super) static FUNCTIONS: [Function; 9] = [
     function(
         "last",
         "x | last",
+        "the last item, `none` of an empty list",
         &[Accepts::List],
         1,
         Gives::From(optional_element),
@@ -62,6 +67,7 @@ pub(super) static FUNCTIONS: [Function; 9] = [
     function(
         "join",
         "x | join(separator)",
+        "the items as one text with the separator between them",
         &[Accepts::List, Accepts::Text],
         2,
         Gives::Always(Type::Text),
@@ -70,6 +76,7 @@ pub(super) static FUNCTIONS: [Function; 9] = [
     function(
         "sort",
         "x | sort(\"field\")",
+        "the items in order, by a field where they are records",
         FIELD,
         1,
         Gives::Try(sorted_type),
@@ -78,6 +85,7 @@ pub(super) static FUNCTIONS: [Function; 9] = [
     function(
         "map",
         "x | map(\"field\")",
+        "that field of each item",
         FIELD,
         2,
         Gives::Try(mapped_type),
@@ -86,13 +94,30 @@ pub(super) static FUNCTIONS: [Function; 9] = [
     function(
         "where",
         "x | where(\"field\", value)",
+        "the items whose field has the value",
         &[Accepts::List, Accepts::Field, Accepts::Anything],
         3,
         Gives::Try(filtered_type),
         filter,
     ),
-    function("sum", "x | sum(\"field\")", FIELD, 1, Gives::Try(sum_type), sum),
-    function("unique", "x | unique", &[Accepts::List], 1, Gives::Same, unique),
+    function(
+        "sum",
+        "x | sum(\"field\")",
+        "the sum of numbers, or of a field of records",
+        FIELD,
+        1,
+        Gives::Try(sum_type),
+        sum,
+    ),
+    function(
+        "unique",
+        "x | unique",
+        "each item once, in the order of their first",
+        &[Accepts::List],
+        1,
+        Gives::Same,
+        unique,
+    ),
 ];
 
 /// The number of elements, characters or fields.

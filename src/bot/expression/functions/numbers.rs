@@ -17,6 +17,7 @@ pub(super) static FUNCTIONS: [Function; 8] = [
     Function {
         name: "units",
         usage: "units(value, decimals)",
+        about: "a chain's whole number as a decimal: `units(1050000, 6)` is 1.05",
         accepts: &[Accepts::Number, Accepts::Int],
         required: 2,
         needs_now: false,
@@ -26,6 +27,7 @@ pub(super) static FUNCTIONS: [Function; 8] = [
     Function {
         name: "fixed",
         usage: "x | fixed(digits)",
+        about: "that many digits behind the point, rounded half up",
         accepts: &[Accepts::Number, Accepts::Int],
         required: 2,
         needs_now: false,
@@ -35,6 +37,7 @@ pub(super) static FUNCTIONS: [Function; 8] = [
     Function {
         name: "usd",
         usage: "x | usd",
+        about: "dollars: `$1,234.50`",
         accepts: &[Accepts::Number],
         required: 1,
         needs_now: false,
@@ -44,6 +47,7 @@ pub(super) static FUNCTIONS: [Function; 8] = [
     Function {
         name: "percent",
         usage: "x | percent(digits)",
+        about: "a fraction as percent: `0.123 | percent(1)` is 12.3%",
         accepts: &[Accepts::Number, Accepts::Int],
         required: 1,
         needs_now: false,
@@ -53,6 +57,7 @@ pub(super) static FUNCTIONS: [Function; 8] = [
     Function {
         name: "round",
         usage: "x | round(digits)",
+        about: "rounded half up; to a whole number without digits",
         accepts: &[Accepts::Number, Accepts::Int],
         required: 1,
         needs_now: false,
@@ -62,6 +67,7 @@ pub(super) static FUNCTIONS: [Function; 8] = [
     Function {
         name: "abs",
         usage: "x | abs",
+        about: "without its sign",
         accepts: &[Accepts::Number],
         required: 1,
         needs_now: false,
@@ -71,6 +77,7 @@ pub(super) static FUNCTIONS: [Function; 8] = [
     Function {
         name: "min",
         usage: "min(a, b)` or `list | min",
+        about: "the least of two values, or of a list",
         accepts: &[Accepts::Ordered, Accepts::Ordered],
         required: 1,
         needs_now: false,
@@ -80,6 +87,7 @@ pub(super) static FUNCTIONS: [Function; 8] = [
     Function {
         name: "max",
         usage: "max(a, b)` or `list | max",
+        about: "the greatest of two values, or of a list",
         accepts: &[Accepts::Ordered, Accepts::Ordered],
         required: 1,
         needs_now: false,

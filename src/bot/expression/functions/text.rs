@@ -11,6 +11,7 @@ use crate::bot::expression::{Failure, Type, Value};
 const fn function(
     name: &'static str,
     usage: &'static str,
+    about: &'static str,
     accepts: &'static [Accepts],
     gives: Gives,
     run: fn(&mut Call<'_>) -> Result<Value, Failure>,
@@ -18,6 +19,7 @@ const fn function(
     Function {
         name,
         usage,
+        about,
         accepts,
         required: accepts.len(),
         needs_now: false,
@@ -30,12 +32,34 @@ const ONE: &[Accepts] = &[Accepts::Text];
 const TWO: &[Accepts] = &[Accepts::Text, Accepts::Text];
 
 pub(super) static FUNCTIONS: [Function; 14] = [
-    function("upper", "x | upper", ONE, Gives::Always(Type::Text), upper),
-    function("lower", "x | lower", ONE, Gives::Always(Type::Text), lower),
-    function("trim", "x | trim", ONE, Gives::Always(Type::Text), trim),
+    function(
+        "upper",
+        "x | upper",
+        "in capitals",
+        ONE,
+        Gives::Always(Type::Text),
+        upper,
+    ),
+    function(
+        "lower",
+        "x | lower",
+        "in small letters",
+        ONE,
+        Gives::Always(Type::Text),
+        lower,
+    ),
+    function(
+        "trim",
+        "x | trim",
+        "without space at both ends",
+        ONE,
+        Gives::Always(Type::Text),
+        trim,
+    ),
     function(
         "truncate",
         "x | truncate(characters)",
+        "at most so many characters, with … where something was cut",
         &[Accepts::Text, Accepts::Int],
         Gives::Always(Type::Text),
         truncate,
@@ -43,22 +67,39 @@ pub(super) static FUNCTIONS: [Function; 14] = [
     function(
         "first_line",
         "x | first_line",
+        "the first line",
         ONE,
         Gives::Always(Type::Text),
         first_line,
     ),
-    function("plain", "x | plain", ONE, Gives::Always(Type::Text), to_plain),
+    function(
+        "plain",
+        "x | plain",
+        "HTML or markdown as plain text",
+        ONE,
+        Gives::Always(Type::Text),
+        to_plain,
+    ),
     function(
         "replace",
         "x | replace(old, new)",
+        "every `old` replaced by `new`",
         &[Accepts::Text, Accepts::Text, Accepts::Text],
         Gives::Always(Type::Text),
         replace,
     ),
-    function("split", "x | split(separator)", TWO, Gives::From(texts), split),
+    function(
+        "split",
+        "x | split(separator)",
+        "the list of texts between separators",
+        TWO,
+        Gives::From(texts),
+        split,
+    ),
     function(
         "starts_with",
         "x | starts_with(start)",
+        "whether it begins so",
         TWO,
         Gives::Always(Type::Bool),
         starts_with,
@@ -66,6 +107,7 @@ pub(super) static FUNCTIONS: [Function; 14] = [
     function(
         "ends_with",
         "x | ends_with(end)",
+        "whether it ends so",
         TWO,
         Gives::Always(Type::Bool),
         ends_with,
@@ -73,6 +115,7 @@ pub(super) static FUNCTIONS: [Function; 14] = [
     function(
         "contains",
         "x | contains(part)",
+        "whether it holds the part",
         TWO,
         Gives::Always(Type::Bool),
         contains,
@@ -80,6 +123,7 @@ pub(super) static FUNCTIONS: [Function; 14] = [
     function(
         "matches",
         "x | matches(pattern)",
+        "whether the regular expression, written out, matches somewhere in it",
         &[Accepts::Text, Accepts::Pattern],
         Gives::Always(Type::Bool),
         unmatched,
@@ -87,6 +131,7 @@ pub(super) static FUNCTIONS: [Function; 14] = [
     function(
         "urlencode",
         "x | urlencode",
+        "escaped for a URL",
         &[Accepts::Scalar],
         Gives::Always(Type::Text),
         urlencode,
@@ -94,6 +139,7 @@ pub(super) static FUNCTIONS: [Function; 14] = [
     function(
         "json",
         "x | json",
+        "as JSON",
         &[Accepts::Anything],
         Gives::Always(Type::Text),
         json,

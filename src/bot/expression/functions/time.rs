@@ -12,6 +12,7 @@ pub(super) static FUNCTIONS: [Function; 2] = [
     Function {
         name: "date",
         usage: "x | date(tz)` or `x | date(tz, format)",
+        about: "a time in a zone: `20 Nov 2026, 09:00`, or as a strftime format, written out, says",
         accepts: &[Accepts::Moment, Accepts::Zone, Accepts::Format],
         required: 2,
         needs_now: false,
@@ -21,6 +22,7 @@ pub(super) static FUNCTIONS: [Function; 2] = [
     Function {
         name: "ago",
         usage: "x | ago",
+        about: "how long ago or ahead: `3 hours ago`, `in 2 days`",
         accepts: &[Accepts::Moment],
         required: 1,
         needs_now: true,

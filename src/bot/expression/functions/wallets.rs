@@ -7,6 +7,7 @@ pub(super) static FUNCTIONS: [Function; 2] = [
     Function {
         name: "short",
         usage: "x | short",
+        about: "a wallet or hash in short: `0x12…ab`",
         accepts: &[Accepts::Identifier],
         required: 1,
         needs_now: false,
@@ -16,6 +17,7 @@ pub(super) static FUNCTIONS: [Function; 2] = [
     Function {
         name: "checksum",
         usage: "x | checksum",
+        about: "a wallet as EIP-55 writes it",
         accepts: &[Accepts::Wallet],
         required: 1,
         needs_now: false,
