@@ -5,6 +5,7 @@ mod bots;
 mod broadcast;
 mod callbacks;
 mod check;
+mod claim;
 mod completions;
 mod deliveries;
 mod desk;

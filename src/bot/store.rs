@@ -12,6 +12,8 @@ mod delivery;
 mod digests;
 mod follow_ups;
 mod lists;
+/// What one process has to itself.
+pub(crate) mod lock;
 mod messages;
 mod occurrences;
 mod people;
@@ -22,7 +24,6 @@ mod why;
 
 use std::{
     fs::File,
-    io::{Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -131,7 +132,16 @@ impl std::fmt::Debug for Store {
 impl Store {
     /// Opens or creates the file and makes this process its only writer.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let lock = lock(&path.with_extension("lock"), path)?;
+        let lock = lock::take(&path.with_extension("lock")).map_err(|refused| match refused {
+            lock::Refused::Taken { pid } => Error::Locked {
+                path: path.to_owned(),
+                pid,
+            },
+            lock::Refused::Io(source) => Error::Io {
+                path: path.to_owned(),
+                source,
+            },
+        })?;
         let failed = |source| Error::Sqlite {
             path: path.to_owned(),
             source,
@@ -220,32 +230,6 @@ fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)
-}
-
-fn lock(path: &Path, store: &Path) -> Result<File, Error> {
-    let failed = |source| Error::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let mut file = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .map_err(failed)?;
-    if file.try_lock().is_err() {
-        let mut pid = String::new();
-        file.take(20).read_to_string(&mut pid).map_err(failed)?;
-        return Err(Error::Locked {
-            path: store.to_owned(),
-            pid,
-        });
-    }
-    file.set_len(0).map_err(failed)?;
-    file.rewind().map_err(failed)?;
-    write!(file, "{}", std::process::id()).map_err(failed)?;
-    Ok(file)
 }
 
 /// Milliseconds since 1970, as the store holds times.

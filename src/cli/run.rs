@@ -122,6 +122,8 @@ pub(super) struct House {
     runtime: Runtime,
     watch: Watch,
     changed: mpsc::Receiver<Changed>,
+    /// The wallets that no other process may use meanwhile.
+    _claims: Vec<std::fs::File>,
 }
 
 /// The node in this process, or its metrics alone when every bot uses another one.
@@ -181,9 +183,13 @@ impl Stage {
             .with_context(|| format!("cannot write into {}", data.display()))?;
         let mut launches = Vec::with_capacity(wallets.len());
         let mut files = Vec::with_capacity(wallets.len());
+        let mut claims = Vec::new();
         for (bot, wallet) in wallets {
             files.push(Watched::new(&bot));
             let node = node_of(&bot, addresses.grpc.as_deref()).map_err(Failure::Usage)?;
+            if bot.node != BotNode::BuiltIn {
+                claims.extend(super::claim::claim(wallet.address(), &node)?);
+            }
             let network = (bot.node == BotNode::BuiltIn).then(|| "built-in".to_owned());
             launches.push(Launch {
                 bot,
@@ -218,6 +224,7 @@ impl Stage {
                 runtime,
                 watch,
                 changed,
+                _claims: claims,
             },
             bots,
             events,

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::run;
 use crate::harness::{
-    house::House,
+    house::{House, Node},
     people::{key, person},
     program::{Program, herald},
 };
@@ -50,6 +50,33 @@ async fn a_busy_port_says_by_whom() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn a_second_herald_with_the_same_wallet_at_the_same_node_is_refused_with_the_pid_of_the_first() {
+    let node = Node::start().await;
+    let bot = |name: &str| {
+        format!(
+            "herald: 1\nbot: {name}\nidentity: env:BOT_KEY\nnode: grpc://{}\nlists: {{ all: {{ join: /join }} }}\n",
+            node.grpc()
+        )
+    };
+    let (house, other) = (House::of(&bot("first")), House::of(&bot("second")));
+    let first = house.start().await;
+    let ports = ["--metrics", FREE, "--api", FREE];
+    let second = other
+        .run(&[&["run", "bot.yaml"], &ports[..]].concat())
+        .await
+        .expect(2);
+    let wallet = first.address().to_string();
+    assert!(
+        second.talk.contains(&wallet) && second.talk.contains(&format!("(pid {})", first.pid())),
+        "{}",
+        second.talk
+    );
+    // What was killed claims nothing any more.
+    drop(first);
+    other.start().await;
 }
 
 #[tokio::test]

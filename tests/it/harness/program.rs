@@ -67,6 +67,7 @@ pub(crate) fn herald<'a>(
     let mut command = Command::new(env!("CARGO_BIN_EXE_herald"));
     command.args(arguments).current_dir(folder);
     command.env_remove("HERALD_LOG").env_remove("NO_COLOR");
+    command.env("XDG_RUNTIME_DIR", env!("CARGO_TARGET_TMPDIR"));
     command.envs(environment.iter().map(|(name, value)| (name, value)));
     command
 }
