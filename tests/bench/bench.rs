@@ -17,6 +17,7 @@ use std::{
 mod accept;
 mod bare_database;
 mod bare_store;
+mod broadcast;
 mod curve;
 mod empty_node;
 mod engine;
@@ -26,6 +27,7 @@ mod first;
 mod idle;
 mod inbox;
 mod javascript;
+mod language;
 mod list;
 mod load;
 mod message;
@@ -49,13 +51,16 @@ pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 /// A figure by name, and how it is measured. The path is a folder on a real disk.
 type Known = (&'static str, fn(&Path) -> Result<Figure, Error>);
 
-const FIGURES: [Known; 26] = [
+const FIGURES: [Known; 29] = [
     ("seal", message::seal),
     ("open", message::open),
     ("first-message", first::message),
     ("list-cold", list::cold),
     ("list-warm", list::warm),
     ("list-memory", list::memory),
+    ("check", language::check),
+    ("render", language::render),
+    ("broadcast-known", broadcast::known),
     ("plan-rate", plan::rate),
     ("plan-memory", plan::memory),
     ("js-sends", javascript::sends),
