@@ -17,6 +17,7 @@ pub(crate) mod folder;
 mod identity;
 mod outbox;
 pub mod policy;
+pub mod probe;
 pub mod project;
 pub mod rehearsal;
 pub mod reload;

@@ -10,6 +10,7 @@ mod completions;
 mod deliveries;
 mod desk;
 mod dev;
+mod doctor;
 mod inbox;
 mod keys;
 mod new;
@@ -124,6 +125,8 @@ enum Command {
     Subscribers(subscribers::Subscribers),
     /// Ask a running herald how its bots stand
     Status(status::Status),
+    /// Look at the machine: clock, data, store, keys, nodes, ports, and what bots name
+    Doctor(doctor::Doctor),
     /// Copy the bots' store, also while herald runs
     Backup(backup::Backup),
     /// Make a folder with a bot of one's own
@@ -152,6 +155,7 @@ impl Command {
             | Self::Callbacks(_)
             | Self::Subscribers(_)
             | Self::Status(_)
+            | Self::Doctor(_)
             | Self::Backup(_)
             | Self::New(_)
             | Self::Schema(_)
@@ -208,7 +212,7 @@ async fn execute(herald: Herald) -> anyhow::Result<()> {
     match herald.command {
         Command::Dev(dev) => Box::pin(dev.execute(&options)).await,
         Command::Run(run) => Box::pin(run.execute(&options)).await,
-        Command::Check(check) => check.execute(&options),
+        Command::Check(check) => Box::pin(check.execute(&options)).await,
         Command::Test(test) => Box::pin(test.execute(&options)).await,
         Command::Node(node) => Box::pin(node::execute(node, &options)).await,
         Command::Send(send) => Box::pin(send.execute(&options)).await,
@@ -219,6 +223,7 @@ async fn execute(herald: Herald) -> anyhow::Result<()> {
         Command::Deliveries(deliveries) => deliveries.execute(&options).await,
         Command::Callbacks(callbacks) => Box::pin(callbacks.execute(&options)).await,
         Command::Status(status) => status.execute(&options).await,
+        Command::Doctor(doctor) => Box::pin(doctor.execute(&options)).await,
         Command::Backup(backup) => backup.execute(&options).await,
         Command::New(new) => new.execute(&options),
         Command::Schema(schema) => {

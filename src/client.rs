@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use herald_protocol::{limits, token};
 use zeroize::Zeroizing;
 
-pub use api::{Api, CALL_TIMEOUT, Disposition, NodeAddress, jittered};
+pub use api::{Api, CALL_TIMEOUT, Disposition, Look, NodeAddress, Range, jittered};
 pub use builder::Builder;
 pub use cache::Cache;
 pub use consent::{ConsentChange, ConsentStream};

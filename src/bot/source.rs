@@ -62,6 +62,16 @@ pub enum Header {
     Secret(SecretReference),
 }
 
+impl Header {
+    /// What is told in the file.
+    pub(crate) fn template(&self) -> Option<&Template> {
+        match self {
+            Self::Text(template) => Some(template),
+            Self::Secret(_) => None,
+        }
+    }
+}
+
 /// Answers that stand for a while, for all sources of a bot.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {

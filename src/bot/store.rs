@@ -5,6 +5,7 @@
 
 mod audiences;
 mod backup;
+mod beside;
 mod broadcasts;
 mod callbacks;
 mod dead;
@@ -34,6 +35,7 @@ use rusqlite::{Connection, Transaction};
 use crate::client::cache::check_history;
 
 pub use audiences::{Broken, BrokenRow, Merge, Named, StagedRow};
+pub use beside::{newest_version, owner, version};
 pub use broadcasts::{Broadcast, Gate, Progress};
 pub(crate) use callbacks::{
     AwaitedReply, NewCallback, Outcome, add_callback, await_reply, note_early_reply, on_their_way, outcome,

@@ -1,6 +1,8 @@
 //! `herald check`: every finding of every file, with its place.
 
-use std::path::PathBuf;
+mod connect;
+
+use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
 
@@ -13,31 +15,38 @@ pub(super) struct Check {
     /// Say what a code such as E104 means, with a wrong and a right file, and check nothing
     #[arg(long, value_name = "CODE", conflicts_with = "paths")]
     explain: Option<String>,
+    /// Also reach what the bots name: sources, databases, nodes, upload targets
+    #[arg(long, conflicts_with = "explain")]
+    connect: bool,
     /// Bot files, or folders: every *.yaml in them
     #[arg(value_name = "PATH", default_value = "bots")]
     paths: Vec<PathBuf>,
 }
 
 impl Check {
-    pub(super) fn execute(self, options: &Options) -> anyhow::Result<()> {
+    pub(super) async fn execute(self, options: &Options) -> anyhow::Result<()> {
         if let Some(code) = &self.explain {
             return explain(code, options);
         }
         let files = bots::files(&self.paths)?;
         let (project, mut findings) = project::read(options, &self.paths)?;
         // Without it the bots are checked all the same: most of what they say does not change with the project.
-        let project = project.unwrap_or_default();
-        let mut rules = 0;
+        let project = Arc::new(project.unwrap_or_default());
+        let mut bots = Vec::new();
         for loaded in config::load_all(&project, &files) {
             match loaded {
                 Ok((bot, warnings)) => {
-                    rules += bot.rules.len();
+                    bots.push(bot);
                     findings.extend(warnings);
                 }
                 Err(found) => findings.extend(found),
             }
         }
+        if self.connect {
+            findings.extend(connect::findings(&bots, &project, options.data()).await?);
+        }
         tell(&findings, options);
+        let rules = bots.iter().map(|bot| bot.rules.len()).sum();
         let errors = findings
             .iter()
             .filter(|finding| finding.severity == Severity::Error)

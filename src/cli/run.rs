@@ -56,6 +56,18 @@ pub(super) struct Listen {
 }
 
 impl Listen {
+    pub(super) fn http(&self) -> &str {
+        &self.http
+    }
+
+    pub(super) fn grpc(&self) -> &str {
+        &self.grpc
+    }
+
+    pub(super) fn metrics(&self) -> &str {
+        &self.metrics
+    }
+
     fn ports(&self) -> Ports {
         Ports {
             http: self.http.clone(),
@@ -315,7 +327,7 @@ fn addresses<'a>(
 }
 
 /// The node a bot publishes to.
-fn node_of(bot: &Bot, built_in: Option<&str>) -> anyhow::Result<NodeAddress> {
+pub(super) fn node_of(bot: &Bot, built_in: Option<&str>) -> anyhow::Result<NodeAddress> {
     Ok(match &bot.node {
         BotNode::BuiltIn => NodeAddress::plain(built_in.unwrap_or("127.0.0.1:5556")),
         BotNode::Local => NodeAddress::plain("127.0.0.1:5556"),

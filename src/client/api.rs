@@ -7,7 +7,11 @@
 mod address;
 mod pace;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 pub use address::NodeAddress;
 use herald_protocol::{
@@ -198,6 +202,17 @@ pub struct Page {
     pub next: Option<Cursor>,
 }
 
+/// What one call found out about a node.
+#[derive(Debug)]
+pub struct Look {
+    /// The first page of what was asked for.
+    pub envelopes: Vec<Envelope>,
+    /// How long the answer took, connecting included.
+    pub took: Duration,
+    /// The node's clock, as HTTP writes it; not every node tells.
+    pub date: Option<String>,
+}
+
 impl Api {
     /// A connection to `node`, opened when first used.
     pub fn new(node: NodeAddress) -> Result<Self, Error> {
@@ -268,6 +283,19 @@ impl Api {
         Ok(Page {
             envelopes: answer.envelopes,
             next,
+        })
+    }
+
+    /// The first page of `range`, asked for once and measured.
+    pub async fn look(&self, range: &Range) -> Result<Look, Error> {
+        let begun = Instant::now();
+        let answer = self.grpc.clone().query(Self::unary(range.request(None))).await;
+        let answer = answer.map_err(|status| Error::from_status(&self.node, &status))?;
+        let date = answer.metadata().get("date").and_then(|date| date.to_str().ok());
+        Ok(Look {
+            took: begun.elapsed(),
+            date: date.map(str::to_owned),
+            envelopes: answer.into_inner().envelopes,
         })
     }
 

@@ -19,7 +19,7 @@ pub enum Error {
     },
     /// The host is, or its name leads to, an address that strangers' URLs may not reach.
     #[error(
-        "{place} is at {address}, a {kind} address; wanted a public one, or one that `fetch::Builder::allow` was given"
+        "{place} is at {address}, a {kind} address; wanted a public one, or one of a network that is allowed"
     )]
     Refused {
         /// What was asked.

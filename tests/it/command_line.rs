@@ -3,7 +3,11 @@
 #[cfg(test)]
 mod check;
 #[cfg(test)]
+mod connect;
+#[cfg(test)]
 mod deliveries;
+#[cfg(test)]
+mod doctor;
 #[cfg(test)]
 mod guide;
 #[cfg(test)]

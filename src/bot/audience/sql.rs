@@ -4,9 +4,12 @@
 //! Where answers are given and not asked for, those of a query stand under the name of its rule.
 //! Promised: whatever the statement says, it changes nothing, and opens no file but the one that is named.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     gather::{Ask, Error},
@@ -43,8 +46,36 @@ pub enum Database {
 }
 
 impl Sql {
-    pub(super) async fn read(&self, ask: &Ask<'_>, stage: &mut Stage<'_>) -> Result<(), Error> {
+    /// Lets the database judge the statement, without running it.
+    pub(crate) async fn prepare(&self, folder: &Path, data: &Path) -> Result<(), Error> {
+        match self.place(folder, data)? {
+            Place::File(file) => {
+                let query = self.query.clone();
+                let prepared = tokio::task::spawn_blocking(move || sqlite::prepare(&file, &query)).await;
+                prepared.map_err(|error| Error::Unresolved(error.to_string()))?
+            }
+            Place::Postgres(url) => postgres::prepare(url.expose_secret(), &self.query).await,
+        }
+    }
+
+    fn place(&self, folder: &Path, data: &Path) -> Result<Place, Error> {
         let unresolved = |error: &dyn std::fmt::Display| Error::Unresolved(format!("`url`: {error}"));
+        match &self.database {
+            Database::File(file) => {
+                let file = folder::locate(folder, Some(data), file).map_err(|error| unresolved(&error))?;
+                Ok(Place::File(file))
+            }
+            Database::Secret(secret) => {
+                let url = secret.resolve(folder).map_err(|error| unresolved(&error))?;
+                Ok(match url.expose_secret().strip_prefix("sqlite:") {
+                    Some(file) => Place::File(folder.join(file)),
+                    None => Place::Postgres(url),
+                })
+            }
+        }
+    }
+
+    pub(super) async fn read(&self, ask: &Ask<'_>, stage: &mut Stage<'_>) -> Result<(), Error> {
         let (folder, data) = ask.folders();
         let filter = Filter {
             condition: self.condition.clone(),
@@ -62,21 +93,23 @@ impl Sql {
             // A file in the bot's folder is there without being asked for elsewhere.
             (Some(Err(_)), Database::File(_)) | (None, _) => {}
         }
-        let file = match &self.database {
-            Database::File(file) => {
-                folder::locate(&folder, Some(&data), file).map_err(|error| unresolved(&error))?
-            }
-            Database::Secret(secret) => {
-                let url = secret.resolve(&folder).map_err(|error| unresolved(&error))?;
-                match url.expose_secret().strip_prefix("sqlite:") {
-                    Some(file) => folder.join(file),
-                    None => return postgres::read(url.expose_secret(), &self.query, &filter, stage).await,
-                }
+        let file = match self.place(&folder, &data)? {
+            Place::File(file) => file,
+            Place::Postgres(url) => {
+                return postgres::read(url.expose_secret(), &self.query, &filter, stage).await;
             }
         };
         let query = self.query.clone();
         pump(stage, move |rows| sqlite::read(&file, &query, &filter, rows)).await
     }
+}
+
+/// A database, found.
+enum Place {
+    /// A SQLite file.
+    File(PathBuf),
+    /// The URL of a PostgreSQL database.
+    Postgres(SecretString),
 }
 
 /// Where the recipient's wallet stands among the columns of a result, and the names of the others.

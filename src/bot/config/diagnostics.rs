@@ -123,7 +123,8 @@ impl fmt::Display for Severity {
 
 /// The kinds of findings. Codes are stable: one is never given another meaning.
 ///
-/// `E0..` concern the file, `E1..` its keys and names, `E2..` its values, `W3..` are warnings, `E4..` concern a change of a running bot.
+/// `E0..` concern the file, `E1..` its keys and names, `E2..` its values, `W3..` are warnings, `E4..` concern a change of a running bot,
+/// `E5..` what `check --connect` could not reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Code {
     /// The file cannot be read.
@@ -249,6 +250,18 @@ pub enum Code {
     /// A change that a running bot cannot take.
     #[serde(rename = "E401")]
     Reload,
+    /// A source that does not answer as the bot wants.
+    #[serde(rename = "E501")]
+    SourceAway,
+    /// A query that its database does not take.
+    #[serde(rename = "E502")]
+    QueryAway,
+    /// A node that does not answer.
+    #[serde(rename = "E503")]
+    NodeAway,
+    /// An upload target that cannot be used.
+    #[serde(rename = "E504")]
+    UploadAway,
 }
 
 impl Code {

@@ -10,7 +10,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use object_store::{Attribute, ObjectStore, PutOptions, PutPayload, local::LocalFileSystem};
+use futures::StreamExt as _;
+use object_store::{
+    Attribute, ObjectStore, ObjectStoreExt as _, PutOptions, PutPayload, local::LocalFileSystem,
+};
 use url::Url;
 
 use super::{Error, WITHIN};
@@ -99,6 +102,29 @@ impl UploadTarget {
             to: To::Presigned(url, Arc::default()),
             public,
         })
+    }
+
+    /// Whether its store answers and takes the key, by looking for the first of its files; addresses that only take files are not
+    /// asked. What a store says may hold the name of the key, so the error is in words of our own.
+    ///
+    /// # Errors
+    /// Why it cannot be used, for people.
+    pub async fn look(&self) -> Result<(), &'static str> {
+        let To::Store(store) = &self.to else {
+            return Ok(());
+        };
+        if matches!(store.list(None).next().await, None | Some(Ok(_))) {
+            return Ok(());
+        }
+        // A list that is refused does not say why; a file that is not there does.
+        let absent = object_store::path::Path::from("herald-looks-for-nothing");
+        match store.head(&absent).await {
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => Err("there is no such bucket"),
+            Err(
+                object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. },
+            ) => Err("the bucket refuses the key, or does not let it list"),
+            Err(_) => Err("the bucket does not answer in a way that can be used"),
+        }
     }
 
     /// The address that a file of this name is read at.

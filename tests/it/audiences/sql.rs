@@ -179,7 +179,7 @@ async fn shop(cluster: &Cluster) -> (String, tokio_postgres::Client) {
         .unwrap();
     #[expect(clippy::disallowed_methods, reason = "it ends with its client")]
     tokio::spawn(connection);
-    let fill = "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'reader') THEN CREATE ROLE reader LOGIN; END IF; END $$;
+    let fill = "DO $$ BEGIN CREATE ROLE reader LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
                 CREATE TABLE t AS SELECT '0x' || lpad(to_hex(i), 40, '0') AS wallet, i AS seats FROM generate_series(1, 1100) AS i;
                 CREATE SEQUENCE s;
                 CREATE FUNCTION evil() RETURNS text LANGUAGE plpgsql AS $$ BEGIN DELETE FROM t; RETURN 'x'; END $$;
@@ -194,6 +194,44 @@ async fn canary(client: &tokio_postgres::Client) -> String {
                         || (SELECT string_agg(relname, ',' ORDER BY relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace)
                         || (SELECT last_value::text || is_called FROM s) || (SELECT count(*) FROM pg_largeobject_metadata)";
     client.query_one(query, &[]).await.unwrap().get(0)
+}
+
+#[tokio::test]
+async fn check_connect_lets_postgresql_judge_a_query_and_runs_nothing() {
+    let (url, client) = shop(Cluster::shared()).await;
+    let before = canary(&client).await;
+    let rules = [
+        query("good", "SELECT wallet, seats FROM t", "env:DATABASE", "hi"),
+        query("evil", "SELECT evil() AS wallet", "env:DATABASE", "hi"),
+        query("lost", "SELECT wallet FROM nowhere", "env:DATABASE", "hi"),
+        query("blind", "SELECT seats FROM t", "env:DATABASE", "hi"),
+        query("delete", "DELETE FROM t", "env:DATABASE", "hi"),
+    ];
+    let house = House::of(&bot(&rules.concat())).set("DATABASE", &url);
+    let found = house
+        .run(&["check", "bot.yaml", "--connect", "--json"])
+        .await
+        .expect(1);
+    let told: BTreeMap<String, String> = found
+        .json_lines()
+        .iter()
+        .filter(|line| line["code"] == "E502")
+        .map(|line| {
+            let text = |key: &str| line[key].as_str().unwrap().to_owned();
+            (text("path"), text("message"))
+        })
+        .collect();
+    let paths: Vec<&str> = told.keys().map(String::as_str).collect();
+    assert_eq!(
+        paths,
+        ["rules.blind.to.sql", "rules.delete.to.sql", "rules.lost.to.sql"]
+    );
+    assert!(told["rules.lost.to.sql"].contains("nowhere"), "{told:?}");
+    assert!(
+        told["rules.blind.to.sql"].contains("no column `wallet`"),
+        "{told:?}"
+    );
+    assert_eq!(canary(&client).await, before);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::harness::program::herald;
 const COMMANDS: &[(&str, &str)] = &[
     ("dev", "--http --grpc --metrics --api"),
     ("run", "--http --grpc --metrics --api"),
-    ("check", "--explain"),
+    ("check", "--explain --connect"),
     ("test", "--update --junit"),
     ("node", "--config --http --grpc --metrics"),
     ("node access", "--config"),
@@ -57,6 +57,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("subscribers show", "--bot --api --token --bots"),
     ("subscribers forget", "--bot --api --token --bots"),
     ("status", "--api --token --bots"),
+    ("doctor", "--http --grpc --metrics --api"),
     ("backup", ""),
     ("new", "--from"),
     ("schema", ""),

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures::TryStreamExt as _;
 use herald_protocol::address::Address;
 use tokio::{task::JoinSet, time::Instant};
-use tokio_postgres::{Client, Config, Portal, Row as Found, Transaction};
+use tokio_postgres::{Client, Config, Portal, Row as Found, Statement, Transaction};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{Columns, MAX_ROWS, WITHIN, cell::Cell, too_many};
@@ -22,22 +22,10 @@ pub(super) async fn read(
     filter: &Filter,
     stage: &mut Stage<'_>,
 ) -> Result<(), Error> {
-    let is_url = url.starts_with("postgres://") || url.starts_with("postgresql://");
-    let config = is_url.then(|| url.parse::<Config>().ok()).flatten();
-    // The text may be a password in the wrong place, so it is not told.
-    let config = config.ok_or_else(|| {
-        Error::Unresolved("`url`: the secret is no `postgres://` or `sqlite:` URL".to_owned())
-    })?;
     let tls = tls()?;
-    let (mut client, _driver) = connect(config, tls.clone()).await?;
-    refuse_powers(&client).await?;
+    let (mut client, _driver) = open(url, tls.clone()).await?;
     let cancel = client.cancel_token();
-    let transaction = client
-        .build_transaction()
-        .read_only(true)
-        .start()
-        .await
-        .map_err(|error| failed(&error))?;
+    let transaction = begin(&mut client).await?;
     let outcome = rows(&transaction, query, filter, stage).await;
     if outcome.is_err() {
         // Whatever it does, it need not go on.
@@ -47,18 +35,49 @@ pub(super) async fn read(
     outcome
 }
 
-async fn rows(
-    transaction: &Transaction<'_>,
-    query: &str,
-    filter: &Filter,
-    stage: &mut Stage<'_>,
-) -> Result<(), Error> {
+/// Prepares a query, and does not run it.
+pub(super) async fn prepare(url: &str, query: &str) -> Result<(), Error> {
+    let (mut client, _driver) = open(url, tls()?).await?;
+    let transaction = begin(&mut client).await?;
+    let mut left = WITHIN;
+    prepared(&transaction, query, &mut left).await.map(drop)
+}
+
+/// Connects as somebody who may only read.
+async fn open(url: &str, tls: MakeRustlsConnect) -> Result<(Client, JoinSet<()>), Error> {
+    let is_url = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    let config = is_url.then(|| url.parse::<Config>().ok()).flatten();
+    // The text may be a password in the wrong place, so it is not told.
+    let config = config.ok_or_else(|| {
+        Error::Unresolved("`url`: the secret is no `postgres://` or `sqlite:` URL".to_owned())
+    })?;
+    let (client, driver) = connect(config, tls).await?;
+    refuse_powers(&client).await?;
+    Ok((client, driver))
+}
+
+/// Begins a transaction in which nothing can be changed.
+async fn begin(client: &mut Client) -> Result<Transaction<'_>, Error> {
+    let transaction = client
+        .build_transaction()
+        .read_only(true)
+        .start()
+        .await
+        .map_err(|error| failed(&error))?;
     transaction
         .batch_execute(SETTINGS)
         .await
         .map_err(|error| failed(&error))?;
-    let mut left = WITHIN;
-    let statement = within(&mut left, transaction.prepare(query)).await?;
+    Ok(transaction)
+}
+
+/// Prepares a query whose columns can be read.
+async fn prepared(
+    transaction: &Transaction<'_>,
+    query: &str,
+    left: &mut Duration,
+) -> Result<(Statement, Columns), Error> {
+    let statement = within(left, transaction.prepare(query)).await?;
     let columns = statement.columns();
     if columns.is_empty() {
         return Err(Error::Rejected(
@@ -73,6 +92,17 @@ async fn rows(
         }
     }
     let columns = Columns::of(columns.iter().map(|column| column.name().to_owned()).collect())?;
+    Ok((statement, columns))
+}
+
+async fn rows(
+    transaction: &Transaction<'_>,
+    query: &str,
+    filter: &Filter,
+    stage: &mut Stage<'_>,
+) -> Result<(), Error> {
+    let mut left = WITHIN;
+    let (statement, columns) = prepared(transaction, query, &mut left).await?;
     let portal = within(&mut left, transaction.bind(&statement, &[])).await?;
     let mut number = 0;
     loop {

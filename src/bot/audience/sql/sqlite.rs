@@ -10,7 +10,7 @@ use std::{
 };
 
 use rusqlite::{
-    Connection, ErrorCode, OpenFlags,
+    Connection, ErrorCode, OpenFlags, Statement,
     config::DbConfig,
     hooks::{AuthAction, AuthContext, Authorization},
     limits::Limit,
@@ -29,10 +29,7 @@ pub(super) fn read(file: &Path, query: &str, filter: &Filter, rows: &mut Rows) -
     let clock = Clock::start();
     let connection = open(file, &clock).map_err(|error| unresolved(&error))?;
     let mut statement = connection.prepare(query).map_err(|error| refused(&error))?;
-    if !statement.readonly() {
-        return Err(Error::Rejected("the query is not one that only reads".to_owned()));
-    }
-    let columns = Columns::of(statement.column_names().map(str::to_owned).collect())?;
+    let columns = columns(&statement)?;
     let mut found = statement.query([]).map_err(|error| refused(&error))?;
     let mut number = 0;
     while let Some(row) = found.next().map_err(|error| refused(&error))? {
@@ -53,6 +50,20 @@ pub(super) fn read(file: &Path, query: &str, filter: &Filter, rows: &mut Rows) -
         })?;
     }
     Ok(())
+}
+
+/// Prepares a query, and does not run it.
+pub(super) fn prepare(file: &Path, query: &str) -> Result<(), Error> {
+    let connection = open(file, &Clock::start()).map_err(|error| unresolved(&error))?;
+    let statement = connection.prepare(query).map_err(|error| refused(&error))?;
+    columns(&statement).map(drop)
+}
+
+fn columns(statement: &Statement<'_>) -> Result<Columns, Error> {
+    if !statement.readonly() {
+        return Err(Error::Rejected("the query is not one that only reads".to_owned()));
+    }
+    Columns::of(statement.column_names().map(str::to_owned).collect())
 }
 
 fn read_row(

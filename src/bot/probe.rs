@@ -1,0 +1,300 @@
+//! Looks at what bots name outside of their files: does it answer, and in the way the bot wants?
+//!
+//! Enters: a loaded bot and its project. Leaves: a [`Look`] at each thing, in words for people. Promised: nothing is changed, a
+//! source is read by one GET through the guarded client, a query is prepared and not run, nothing secret is told, and each look
+//! ends in time.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use herald_protocol::{address::Address, contact, time::Clock, topic::Topic};
+
+use super::{
+    audience::{Audience, Sql},
+    config::Bot,
+    expression::{Expression, Scope, Template, Value},
+    project::{Project, Upload},
+    running::{occurrence_record, to_utc},
+    source::{Answers, Asker, Http, Pages},
+    uploads::Uploads,
+};
+use crate::{
+    client::{Api, NodeAddress, Range},
+    fetch::Fetch,
+};
+
+/// What a look found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// It answers as it should.
+    Fine(String),
+    /// It does not.
+    Wrong(String),
+    /// It was not asked, and why.
+    Skipped(String),
+}
+
+/// What looks need.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    project: Arc<Project>,
+    fetch: Fetch,
+    /// The folder that no audience may read in.
+    data: PathBuf,
+    clock: Clock,
+}
+
+/// A place that a bot reads from.
+#[derive(Debug, Clone, Copy)]
+pub enum Place<'b> {
+    /// A source.
+    Source(&'b Http),
+    /// The query of a rule.
+    Query {
+        /// The rule's name.
+        rule: &'b str,
+        /// The query.
+        sql: &'b Sql,
+    },
+}
+
+/// What a node told of itself.
+#[derive(Debug)]
+pub struct NodeLook {
+    /// How long the answer took, connecting included.
+    pub took: Duration,
+    /// The node's clock, if it told.
+    pub date: Option<DateTime<Utc>>,
+    /// Whether the wallet has a contact there that can be used.
+    pub has_contact: bool,
+}
+
+impl<'b> Place<'b> {
+    /// Every place that a bot reads from, each once.
+    pub fn of(bot: &'b Bot) -> Vec<Self> {
+        let mut sources = BTreeMap::<&str, &Http>::new();
+        let mut places = Vec::new();
+        for rule in bot.rules.values() {
+            for branch in rule.audience.branches() {
+                match branch.audience {
+                    Audience::Source(source) => {
+                        let known = sources.entry(source.http.name.as_str()).or_insert(&source.http);
+                        if unknown_name(known).is_some() {
+                            *known = &source.http;
+                        }
+                    }
+                    Audience::Sql(sql) => places.push(Place::Query {
+                        rule: &rule.name,
+                        sql,
+                    }),
+                    _ => {}
+                }
+            }
+        }
+        places.extend(sources.into_values().map(Place::Source));
+        places
+    }
+
+    /// The keys of the bot's file that lead to it.
+    pub fn keys(&self) -> Vec<&'b str> {
+        match self {
+            Self::Source(http) => vec!["sources", http.name.as_str(), "http"],
+            Self::Query { rule, .. } => vec!["rules", rule, "to", "sql"],
+        }
+    }
+
+    /// The URL that is asked, where an occurrence does not change it.
+    pub fn url(&self, bot: &Bot) -> Option<String> {
+        let Self::Source(http) = self else { return None };
+        let scope: Scope = [("vars", bot.vars.clone())].into_iter().collect();
+        http.url.render(&scope).ok()
+    }
+
+    /// Its name, for people.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Source(http) => format!("source `{}`", http.name),
+            Self::Query { rule, .. } => format!("the query of rule `{rule}`"),
+        }
+    }
+}
+
+impl Probe {
+    /// Looks for a project whose data is in this folder.
+    ///
+    /// # Errors
+    /// The client cannot be set up.
+    pub fn of(project: Arc<Project>, data: &Path, clock: Clock) -> Result<Self, crate::fetch::Error> {
+        Ok(Self {
+            fetch: project.fetch()?,
+            project,
+            data: data.to_owned(),
+            clock,
+        })
+    }
+
+    /// The client for what the operator names.
+    #[cfg(feature = "cli")]
+    pub(crate) fn operators(&self) -> reqwest::Client {
+        self.fetch.operators()
+    }
+
+    /// Looks at a place that a bot reads from.
+    pub async fn place(&self, bot: &Bot, place: Place<'_>) -> Look {
+        match place {
+            Place::Source(http) => within(self.source(bot, http)).await,
+            Place::Query { sql, .. } => {
+                within(async {
+                    match sql.prepare(bot.folder(), &self.data).await {
+                        Ok(()) => Look::Fine("the database takes the query".to_owned()),
+                        Err(error) => Look::Wrong(error.to_string()),
+                    }
+                })
+                .await
+            }
+        }
+    }
+
+    async fn source(&self, bot: &Bot, http: &Http) -> Look {
+        if http.post.is_some() {
+            return Look::Skipped("it is asked by POST, which may change something".to_owned());
+        }
+        if let Some(name) = unknown_name(http) {
+            return Look::Skipped(format!(
+                "what is asked depends on `{name}`, which an occurrence gives"
+            ));
+        }
+        let now = to_utc(self.clock.now());
+        let mut scope = Scope::new();
+        scope.insert("vars", bot.vars.clone());
+        scope.insert("now", Value::Time(now));
+        scope.insert("occurrence", occurrence_record("probe", now));
+        let answers = Answers::default();
+        let asker = Asker {
+            fetch: &self.fetch,
+            answers: &answers,
+            folder: bot.folder(),
+        };
+        let first = async { Pages::of(http, asker, &scope)?.next().await };
+        match first.await {
+            Ok(items) => {
+                let items = items.map_or(0, |items| items.len());
+                Look::Fine(format!("its first page has {items} items"))
+            }
+            Err(reason) => Look::Wrong(reason),
+        }
+    }
+
+    /// Looks at an upload target of the project.
+    pub async fn upload(&self, name: &str) -> Look {
+        match self.project.uploads.get(name) {
+            None => Look::Wrong("the project has no such upload target".to_owned()),
+            Some(Upload::Folder { folder, .. }) => look_at_folder(folder),
+            Some(Upload::S3 { .. }) => within(self.bucket(name)).await,
+        }
+    }
+
+    async fn bucket(&self, name: &str) -> Look {
+        let uploads = Uploads::of(Arc::clone(&self.project), self.fetch.clone());
+        let own = name.to_owned();
+        let target = tokio::task::spawn_blocking(move || uploads.target(&own)).await;
+        let target = match target {
+            Ok(Ok(target)) => target,
+            Ok(Err(error)) => return Look::Wrong(chain(&error)),
+            Err(error) => return Look::Wrong(error.to_string()),
+        };
+        match target.look().await {
+            Ok(()) => Look::Fine("the bucket answers".to_owned()),
+            Err(reason) => Look::Wrong(reason.to_owned()),
+        }
+    }
+
+    /// Asks a node for the contact of a wallet.
+    ///
+    /// # Errors
+    /// Why it cannot be asked, for people.
+    pub async fn node(&self, node: &NodeAddress, wallet: Address) -> Result<NodeLook, String> {
+        let asking = async {
+            let range = Range {
+                topics: vec![Topic::contact(wallet).to_string()],
+                descending: true,
+                page: CONTACTS,
+                ..Range::default()
+            };
+            Api::new(node.clone())?.look(&range).await
+        };
+        let answered = tokio::time::timeout(WITHIN, asking).await;
+        let look = answered
+            .map_err(|_| no_answer())?
+            .map_err(|error| chain(&error))?;
+        let newest_first = look.envelopes.iter().map(|envelope| envelope.message.as_ref());
+        let found = contact::select(wallet, newest_first).contact;
+        Ok(NodeLook {
+            took: look.took,
+            date: look
+                .date
+                .and_then(|date| DateTime::parse_from_rfc2822(&date).ok())
+                .map(|date| date.to_utc()),
+            has_contact: found.is_some_and(|contact| contact.verify().is_ok()),
+        })
+    }
+}
+
+/// A name that a request needs and that only an occurrence gives.
+fn unknown_name(http: &Http) -> Option<&str> {
+    let known = ["vars", "now", "occurrence", "body"];
+    let headers = http.headers.iter().filter_map(|(_, header)| header.template());
+    let of_templates = headers.chain([&http.url]).flat_map(Template::names);
+    let answers = http.pick.iter().chain(&http.next);
+    let of_answers = answers.flat_map(Expression::names);
+    // `body` is the answer in `pick` and `next`, and an occurrence's in the URL.
+    let mut in_request = of_templates.filter(|name| !known.iter().take(3).any(|known| known == name));
+    let mut in_answer = of_answers.filter(|name| !known.contains(&name.as_str()));
+    in_request.next().or_else(|| in_answer.next()).map(String::as_str)
+}
+
+/// Whether files can be put into a folder, or whether it can be made; without doing either.
+fn look_at_folder(folder: &Path) -> Look {
+    let here = Path::new(".");
+    let there = folder
+        .ancestors()
+        .find(|ancestor| ancestor.exists())
+        .unwrap_or(here);
+    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    match (there.is_dir(), rustix::fs::access(there, access)) {
+        (false, _) => Look::Wrong(format!("{} is no folder", there.display())),
+        (true, Err(error)) => Look::Wrong(format!("cannot write into {}: {error}", there.display())),
+        (true, Ok(())) if there == folder => Look::Fine("the folder can be written".to_owned()),
+        (true, Ok(())) => Look::Fine("the folder is made when it is needed".to_owned()),
+    }
+}
+
+async fn within(look: impl Future<Output = Look>) -> Look {
+    let looked = tokio::time::timeout(WITHIN, look).await;
+    looked.unwrap_or_else(|_| Look::Wrong(no_answer()))
+}
+
+fn no_answer() -> String {
+    format!("no answer within {} s", WITHIN.as_secs())
+}
+
+/// An error and what is behind it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// How long a look may take.
+const WITHIN: Duration = Duration::from_secs(20);
+/// Envelopes that are asked for a contact: as many as readers look at.
+const CONTACTS: u32 = 5;
