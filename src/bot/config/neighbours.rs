@@ -1,6 +1,7 @@
 //! The lists of the bots that are loaded together: a bot may write to the members of another one's.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::path::Path;
 
 use super::{Bot, Finding, List, load_beside, whole_lists};
@@ -58,15 +59,35 @@ fn asks(loaded: &Loaded) -> bool {
     found.is_some_and(|found| found.iter().any(|finding| finding.code == Code::OtherBot))
 }
 
+/// Reads each file by itself, on all cores.
+fn load_alone<P: AsRef<Path>>(project: &Project, files: &[P]) -> Vec<Loaded> {
+    let files: Vec<&Path> = files.iter().map(AsRef::as_ref).collect();
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let part = files.len().div_ceil(cores).max(1);
+    let alone = Neighbours::default();
+    let load = |file: &&Path| load_beside(project, file, &alone);
+    std::thread::scope(|scope| {
+        let mut parts = files.chunks(part);
+        let own = parts.next().unwrap_or_default();
+        let others: Vec<_> = parts
+            .map(|part| scope.spawn(move || part.iter().map(load).collect::<Vec<_>>()))
+            .collect();
+        let mut loaded: Vec<Loaded> = own.iter().map(load).collect();
+        for part in others {
+            match part.join() {
+                Ok(part) => loaded.extend(part),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        loaded
+    })
+}
+
 /// Reads the files of bots that run together, each with the lists of the others.
 ///
 /// Gives for each file, in their order, the bot and its warnings, or every finding.
 pub fn load_all<P: AsRef<Path>>(project: &Project, files: &[P]) -> Vec<Loaded> {
-    let alone = Neighbours::default();
-    let mut loaded: Vec<Loaded> = files
-        .iter()
-        .map(|file| load_beside(project, file.as_ref(), &alone))
-        .collect();
+    let mut loaded = load_alone(project, files);
     // Most bots keep to their own lists, and are read once.
     if !loaded.iter().any(asks) {
         return loaded;
