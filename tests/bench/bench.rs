@@ -17,6 +17,7 @@ use std::{
 mod accept;
 mod bare_database;
 mod bare_store;
+mod bots;
 mod broadcast;
 mod curve;
 mod empty_node;
@@ -51,7 +52,7 @@ pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 /// A figure by name, and how it is measured. The path is a folder on a real disk.
 type Known = (&'static str, fn(&Path) -> Result<Figure, Error>);
 
-const FIGURES: [Known; 29] = [
+const FIGURES: [Known; 31] = [
     ("seal", message::seal),
     ("open", message::open),
     ("first-message", first::message),
@@ -63,6 +64,8 @@ const FIGURES: [Known; 29] = [
     ("broadcast-known", broadcast::known),
     ("plan-rate", plan::rate),
     ("plan-memory", plan::memory),
+    ("bots-start", bots::start),
+    ("bots-memory", bots::memory),
     ("js-sends", javascript::sends),
     ("js-first-messages", javascript::first_messages),
     ("node-publish", |folder| {

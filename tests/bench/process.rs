@@ -78,7 +78,7 @@ fn connected(
 }
 
 /// Resident memory of a process (`self` is this one), once it has stayed the same for a while.
-async fn settled_kib(process: &str) -> Result<u32, Error> {
+pub(crate) async fn settled_kib(process: &str) -> Result<u32, Error> {
     let mut last = resident_kib(process)?;
     loop {
         tokio::time::sleep(SETTLED).await;
