@@ -20,6 +20,7 @@ mod reach;
 mod seen;
 mod signer;
 mod stream;
+mod switchboard;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
@@ -50,6 +51,7 @@ pub use private_file::Error as KeyFileError;
 pub use reach::{Asked, Reach};
 pub use signer::{Error as SignerError, ExternalSigner, Signer, TIME_LIMIT as SIGNER_TIME_LIMIT};
 pub use stream::{ConversationStream, MessageStream, OVERLAP as STREAM_OVERLAP};
+pub use switchboard::Switchboard;
 
 use crate::fetch::Fetch;
 
@@ -136,6 +138,7 @@ pub struct Client {
 
 struct Inner {
     api: Api,
+    line: switchboard::Line,
     address: Address,
     identity: identity::Identity,
     keys: RwLock<Arc<PrivateKeyBundle>>,

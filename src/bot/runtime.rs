@@ -31,7 +31,7 @@ use super::{
     uploads::Uploads,
 };
 use crate::{
-    client::{self, Cache, Client, Disposition, NodeAddress, jittered},
+    client::{self, Cache, Client, Disposition, NodeAddress, Switchboard, jittered},
     fetch::Fetch,
 };
 
@@ -72,6 +72,8 @@ pub struct Runtime {
     bots: Bots,
     lives: BTreeMap<String, Life>,
     shared: Shared,
+    /// Bots that use the same node share one connection and one stream.
+    switchboard: Switchboard,
     shutdown: CancellationToken,
 }
 
@@ -242,6 +244,7 @@ impl Runtime {
             bots: Bots::default(),
             lives: BTreeMap::new(),
             shared: shared.clone(),
+            switchboard: Switchboard::default(),
             shutdown: shutdown.child_token(),
         };
         for Launch {
@@ -258,6 +261,7 @@ impl Runtime {
                 wallet,
                 node,
                 network,
+                switchboard: runtime.switchboard.clone(),
                 made,
             });
             runtime.begin(running, connection, started);
@@ -370,6 +374,7 @@ struct Connection {
     wallet: WalletKey,
     node: NodeAddress,
     network: Option<String>,
+    switchboard: Switchboard,
     made: Arc<OnceCell<Client>>,
 }
 
@@ -466,6 +471,7 @@ impl From<client::Error> for Unconnected {
 /// Connects a bot's wallet.
 async fn connect(connection: &Connection, cache: Cache, clock: Clock) -> Result<Client, client::Error> {
     let mut builder = Client::builder(connection.wallet.clone(), connection.node.clone())
+        .switchboard(&connection.switchboard)
         .cache(cache)
         .clock(clock);
     if let Some(network) = &connection.network {

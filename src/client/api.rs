@@ -6,6 +6,7 @@
 
 mod address;
 mod pace;
+mod queries;
 
 use std::{
     fmt,
@@ -17,13 +18,14 @@ pub use address::NodeAddress;
 use herald_protocol::{
     limits,
     proto::api::{
-        BatchQueryRequest, Cursor, Envelope, PagingInfo, PublishRequest, QueryRequest, QueryResponse,
-        SortDirection, SubscribeRequest, message_api_client::MessageApiClient,
+        Cursor, Envelope, PagingInfo, PublishRequest, QueryRequest, QueryResponse, SortDirection,
+        SubscribeRequest, message_api_client::MessageApiClient,
     },
     time::TimestampNs,
     topic::Topic,
 };
 use pace::Pace;
+use queries::Queries;
 use tonic::{
     Code, Request, Status, Streaming,
     metadata::{Ascii, MetadataValue},
@@ -32,7 +34,7 @@ use tonic::{
 use tonic_types::StatusExt as _;
 
 /// A call that did not succeed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The text is no node address.
@@ -148,6 +150,7 @@ pub struct Api {
     grpc: MessageApiClient<Channel>,
     publishes: Arc<Pace>,
     reads: Arc<Pace>,
+    queries: Arc<Queries>,
 }
 
 impl fmt::Debug for Api {
@@ -243,7 +246,16 @@ impl Api {
             grpc,
             publishes: Arc::default(),
             reads: Arc::default(),
+            queries: Arc::default(),
         })
+    }
+
+    /// The same connection for another wallet, whose publishes keep waits of their own: nodes count them by wallet.
+    pub(super) fn of_another_wallet(&self) -> Self {
+        Self {
+            publishes: Arc::default(),
+            ..self.clone()
+        }
     }
 
     /// The node this connection is to.
@@ -272,12 +284,7 @@ impl Api {
 
     /// One page of `range`, from `cursor` on.
     pub async fn query(&self, range: &Range, cursor: Option<Cursor>) -> Result<Page, Error> {
-        let request = range.request(cursor);
-        let call = || {
-            let (mut grpc, request) = (self.grpc.clone(), Self::unary(request.clone()));
-            async move { grpc.query(request).await }
-        };
-        let answer = self.again(call).await?;
+        let answer = self.ask(range.request(cursor)).await?;
         let next = answer.paging_info.and_then(|paging| paging.cursor);
         let next = next.filter(|_| !answer.envelopes.is_empty());
         Ok(Page {
@@ -314,22 +321,8 @@ impl Api {
     pub async fn batch(&self, ranges: &[Range]) -> Result<Vec<Vec<Envelope>>, Error> {
         let mut answers = Vec::with_capacity(ranges.len());
         for part in ranges.chunks(limits::BATCH_QUERIES) {
-            let request = BatchQueryRequest {
-                requests: part.iter().map(|range| range.request(None)).collect(),
-            };
-            let call = || {
-                let (mut grpc, request) = (self.grpc.clone(), Self::unary(request.clone()));
-                async move { grpc.batch_query(request).await }
-            };
-            let answer = self.again(call).await?;
-            if answer.responses.len() != part.len() {
-                let message = format!("{} answers to {} queries", answer.responses.len(), part.len());
-                return Err(Error::Unreachable {
-                    node: self.node.clone(),
-                    reason: message,
-                });
-            }
-            for (range, response) in part.iter().zip(answer.responses) {
+            let responses = self.ask_all(part.iter().map(|range| range.request(None)).collect());
+            for (range, response) in part.iter().zip(responses.await?) {
                 answers.push(self.whole_page(range, response).await?);
             }
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use herald_protocol::{bundle::PrivateKeyBundle, time::Clock};
 
 use super::{
-    Api, Cache, Client, Error, Inner, KeyStorage, NodeAddress,
+    Cache, Client, Error, Inner, KeyStorage, NodeAddress,
     cache::Account,
     consent::Consent,
     contacts::Contacts,
@@ -13,6 +13,7 @@ use super::{
     identity::Identity,
     known::Conversations,
     signer::Signer,
+    switchboard::Switchboard,
 };
 use crate::fetch::Fetch;
 
@@ -26,6 +27,7 @@ pub struct Builder {
     clock: Clock,
     observer: Option<Observer>,
     fetch: Option<Fetch>,
+    switchboard: Switchboard,
 }
 
 impl std::fmt::Debug for Builder {
@@ -61,6 +63,7 @@ impl Builder {
             clock: crate::clock::now.into(),
             observer: None,
             fetch: None,
+            switchboard: Switchboard::default(),
         }
     }
 
@@ -96,6 +99,13 @@ impl Builder {
         self
     }
 
+    /// Reaches the node through this, which clients share: they have one connection to it, and one stream.
+    #[must_use]
+    pub fn switchboard(mut self, switchboard: &Switchboard) -> Self {
+        self.switchboard = switchboard.clone();
+        self
+    }
+
     /// Asks for remote attachments through this; without it through one that reaches public addresses only.
     #[must_use]
     pub fn fetch(mut self, fetch: Fetch) -> Self {
@@ -121,7 +131,11 @@ impl Builder {
     pub async fn load_keys(&self) -> Result<Option<PrivateKeyBundle>, Error> {
         match &self.keys {
             Some(keys) => Ok(Some(self.identity.own(keys.clone())?)),
-            None => self.identity.load(&Api::new(self.node.clone())?).await,
+            None => {
+                self.identity
+                    .load(&self.switchboard.line(&self.node)?.api())
+                    .await
+            }
         }
     }
 
@@ -132,7 +146,8 @@ impl Builder {
     /// asked, it is asked for these as well.
     pub async fn connect(mut self) -> Result<Client, Error> {
         let network = self.network.unwrap_or_else(|| self.node.to_string());
-        let api = Api::new(self.node)?;
+        let line = self.switchboard.line(&self.node)?;
+        let api = line.api();
         let (keys, new_identity) = match self.keys.take() {
             Some(keys) => (self.identity.own(keys)?, false),
             None => Box::pin(self.identity.load_or_create(&api, &self.clock)).await?,
@@ -148,6 +163,7 @@ impl Builder {
         let client = Client {
             inner: Arc::new(Inner {
                 api,
+                line,
                 address: self.identity.address(),
                 identity: self.identity,
                 conversations: Conversations::new(cache, account, &keys),

@@ -1,6 +1,6 @@
 //! Messages and conversations as they come: live, and filled from the store whenever there was a gap.
 //!
-//! **Slow readers** lose nothing: a stream holds one page in memory, and while nobody reads, the node feeds it from its store.
+//! **Slow readers** lose nothing: a stream holds little in memory, and while nobody reads, the node feeds it from its store.
 //! A reader that a node cuts for not reading is connected again and goes on where it was. What was told is remembered (the
 //! last 100,000 at least), so that overlapping reads tell nothing twice.
 

@@ -9,6 +9,7 @@ mod preferences;
 mod reactions;
 mod stream_cuts;
 mod streams;
+mod together;
 mod v1;
 mod v2;
 mod vectors;

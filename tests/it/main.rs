@@ -41,6 +41,8 @@ mod limits;
 #[cfg(test)]
 mod manual;
 #[cfg(test)]
+mod many_bots;
+#[cfg(test)]
 mod node_down;
 #[cfg(test)]
 mod not_on_network;

@@ -5,33 +5,22 @@ use std::{
     time::Duration,
 };
 
-use futures::{
-    StreamExt as _,
-    stream::{self, BoxStream},
-};
 use herald_protocol::{
     limits,
     message::MessageId,
     proto::api::{Cursor, Envelope},
     time::TimestampNs,
 };
-use tokio::time::Instant;
-use tokio_stream::StreamMap;
-use tonic::Status;
 
 use super::super::{
-    Client, Disposition, Error, api,
-    api::{Page, Range},
+    Client, Disposition, Error,
+    api::{self, Page, Range},
     messages::PAGE,
+    switchboard::{Arrived, Reader},
 };
 
-/// When there are more subscriptions than this, the smallest half becomes one: a topic moves a few times at the most, however
-/// many are added, and only what moves is filled again.
-const SUBSCRIPTIONS: usize = 64;
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
-/// Subscriptions are not opened again sooner than this after the last time, as the JavaScript client does.
-const SHORT_LIFE: Duration = Duration::from_secs(1);
 
 /// Where filling a topic starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,22 +35,23 @@ pub(in super::super) enum From {
     Now,
 }
 
-/// Topics of one subscription.
+/// Topics that are filled together.
 struct Group {
     id: u64,
     topics: Vec<String>,
     from: From,
+    /// Whether the node was asked to tell them.
+    followed: bool,
+    /// The connection under which the store was last to be read.
+    asked: Option<u64>,
     /// Whether the store was read to its end since they are followed.
     filled: bool,
 }
 
-/// A subscription: envelopes, then nothing once to say that it has ended.
-type Live = BoxStream<'static, Option<Result<Envelope, Status>>>;
-
 /// A range of the store that waits to be read.
 struct Fill {
-    /// Whose topics these are.
-    group: u64,
+    /// Whose topics these are; none of what was missed.
+    group: Option<u64>,
     range: Range,
     /// How far it is read.
     cursor: Option<Cursor>,
@@ -71,9 +61,10 @@ struct Fill {
 /// twice: whoever reads knows what it has.
 ///
 /// After each (re)connect the node first registers the subscriptions, then the store is read from an overlap before what was
-/// seen. Nothing is buffered beyond one page: a reader that is slow is waited for, and the node feeds it from its store.
+/// seen. What is buffered is one page and a small mailbox: of a reader that is slower than others the rest is read from the store.
 pub(in super::super) struct Feed {
     pub(in super::super) client: Client,
+    reader: Reader,
     groups: Vec<Group>,
     /// The id of the next group.
     next: u64,
@@ -84,10 +75,8 @@ pub(in super::super) struct Feed {
     /// The newest message seen.
     newest: TimestampNs,
     overlap: Duration,
-    /// The subscriptions of groups, by their ids.
-    live: Option<StreamMap<u64, Live>>,
-    /// When the subscriptions were opened.
-    began: Option<Instant>,
+    /// The connection since whose begin there was no gap.
+    connection: Option<u64>,
     to_fill: VecDeque<Fill>,
     /// Messages that were in the store from before `since`.
     history: Vec<MessageId>,
@@ -97,6 +86,7 @@ pub(in super::super) struct Feed {
 impl Feed {
     pub(super) fn new(client: Client, since: TimestampNs, overlap: Duration) -> Self {
         Self {
+            reader: client.inner.line.reader(),
             client,
             groups: Vec::new(),
             next: 0,
@@ -104,8 +94,7 @@ impl Feed {
             seen_to: since,
             newest: since,
             overlap,
-            live: None,
-            began: None,
+            connection: None,
             to_fill: VecDeque::new(),
             history: Vec::new(),
             failures: 0,
@@ -122,10 +111,10 @@ impl Feed {
 
     /// Follows these topics, too.
     pub(super) fn follow(&mut self, topics: Vec<String>, from: From) {
-        self.group(topics, from, false);
+        self.group(topics, (from, false, false));
     }
 
-    fn group(&mut self, topics: Vec<String>, from: From, filled: bool) {
+    fn group(&mut self, topics: Vec<String>, (from, followed, filled): (From, bool, bool)) {
         let mut topics = topics.into_iter().peekable();
         while topics.peek().is_some() {
             self.next += 1;
@@ -133,6 +122,8 @@ impl Feed {
                 id: self.next,
                 topics: topics.by_ref().take(limits::SUBSCRIBE_TOPICS).collect(),
                 from,
+                followed,
+                asked: None,
                 filled,
             });
         }
@@ -151,7 +142,10 @@ impl Feed {
 
     /// Whether the subscriptions stand and everything the store had is told.
     pub(super) fn is_live(&self) -> bool {
-        self.to_fill.is_empty() && self.live.is_some() && self.waiting().is_none()
+        let is_asked = |group: &Group| group.asked.is_some() && group.asked == self.connection;
+        self.to_fill.is_empty()
+            && self.groups.iter().all(is_asked)
+            && self.reader.connection() == self.connection
     }
 
     /// Waits until the node has confirmed the subscriptions to everything followed. Fails only when the node refuses for good,
@@ -192,22 +186,18 @@ impl Feed {
     }
 
     async fn pause(&mut self, error: &Error, asked: Option<Duration>) {
-        self.live = None;
         self.failures = self.failures.saturating_add(1);
         let backoff = FIRST_WAIT
             .saturating_mul(1 << self.failures.min(8))
             .min(LONGEST_WAIT);
-        let lived = self.began.take().map(|began| began.elapsed());
-        let least = lived.map_or(Duration::ZERO, |lived| SHORT_LIFE.saturating_sub(lived));
         // The spread never makes a wait shorter than what was asked for.
-        let wait = asked.unwrap_or_default().max(least) + api::jittered(backoff);
-        tracing::info!(%error, ?wait, "a stream was cut; it connects again and fills the gap");
-        metrics::counter!("herald_stream_cuts_total").increment(1);
+        let wait = asked.unwrap_or_default() + api::jittered(backoff);
+        tracing::info!(%error, ?wait, "a stream could not be filled yet");
         tokio::time::sleep(wait).await;
     }
 
     async fn advance(&mut self) -> Result<Vec<Envelope>, Error> {
-        self.subscribe().await?;
+        let connection = self.subscribe().await?;
         if let Some(fill) = self.to_fill.front() {
             let page = self
                 .client
@@ -218,11 +208,13 @@ impl Feed {
             return Ok(self.filled(page));
         }
         self.seen_to = self.newest;
-        let live = self.live.as_mut().ok_or(Error::Closed)?;
-        match live.next().await {
-            Some((_, Some(Ok(envelope)))) => Ok(vec![envelope]),
-            Some((_, Some(Err(status)))) => Err(self.client.inner.api.failure(&status).into()),
-            Some((_, None)) | None => Err(self.client.inner.api.cut().into()),
+        match self.reader.next(connection).await {
+            Arrived::Envelopes(envelopes) => Ok(envelopes),
+            Arrived::Missed { topics, since } => {
+                self.to_fill.push_back(Fill::new(None, topics, since));
+                Ok(Vec::new())
+            }
+            Arrived::Cut => Ok(Vec::new()),
         }
     }
 
@@ -231,7 +223,7 @@ impl Feed {
         let Some(fill) = self.to_fill.front_mut() else {
             return page.envelopes;
         };
-        let group = self.groups.iter_mut().find(|group| group.id == fill.group);
+        let group = self.groups.iter_mut().find(|group| Some(group.id) == fill.group);
         let is_first = group
             .as_ref()
             .is_some_and(|group| group.from == From::Seen && !group.filled);
@@ -254,45 +246,29 @@ impl Feed {
         new
     }
 
-    /// A group that is not subscribed yet.
-    fn waiting(&self) -> Option<&Group> {
-        let live = self.live.as_ref()?;
-        self.groups.iter().find(|group| !live.contains_key(&group.id))
-    }
-
-    /// Subscribes to what is followed and not subscribed yet.
-    async fn subscribe(&mut self) -> Result<(), Error> {
-        if self.live.is_none() {
-            self.connect().await?;
+    /// Follows what is not followed yet, and has the store read of it, or of everything when there was a gap. Gives the connection.
+    async fn subscribe(&mut self) -> Result<u64, Error> {
+        for group in self.groups.iter_mut().filter(|group| !group.followed) {
+            self.reader.follow(&group.topics);
+            group.followed = true;
         }
-        while self.waiting().is_some() {
-            if self.groups.len() > SUBSCRIPTIONS {
-                self.merge_smallest().await?;
-            } else {
-                self.add().await?;
+        let connection = self.reader.standing().await?;
+        if self.connection.replace(connection) != Some(connection) {
+            self.to_fill.clear();
+            self.merge();
+        }
+        for at in 0..self.groups.len() {
+            if self.groups[at].asked != Some(connection) {
+                let fill = self.fill(&self.groups[at])?;
+                self.to_fill.extend(fill);
+                self.groups[at].asked = Some(connection);
             }
         }
-        Ok(())
+        Ok(connection)
     }
 
-    /// Subscribes to everything followed, then has the store read.
-    async fn connect(&mut self) -> Result<(), Error> {
-        self.merge_all();
-        let mut live = StreamMap::new();
-        for group in &self.groups {
-            live.insert(group.id, open(&self.client, group.topics.clone()).await?);
-        }
-        self.to_fill.clear();
-        for group in &self.groups {
-            self.to_fill.extend(self.fill(group)?);
-        }
-        self.live = Some(live);
-        self.began = Some(Instant::now());
-        Ok(())
-    }
-
-    /// Puts the topics that are filled alike together, as many as one subscription takes. Only while nothing is subscribed.
-    fn merge_all(&mut self) {
+    /// Puts the topics that are filled alike together, as many as one query takes.
+    fn merge(&mut self) {
         let groups = std::mem::take(&mut self.groups);
         let mut alike: BTreeMap<(From, bool), Vec<String>> = BTreeMap::new();
         for group in groups {
@@ -300,66 +276,8 @@ impl Feed {
             topics.extend(group.topics);
         }
         for ((from, filled), topics) in alike {
-            self.group(topics, from, filled);
+            self.group(topics, (from, true, filled));
         }
-    }
-
-    /// Subscribes to a group beside the others, then has its history read.
-    async fn add(&mut self) -> Result<(), Error> {
-        let Some(group) = self.waiting() else {
-            return Ok(());
-        };
-        let (id, topics) = (group.id, group.topics.clone());
-        let live = open(&self.client, topics).await?;
-        let fill = self.groups.iter().find(|group| group.id == id);
-        let fill = fill.map(|group| self.fill(group)).transpose()?.flatten();
-        self.to_fill.extend(fill);
-        if let Some(lives) = &mut self.live {
-            lives.insert(id, live);
-        }
-        Ok(())
-    }
-
-    /// Replaces the smaller half of the groups of messages by one. What their subscriptions held unread is filled.
-    async fn merge_smallest(&mut self) -> Result<(), Error> {
-        let mut sizes: Vec<(usize, u64)> = self
-            .groups
-            .iter()
-            .filter(|group| group.from == From::Seen)
-            .map(|group| (group.topics.len(), group.id))
-            .collect();
-        sizes.sort_unstable();
-        let (mut topics, mut merged, mut filled) = (Vec::new(), Vec::new(), true);
-        for (size, id) in sizes.into_iter().take(SUBSCRIPTIONS / 2) {
-            if topics.len() + size > limits::SUBSCRIBE_TOPICS {
-                break;
-            }
-            if let Some(group) = self.groups.iter().find(|group| group.id == id) {
-                topics.extend(group.topics.iter().cloned());
-                merged.push(id);
-                filled &= group.filled;
-            }
-        }
-        let live = open(&self.client, topics.clone()).await?;
-        self.next += 1;
-        let group = Group {
-            id: self.next,
-            topics,
-            from: From::Seen,
-            filled,
-        };
-        let fill = self.fill(&group)?;
-        self.groups.retain(|group| !merged.contains(&group.id));
-        self.to_fill.retain(|fill| !merged.contains(&fill.group));
-        self.to_fill.extend(fill);
-        if let Some(lives) = &mut self.live {
-            for id in &merged {
-                lives.remove(id);
-            }
-            lives.insert(group.id, live);
-        }
-        self.groups.push(group);
-        Ok(())
     }
 
     fn fill(&self, group: &Group) -> Result<Option<Fill>, Error> {
@@ -370,23 +288,22 @@ impl Feed {
             From::Preferences => self.client.preferences_start()?,
             From::Now => return Ok(None),
         };
+        Ok(Some(Fill::new(Some(group.id), group.topics.clone(), start)))
+    }
+}
+
+impl Fill {
+    fn new(group: Option<u64>, topics: Vec<String>, start: TimestampNs) -> Self {
         let range = Range {
-            topics: group.topics.clone(),
+            topics,
             start: Some(start),
             page: PAGE,
             ..Range::default()
         };
-        Ok(Some(Fill {
-            group: group.id,
+        Self {
+            group,
             range,
             cursor: None,
-        }))
+        }
     }
-}
-
-/// Opens a subscription.
-async fn open(client: &Client, topics: Vec<String>) -> Result<Live, Error> {
-    let envelopes = client.inner.api.subscribe(topics).await?;
-    let ended = stream::once(std::future::ready(None));
-    Ok(envelopes.map(Some).chain(ended).boxed())
 }

@@ -11,7 +11,7 @@ use super::vectors::case;
 use crate::harness::{
     people::{LOOK, person, text},
     program::DEADLINE,
-    scripted::{Answer, Call, Made, Scripted},
+    scripted::{Call, Made, Scripted},
 };
 
 /// A message that is sealed and nowhere yet.
@@ -57,23 +57,18 @@ async fn a_stream_that_ends_is_opened_again_and_filled() {
     alice.client().sync_conversations().await.unwrap();
     let conversation = alice.client().conversations().remove(0);
     let delivered = case.value("/expected/delivered").as_array().unwrap().len();
-    let mut words = Vec::new();
-    let mut told = Vec::new();
-    for number in 0..delivered {
-        words.push(number.to_string());
-        told.push(Ok(sealed(bob.client(), alice.client(), &words[number]).await));
-    }
     let missed = sealed(bob.client(), alice.client(), "while it was cut").await;
     node.calls();
-    let mut told = Some(told);
-    node.answers(move |call| matches!(call, Call::Subscribe(_)).then(|| told.take().map(Answer::Stream))?);
 
     let mut stream = conversation.stream(TimestampNs::default());
     assert_eq!(next(&mut stream).await, "hello");
-    for word in &words {
-        assert_eq!(next(&mut stream).await, *word);
+    for number in 0..delivered {
+        let word = number.to_string();
+        node.put(&sealed(bob.client(), alice.client(), &word).await);
+        assert_eq!(next(&mut stream).await, word);
     }
     node.put_unheard(missed);
+    node.cut(None);
     assert_eq!(next(&mut stream).await, "while it was cut");
     node.put(&sealed(bob.client(), alice.client(), "live").await);
     assert_eq!(next(&mut stream).await, "live");
@@ -102,20 +97,14 @@ async fn a_stream_that_fails_is_opened_again_and_filled() {
         person("bob", node.address()).await,
     );
     bob.say(alice.address(), "hello").await;
-    let mut failure = Some(vec![Err(Status::unavailable("x"))]);
-    node.answers(move |call| {
-        matches!(call, Call::Subscribe(_)).then(|| failure.take().map(Answer::Stream))?
-    });
     alice.client().sync_conversations().await.unwrap();
     let conversation = alice.client().conversations().remove(0);
     let mut stream = conversation.stream(TimestampNs::default());
     node.calls();
     assert_eq!(next(&mut stream).await, "hello");
-    let read_on = async {
-        node.put_unheard(sealed(bob.client(), alice.client(), "after").await);
-        assert_eq!(next(&mut stream).await, "after");
-    };
-    read_on.await;
+    node.put_unheard(sealed(bob.client(), alice.client(), "after").await);
+    node.cut(Some(&Status::unavailable("x")));
+    assert_eq!(next(&mut stream).await, "after");
     assert_eq!(subscriptions(&node).len(), case.count("/expected/connections"));
 }
 

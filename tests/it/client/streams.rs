@@ -6,7 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use herald::client::{ConversationStream, InvitationContext, MessageStream, NodeAddress};
+use herald::client::{
+    Client, ConversationStream, InvitationContext, MessageStream, NodeAddress, Switchboard,
+};
 use herald_node::{Config, Host};
 use herald_protocol::{proto::api::Envelope, time::TimestampNs};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -15,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::harness::{
     house::Node,
-    people::{LOOK, Person, address, now, person, text},
+    people::{LOOK, Person, address, now, person, text, wallet},
     program::DEADLINE,
     proxy::Proxy,
 };
@@ -185,6 +187,37 @@ async fn a_reader_that_does_not_read_loses_nothing_and_keeps_little_in_memory() 
     }
     bob.say(alice.address(), "end").await;
     assert_eq!(next(&mut stream).await, "end", "nothing came twice");
+}
+
+#[tokio::test]
+async fn of_readers_who_share_a_stream_a_slow_one_holds_up_no_other_and_loses_nothing() {
+    let node = Node::start().await;
+    let bob = person("bob", node.address()).await;
+    let switchboard = Switchboard::default();
+    let sharing = async |name: &str| {
+        let builder = Client::builder(wallet(name), node.address()).switchboard(&switchboard);
+        Person::of(builder.connect().await.unwrap())
+    };
+    let (slow, quick) = (sharing("slow").await, sharing("quick").await);
+    let mut streams = Vec::new();
+    for reader in [&slow, &quick] {
+        bob.say(reader.address(), "hello").await;
+        let mut stream = reader.client().stream_all_messages(TimestampNs::default());
+        assert_eq!(live(&mut stream).await, ["hello"]);
+        streams.push(stream);
+    }
+    node.streams(1.0).await;
+    let [slowly, quickly] = streams.as_mut_slice() else {
+        panic!("two streams")
+    };
+    flood(&bob, &slow).await;
+    bob.say(quick.address(), "now").await;
+    assert_eq!(next(quickly).await, "now");
+    for number in 0..MESSAGES {
+        assert_eq!(next(slowly).await, format!("{number:0>MESSAGE_BYTES$}"));
+    }
+    bob.say(slow.address(), "end").await;
+    assert_eq!(next(slowly).await, "end", "nothing came twice");
 }
 
 /// A node in this process that has little patience with streams that are not read.

@@ -239,15 +239,7 @@ impl Herald {
 
     /// The value of a counter on the metrics page, all its labels together.
     pub(crate) async fn counter(&self, name: &str) -> f64 {
-        let url = format!("http://{}/metrics", self.ready["metrics"].as_str().unwrap());
-        let page = http().get(url).send().await.unwrap().text().await.unwrap();
-        let counted = page.lines().filter(|line| {
-            line.strip_prefix(name)
-                .is_some_and(|rest| rest.starts_with(['{', ' ']))
-        });
-        counted
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum()
+        counter(&self.ready, name).await
     }
 
     /// Waits until a counter has reached a value.
@@ -310,6 +302,29 @@ impl Node {
     pub(crate) fn address(&self) -> NodeAddress {
         NodeAddress::plain(self.grpc())
     }
+
+    /// Waits until so many streams are open.
+    pub(crate) async fn streams(&self, count: f64) {
+        let reached = async {
+            while (counter(&self.ready, "herald_node_streams").await - count).abs() > 0.5 {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let reached = tokio::time::timeout(DEADLINE, reached).await;
+        assert!(reached.is_ok(), "there are not {count} streams\n{}", self.program);
+    }
+}
+
+async fn counter(ready: &Value, name: &str) -> f64 {
+    let url = format!("http://{}/metrics", ready["metrics"].as_str().unwrap());
+    let page = http().get(url).send().await.unwrap().text().await.unwrap();
+    let counted = page.lines().filter(|line| {
+        line.strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with(['{', ' ']))
+    });
+    counted
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum()
 }
 
 /// A node that was killed.

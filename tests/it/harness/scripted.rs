@@ -55,8 +55,6 @@ pub(crate) enum Answer {
     Refusal(Status),
     Page(QueryResponse),
     Pages(BatchQueryResponse),
-    /// A stream that tells this and ends.
-    Stream(Vec<Result<Envelope, Status>>),
 }
 
 type Script = Box<dyn FnMut(&Call) -> Option<Answer> + Send>;
@@ -296,7 +294,6 @@ impl MessageApi for Desk {
         let topics = request.into_inner().content_topics;
         let stream = match self.asked(Call::Subscribe(topics.clone())) {
             Some(Answer::Refusal(status)) => return Err(status),
-            Some(Answer::Stream(told)) => futures::stream::iter(told).boxed(),
             Some(_) => return Err(misfit("subscribe")),
             None => {
                 let heard = self.listen(topics);
