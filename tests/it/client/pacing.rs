@@ -78,8 +78,9 @@ async fn reads_wait_as_long_as_the_node_asks_and_go_on() {
             assert_eq!(read.unwrap().len(), 1);
         }
         assert!(start.elapsed() >= wait);
+        // Some of them ask together.
         let calls = kept(&node.calls(), wait);
-        assert!((CALLS..=2 * CALLS).contains(&calls), "{calls}");
+        assert!((1..=2 * CALLS).contains(&calls), "{calls}");
     }
 }
 
