@@ -35,8 +35,8 @@ use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
 pub use answer::Answer;
 pub use error::{Error, Transport};
-pub use place::Place;
-pub(crate) use place::check;
+pub use place::{Place, check};
+
 pub use request::Request;
 
 use address::Allowed;

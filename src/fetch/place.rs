@@ -62,7 +62,7 @@ pub(super) fn parse(text: &str) -> Result<Url, Error> {
 ///
 /// # Errors
 /// [`Error::Request`]: what of it is never asked.
-pub(crate) fn check(text: &str) -> Result<(), Error> {
+pub fn check(text: &str) -> Result<(), Error> {
     address(&parse(text)?, false).map(drop)
 }
 
