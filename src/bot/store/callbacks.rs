@@ -444,6 +444,3 @@ impl Store {
         .await
     }
 }
-
-#[cfg(test)]
-mod tests;

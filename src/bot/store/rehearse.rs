@@ -141,6 +141,11 @@ fn copy(
     take(connection, "delivery", sealed, &[&bot, &millis(since)])?;
     let theirs = "id IN (SELECT occurrence FROM main.delivery)";
     take(connection, "occurrence", theirs, &[])?;
+    // Of a large audience the first may be written to while the rest is planned, which is nothing to rehearse.
+    connection.execute(
+        "UPDATE main.occurrence SET state = 'planned' WHERE state = 'planning'",
+        [],
+    )?;
     connection.execute_batch("COMMIT; DETACH real")
 }
 

@@ -1,47 +1,23 @@
-use herald_protocol::address::Address;
+//! What is told of deliveries.
+
+use chrono::TimeDelta;
 
 use super::*;
-use crate::bot::{
-    config::Priority,
-    store::{MessageNumber, NewDelivery, forget, insert_delivery, settle},
-};
+use crate::bot::config::CallbackEvent;
 
-fn at(second: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp(1_795_000_000 + second, 0).unwrap()
-}
+/// The wallet of all rows.
+const WALLET: u8 = 7;
 
-fn wallet() -> Address {
-    Address::from_bytes([7; 20])
-}
-
-/// A store with rows for the wallet, whose ids are 1, 2 and so on.
-async fn open(rows: usize) -> (Store, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("herald.db")).unwrap();
-    let adding = store.write(move |transaction| {
-        for key in 0..rows {
-            let row = NewDelivery {
-                bot: "b".to_owned(),
-                rule: "r".to_owned(),
-                key: key.to_string(),
-                wallet: wallet(),
-                part: MessageNumber::of(0, 0),
-                occurrence: None,
-                body: None,
-                conversation: None,
-                vars: None,
-                list: None,
-                created: at(0),
-                due: at(0),
-                expires: at(86_400),
-                priority: Priority::Normal,
-            };
-            insert_delivery(transaction, &row)?;
-        }
-        Ok(())
+/// Rows for one wallet, whose ids are 1, 2 and so on.
+async fn rows(count: usize) -> Opened {
+    let opened = open();
+    let rows = (0..count).map(|key| NewDelivery {
+        rule: "r".to_owned(),
+        body: None,
+        ..answer(&key.to_string(), WALLET)
     });
-    adding.await.unwrap();
-    (store, folder)
+    super::add(&opened.store, rows.collect()).await;
+    opened
 }
 
 fn new(delivery: i64, rule: &str) -> NewCallback {
@@ -49,7 +25,7 @@ fn new(delivery: i64, rule: &str) -> NewCallback {
         delivery,
         bot: "b".to_owned(),
         rule: rule.to_owned(),
-        wallet: wallet(),
+        wallet: wallet(WALLET),
         event: CallbackEvent::Delivered,
         body: "{}".to_owned(),
         created: at(0),
@@ -70,7 +46,7 @@ fn awaited(delivery: i64, topic: &str, sealed: i64) -> AwaitedReply<'_> {
     AwaitedReply {
         delivery,
         bot: "b",
-        wallet: wallet(),
+        wallet: wallet(WALLET),
         topic,
         sealed: at(sealed),
     }
@@ -78,7 +54,7 @@ fn awaited(delivery: i64, topic: &str, sealed: i64) -> AwaitedReply<'_> {
 
 #[tokio::test]
 async fn each_rule_gets_what_is_due_as_far_as_it_has_room() {
-    let (store, _folder) = open(1).await;
+    let Opened { store, _folder } = rows(1).await;
     add(
         &store,
         vec![new(1, "r"), new(1, "r"), new(1, "r"), new(1, "s"), new(1, "t")],
@@ -98,7 +74,7 @@ async fn each_rule_gets_what_is_due_as_far_as_it_has_room() {
 
 #[tokio::test]
 async fn a_replay_lasts_as_long_as_the_first_time_and_is_of_all_that_are_asked_for_or_none() {
-    let (store, _folder) = open(1).await;
+    let Opened { store, _folder } = rows(1).await;
     add(&store, vec![new(1, "r"), new(1, "r")]).await;
     store
         .end_callback(1, Some("gone".to_owned()), at(5))
@@ -146,12 +122,13 @@ async fn a_replay_lasts_as_long_as_the_first_time_and_is_of_all_that_are_asked_f
 
 #[tokio::test]
 async fn a_reply_counts_once_in_its_conversation_and_not_when_it_was_sent_before() {
-    let (store, _folder) = open(5).await;
+    let Opened { store, _folder } = rows(5).await;
     let taken = store.write(|transaction| {
         for (delivery, topic, sealed) in [(1, "a", 10), (2, "a", 11), (3, "b", 10), (4, "a", 20)] {
             assert!(!await_reply(transaction, &awaited(delivery, topic, sealed))?);
         }
-        let take = |topic, sent, limit| take_replied(transaction, ("b", wallet(), topic), at(sent), limit);
+        let take =
+            |topic, sent, limit| take_replied(transaction, ("b", wallet(WALLET), topic), at(sent), limit);
         Ok([
             take("a", 9, 9)?,
             take("a", 15, 1)?,
@@ -164,7 +141,7 @@ async fn a_reply_counts_once_in_its_conversation_and_not_when_it_was_sent_before
     assert_eq!(taken.await.unwrap(), [vec![], vec![2], vec![], vec![3], vec![4]]);
     let early = store.write(|transaction| {
         note_early_reply(transaction, &awaited(5, "a", 30), at(31))?;
-        let before = take_replied(transaction, ("b", wallet(), "a"), at(32), 9)?;
+        let before = take_replied(transaction, ("b", wallet(WALLET), "a"), at(32), 9)?;
         let is_early = [(); 2].map(|()| await_reply(transaction, &awaited(5, "a", 30)));
         Ok((before, is_early.into_iter().collect::<Result<Vec<_>, _>>()?))
     });
@@ -173,7 +150,7 @@ async fn a_reply_counts_once_in_its_conversation_and_not_when_it_was_sent_before
 
 #[tokio::test]
 async fn settling_names_the_rows_that_it_ended_and_forgetting_leaves_what_is_to_be_told() {
-    let (store, _folder) = open(2).await;
+    let Opened { store, _folder } = rows(2).await;
     let rows = [(1, State::Delivered, None), (9, State::Delivered, None)];
     let ended = store.write(move |transaction| {
         let first = settle(transaction, &rows, at(1))?;
@@ -184,8 +161,8 @@ async fn settling_names_the_rows_that_it_ended_and_forgetting_leaves_what_is_to_
     store.end_callback(1, None, at(5)).await.unwrap();
     let left = store.write(|transaction| {
         await_reply(transaction, &awaited(1, "a", 1))?;
-        forget(transaction, "b", wallet(), at(6))?;
-        take_replied(transaction, ("b", wallet(), "a"), at(9), 9)
+        forget(transaction, "b", wallet(WALLET), at(6))?;
+        take_replied(transaction, ("b", wallet(WALLET), "a"), at(9), 9)
     });
     assert_eq!(left.await.unwrap(), [0; 0]);
     let rows = store

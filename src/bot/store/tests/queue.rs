@@ -1,0 +1,284 @@
+//! What is due, in which order, and how often.
+
+use super::*;
+
+#[tokio::test]
+async fn a_wallet_has_one_row_under_way_and_a_held_one_blocks_nobody() {
+    let opened = open();
+    let store = &opened.store;
+    add(store, vec![answer("a1", 1), answer("a2", 1), answer("b1", 2)]).await;
+    add(store, vec![answer("a1", 1)]).await;
+    assert_eq!(due(store, 1).await, ["a1", "b1"]);
+    let first = store.due("b", at(1), 1).await.unwrap().remove(0);
+    let held = store.hold(vec![wait(first.id, 60)]).await.unwrap();
+    assert_eq!(held, [first.id]);
+    assert_eq!(
+        due(store, 1).await,
+        ["a2", "b1"],
+        "the held row lets the next one pass"
+    );
+    let again = store.hold(vec![wait(first.id, 90)]).await.unwrap();
+    assert!(again.is_empty(), "the same reason is no news");
+    assert_eq!(
+        due(store, 91).await,
+        ["b1", "a1"],
+        "when both are due, the wallet's older row is under way"
+    );
+    assert_eq!(store.next_due("b", at(1)).await.unwrap(), Some(at(90)));
+}
+
+#[tokio::test]
+async fn a_row_that_waits_for_its_next_try_holds_back_later_ones_of_its_wallet() {
+    let opened = open();
+    let store = &opened.store;
+    add(store, vec![answer("a1", 1), answer("a2", 1)]).await;
+    let first = store.due("b", at(1), 1).await.unwrap().remove(0);
+    store
+        .seal(vec![(first.id, sealed(1), first.expires)])
+        .await
+        .unwrap();
+    store
+        .tried(vec![(first.id, at(30))], at(2), "no answer".to_owned())
+        .await
+        .unwrap();
+    assert!(due(store, 3).await.is_empty());
+    let row = store.due("b", at(31), 1).await.unwrap().remove(0);
+    assert_eq!((row.key.as_str(), row.tries, row.state), ("a1", 1, State::Sealed));
+    assert_eq!(row.sealed.unwrap().request, vec![1], "the bytes stay");
+    end(store, vec![(first.id, State::Delivered, None)], at(32)).await;
+    assert_eq!(due(store, 33).await, ["a2"]);
+    let settled = store
+        .deliveries(Filter {
+            state: Some(State::Delivered),
+            limit: 9,
+            ..Filter::default()
+        })
+        .await
+        .unwrap();
+    assert_eq!(
+        (settled.len(), settled[0].tries, settled[0].settled),
+        (1, 2, Some(at(32)))
+    );
+    end(store, vec![(first.id, State::Expired, None)], at(40)).await;
+    let filter = Filter {
+        state: Some(State::Expired),
+        limit: 9,
+        ..Filter::default()
+    };
+    assert!(
+        store.deliveries(filter).await.unwrap().is_empty(),
+        "what is settled stays settled"
+    );
+}
+
+#[tokio::test]
+async fn urgent_rows_go_before_others_also_to_the_same_wallet_and_a_row_of_tomorrow_keeps_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("herald.db")).unwrap();
+    let row = |key: &str, number, priority| NewDelivery {
+        priority,
+        ..answer(key, number)
+    };
+    let rows = [
+        row("bulk", 1, Priority::Bulk),
+        row("tomorrow", 2, Priority::Normal),
+        row("first", 2, Priority::Normal),
+        row("second", 2, Priority::Normal),
+        row("urgent", 3, Priority::Urgent),
+        row("behind the urgent", 3, Priority::Normal),
+    ];
+    let insert = store.write(move |transaction| {
+        for row in &rows {
+            insert_delivery(transaction, row)?;
+        }
+        transaction.execute(
+            "UPDATE delivery SET due_ms = due_ms + 1000 WHERE key = 'tomorrow'",
+            [],
+        )
+    });
+    insert.await.unwrap();
+    let keys = |rows: Vec<Delivery>| rows.into_iter().map(|row| row.key).collect::<Vec<_>>();
+    assert_eq!(
+        keys(store.due("b", at(0), 10).await.unwrap()),
+        ["urgent", "first", "bulk"]
+    );
+    assert_eq!(keys(store.due("b", at(0), 2).await.unwrap()), ["urgent", "first"]);
+    assert_eq!(store.next_due("b", at(0)).await.unwrap(), Some(at(1)));
+}
+
+#[tokio::test]
+async fn counts_are_of_the_window_without_the_row_itself_and_name_the_time_of_room() {
+    let opened = open();
+    let store = &opened.store;
+    for number in 0..4_i64 {
+        let id = format!("o{number}");
+        store.record(occurrence(&id, &id)).await.unwrap();
+        let row = store
+            .next_to_plan("b", at(0), BTreeSet::new())
+            .await
+            .unwrap()
+            .unwrap()
+            .row;
+        let part = |number| NewDelivery {
+            rule: "r".to_owned(),
+            part: MessageNumber::of(0, number),
+            occurrence: Some(row),
+            body: None,
+            ..answer(&id, 1)
+        };
+        store.plan(row, chunk(vec![part(0), part(1)])).await.unwrap();
+        for _ in 0..2 {
+            let planned = store.due("b", at(10), 1).await.unwrap().remove(0);
+            if number < 3 {
+                store
+                    .seal(vec![(planned.id, sealed(10 * number), planned.expires)])
+                    .await
+                    .unwrap();
+                end(store, vec![(planned.id, State::Delivered, None)], at(10 * number)).await;
+            }
+        }
+    }
+    let last = store.due("b", at(10), 1).await.unwrap().remove(0);
+    let own = last.occurrence.unwrap();
+    let count = |rule: Option<&'static str>, since, limit| {
+        let last = last.clone();
+        store.read(move |connection| counts(connection, &last, own, rule, at(since), limit))
+    };
+    let all = count(None, -1, 2).await.unwrap();
+    assert_eq!(
+        (all.sealed, all.frees),
+        (3, Some(at(10))),
+        "two parts count once; room when the second newest leaves"
+    );
+    assert_eq!(
+        count(Some("r"), 5, 20).await.unwrap().sealed,
+        2,
+        "the window slides"
+    );
+    assert_eq!(count(Some("other"), -1, 1).await.unwrap().sealed, 0);
+}
+
+#[tokio::test]
+async fn rows_of_a_digest_end_with_the_one_that_carries_them_unless_it_is_skipped() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("herald.db")).unwrap();
+    let insert = store.write(move |transaction| {
+        for key in ["a", "b", "c"] {
+            insert_delivery(transaction, &answer(key, 1))?;
+        }
+        merge(transaction, &[(1, vec![2, 3])])
+    });
+    insert.await.unwrap();
+    let keys = |rows: Vec<Delivery>| rows.into_iter().map(|row| row.key).collect::<Vec<_>>();
+    assert_eq!(keys(store.due("b", at(0), 10).await.unwrap()), ["a"]);
+    end(
+        &store,
+        vec![(1, State::Skipped, Some("`if` is false".to_owned()))],
+        at(1),
+    )
+    .await;
+    assert_eq!(
+        keys(store.due("b", at(1), 10).await.unwrap()),
+        ["b"],
+        "another carries them"
+    );
+    let again = store.write(|transaction| merge(transaction, &[(2, vec![3])]));
+    again.await.unwrap();
+    end(&store, vec![(2, State::Delivered, None)], at(2)).await;
+    let last = store
+        .deliveries(Filter {
+            limit: 1,
+            ..Filter::default()
+        })
+        .await
+        .unwrap()
+        .remove(0);
+    assert_eq!(
+        (last.state, last.reason.as_deref()),
+        (State::Delivered, Some("in the digest of delivery 2"))
+    );
+}
+
+#[tokio::test]
+async fn what_did_not_arrive_is_due_again_with_its_bytes_and_what_did_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("herald.db")).unwrap();
+    let keys = ["delivered", "expired", "rejected", "skipped", "open"];
+    for (number, key) in (1..).zip(keys) {
+        let new = answer(key, number);
+        store
+            .write(move |transaction| insert_delivery(transaction, &new))
+            .await
+            .unwrap();
+    }
+    store
+        .seal(vec![(1, sealed(1), at(86_400)), (2, sealed(1), at(86_400))])
+        .await
+        .unwrap();
+    let ends = [
+        (1, State::Delivered, None),
+        (2, State::Expired, Some("late".to_owned())),
+        (3, State::Rejected, Some("odd".to_owned())),
+        (4, State::Skipped, Some("left".to_owned())),
+    ];
+    store
+        .write(move |transaction| settle(transaction, &ends, at(10)))
+        .await
+        .unwrap();
+    let before = store
+        .deliveries(Filter {
+            limit: 9,
+            ..Filter::default()
+        })
+        .await
+        .unwrap();
+    assert!(
+        store
+            .replay(
+                Dead {
+                    id: Some(1),
+                    ..Dead::default()
+                },
+                at(20)
+            )
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let other = Dead {
+        bot: Some("other".to_owned()),
+        ..Dead::default()
+    };
+    assert!(store.replay(other, at(20)).await.unwrap().is_empty());
+    let mut replayed = store.replay(Dead::default(), at(20)).await.unwrap();
+    replayed.sort_unstable();
+    assert_eq!(replayed, [(2, "b".to_owned()), (3, "b".to_owned())]);
+    let mut rows = store
+        .deliveries(Filter {
+            limit: 9,
+            ..Filter::default()
+        })
+        .await
+        .unwrap();
+    rows.reverse();
+    let states: Vec<&str> = rows.iter().map(|row| row.state.as_str()).collect();
+    assert_eq!(states, ["delivered", "sealed", "planned", "skipped", "planned"]);
+    assert_eq!(
+        rows[1].sealed.as_ref().unwrap().request,
+        vec![1],
+        "it is looked for before it goes out"
+    );
+    assert!(rows[2].sealed.is_none() && rows[0].sealed.as_ref().unwrap().request.is_empty());
+    for row in &rows[1..3] {
+        assert_eq!(
+            (row.settled, row.reason.as_deref(), row.due),
+            (None, None, at(20))
+        );
+        assert_eq!(row.expires, at(20 + 86_400), "as long as at first");
+    }
+    assert_eq!(before.len(), rows.len());
+    assert!(
+        store.replay(Dead::default(), at(30)).await.unwrap().is_empty(),
+        "once"
+    );
+}
