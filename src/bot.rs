@@ -30,7 +30,7 @@ pub mod testing;
 pub mod trigger;
 pub mod uploads;
 
-pub use brake::{Brake, Braked};
+pub use brake::Brake;
 pub use event::{Event, Events, Kind, print_time};
 pub use identity::{Error as IdentityError, resolve as resolve_identity};
 pub use project::Project;

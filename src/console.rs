@@ -38,7 +38,7 @@ pub use openapi::document as openapi;
 pub use token::{ApiToken, Error as TokenError, TokensError};
 pub use uploads::Folders;
 
-use crate::bot::{Bots, running::Running, store};
+use crate::bot::{Bots, config::Rule, running::Running, store};
 
 /// The largest body that is read: 256 KiB.
 pub const MAX_BODY: usize = 262_144;
@@ -143,6 +143,18 @@ impl Shared {
         let missing = || Refusal::new(StatusCode::NOT_FOUND, format!("no bot `{name}` is running"));
         self.bots.find(name).ok_or_else(missing)
     }
+
+    fn rule(&self, bot: &str, rule: &str) -> Result<(Arc<Running>, Rule), Refusal> {
+        let running = self.bot(bot)?;
+        let found = running.bot.rules.get(rule).cloned();
+        match found {
+            Some(rule) => Ok((running, rule)),
+            None => Err(Refusal::new(
+                StatusCode::NOT_FOUND,
+                format!("bot `{bot}` has no rule `{rule}`"),
+            )),
+        }
+    }
 }
 
 /// A request that is not taken.
@@ -168,6 +180,16 @@ impl Refusal {
             field: Some(field.into()),
             ..Self::new(StatusCode::BAD_REQUEST, message)
         }
+    }
+
+    /// The store could not be read; the log says why.
+    fn unreadable(error: &store::Error) -> Self {
+        let error: &dyn std::error::Error = error;
+        tracing::error!(error, "the store could not be read");
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the store failed; see herald's log",
+        )
     }
 
     /// The store could not be used; the log says why.

@@ -1,6 +1,7 @@
 //! What people ask of the broadcasts of a rule: approve, pause, resume, cancel.
 
 use super::{
+    config::Rule,
     event::Kind,
     outbox,
     running::Running,
@@ -18,15 +19,6 @@ pub enum Brake {
     Resume,
     /// To end those that are not done.
     Cancel,
-}
-
-/// What came of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Braked {
-    /// The file has no such rule.
-    NoRule,
-    /// These broadcasts moved, by the ids of their occurrences.
-    Moved(Vec<String>),
 }
 
 impl Brake {
@@ -77,11 +69,8 @@ impl Brake {
 }
 
 impl Running {
-    /// Does what somebody asks of the broadcasts of a rule.
-    pub(crate) async fn brake(&self, rule: &str, brake: Brake) -> Result<Braked, store::Error> {
-        let Some(rule) = self.bot.rules.get(rule) else {
-            return Ok(Braked::NoRule);
-        };
+    /// Does what somebody asks of the broadcasts of a rule. Gives those that moved, by the ids of their occurrences.
+    pub(crate) async fn brake(&self, rule: &Rule, brake: Brake) -> Result<Vec<String>, store::Error> {
         let (to, reason) = match brake {
             Brake::Approve => (outbox::approved_gate(rule), None),
             Brake::Pause => (Gate::Paused, Some("somebody paused it".to_owned())),
@@ -101,6 +90,6 @@ impl Running {
             self.tell(event).await;
         }
         self.to_guard.notify_one();
-        Ok(Braked::Moved(moved))
+        Ok(moved)
     }
 }

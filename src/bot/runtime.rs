@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     client::{self, Cache, Client, Disposition, NodeAddress, Switchboard, jittered},
-    fetch::Fetch,
+    fetch::{self, Fetch},
 };
 
 /// A bot with what it needs to run.
@@ -65,6 +65,31 @@ pub struct Shared {
     pub clock: Clock,
     /// Where events go.
     pub events: Events,
+}
+
+impl Shared {
+    /// What bots of a project share.
+    ///
+    /// # Errors
+    /// The client for what they name on the web cannot be set up.
+    pub fn of(
+        project: Project,
+        (store, cache): (Store, Cache),
+        clock: Clock,
+        events: Events,
+    ) -> Result<Self, fetch::Error> {
+        let fetch = project.fetch()?;
+        let project = Arc::new(project);
+        Ok(Self {
+            uploads: Uploads::of(Arc::clone(&project), fetch.clone()),
+            fetch,
+            project,
+            store,
+            cache,
+            clock,
+            events,
+        })
+    }
 }
 
 /// Bots that run; see [`Runtime::live`].

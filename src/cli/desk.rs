@@ -1,7 +1,5 @@
 //! Whom a command talks to: the herald that runs on the data folder, one that is named, or the store itself where none runs.
 
-use std::sync::Arc;
-
 use anyhow::Context as _;
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -12,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, Options, bots, project};
 use crate::{
     bot::{
-        self, Bots, Project, Shared, Uploads,
+        self, Bots, Project, Shared,
         config::SecretReference,
         store::{self, Store},
     },
@@ -123,18 +121,9 @@ impl Herald {
         let (events, _) = bot::events();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let folders = Folders::of(&project, listener.local_addr()?.port());
-        let fetch = project.fetch()?;
-        let (client, token) = (fetch.operators(), data.join(TOKEN));
-        let project = Arc::new(project);
-        let shared = Shared {
-            uploads: Uploads::of(Arc::clone(&project), fetch.clone()),
-            fetch,
-            project,
-            store,
-            cache: Cache::open(&data.join("client.db"))?,
-            clock: crate::clock::now.into(),
-            events,
-        };
+        let cache = Cache::open(&data.join("client.db"))?;
+        let shared = Shared::of(project, (store, cache), crate::clock::now.into(), events)?;
+        let (client, token) = (shared.fetch.operators(), data.join(TOKEN));
         let url = format!("http://{}", listener.local_addr()?);
         let shutdown = CancellationToken::new();
         let bots = Bots::aside(bots, &shared);

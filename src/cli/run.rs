@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use anyhow::Context as _;
@@ -17,7 +16,7 @@ use super::{
 };
 use crate::{
     bot::{
-        self, Bots, Changed, Event, Kind, Launch, Project, Runtime, Shared, Started, Uploads,
+        self, Bots, Changed, Event, Kind, Launch, Project, Runtime, Shared, Started,
         config::{Bot, NodeAddress as BotNode},
         print_time,
         reload::{Difference, Watched},
@@ -212,17 +211,7 @@ impl Stage {
         }
         let (sender, events) = bot::events();
         let folders = Folders::of(&project, api.local_addr()?.port());
-        let fetch = project.fetch()?;
-        let project = Arc::new(project);
-        let shared = Shared {
-            uploads: Uploads::of(Arc::clone(&project), fetch.clone()),
-            fetch,
-            project,
-            store,
-            cache,
-            clock: crate::clock::now.into(),
-            events: sender.clone(),
-        };
+        let shared = Shared::of(project, (store, cache), crate::clock::now.into(), sender.clone())?;
         let runtime = Runtime::start(launches, &shared, started, shutdown);
         let bots = runtime.bots();
         let (to_take, changed) = mpsc::channel(watch::TAKEN);

@@ -5,7 +5,7 @@ use super::{
     shapes::{self, BroadcastShape},
 };
 use crate::bot::{
-    Brake, Braked,
+    Brake,
     store::{Broadcast, Progress},
 };
 use axum::{
@@ -23,12 +23,9 @@ pub(super) async fn status(
     headers: HeaderMap,
 ) -> Result<Json<Vec<BroadcastShape>>, Refusal> {
     shared.authorise(&headers)?;
-    let running = shared.bot(&bot)?;
-    if !running.bot.rules.contains_key(&rule) {
-        return Err(no_rule(&bot, &rule));
-    }
-    let broadcasts = running.store.broadcasts(&bot, &rule, TOLD).await;
-    let broadcasts = broadcasts.map_err(|error| unreadable(&error))?;
+    let (running, rule) = shared.rule(&bot, &rule)?;
+    let broadcasts = running.store.broadcasts(&bot, &rule.name, TOLD).await;
+    let broadcasts = broadcasts.map_err(|error| Refusal::unreadable(&error))?;
     let tell = |(broadcast, progress): (Broadcast, Progress)| BroadcastShape {
         occurrence: broadcast.id,
         complete: broadcast.is_planned || broadcast.ended.is_some(),
@@ -53,33 +50,16 @@ pub(super) async fn act(
     headers: HeaderMap,
 ) -> Result<Json<shapes::Braked>, Refusal> {
     shared.authorise(&headers)?;
-    let running = shared.bot(&bot)?;
     let brake = Brake::parse(&action).ok_or_else(|| {
         let wanted = "expected `approve`, `pause`, `resume` or `cancel`";
         Refusal::new(StatusCode::NOT_FOUND, wanted)
     })?;
-    let braked = running
-        .brake(&rule, brake)
-        .await
-        .map_err(|error| unreadable(&error))?;
-    match braked {
-        Braked::NoRule => Err(no_rule(&bot, &rule)),
-        Braked::Moved(broadcasts) if broadcasts.is_empty() => {
-            let message = format!("no broadcast of `{bot}/{rule}` {}", brake.wanted());
-            Err(Refusal::new(StatusCode::CONFLICT, message))
-        }
-        Braked::Moved(broadcasts) => Ok(Json(shapes::Braked { broadcasts })),
+    let (running, rule) = shared.rule(&bot, &rule)?;
+    let broadcasts = running.brake(&rule, brake).await;
+    let broadcasts = broadcasts.map_err(|error| Refusal::unreadable(&error))?;
+    if broadcasts.is_empty() {
+        let message = format!("no broadcast of `{bot}/{}` {}", rule.name, brake.wanted());
+        return Err(Refusal::new(StatusCode::CONFLICT, message));
     }
-}
-
-fn no_rule(bot: &str, rule: &str) -> Refusal {
-    Refusal::new(StatusCode::NOT_FOUND, format!("bot `{bot}` has no rule `{rule}`"))
-}
-
-fn unreadable(error: &crate::bot::store::Error) -> Refusal {
-    tracing::error!(%error, "broadcasts cannot be read or moved");
-    Refusal::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "the store failed; see herald's log",
-    )
+    Ok(Json(shapes::Braked { broadcasts }))
 }

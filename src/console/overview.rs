@@ -71,7 +71,7 @@ pub(super) async fn deliveries(
         }));
     };
     let rows = store.deliveries(filter).await;
-    let rows = rows.map_err(|error| Refusal::unrecorded(&error, "all"))?;
+    let rows = rows.map_err(|error| Refusal::unreadable(&error))?;
     Ok(Json(Deliveries {
         deliveries: rows.iter().map(DeliveryShape::from).collect(),
     }))

@@ -1,6 +1,6 @@
 //! What a rule would do: `POST /v1/bots/BOT/rules/RULE/preview` and `POST /v1/broadcasts/BOT/RULE/plan`.
 
-use std::{convert::Infallible, sync::Arc};
+use std::convert::Infallible;
 
 use axum::{
     Json,
@@ -15,11 +15,7 @@ use super::{
     Refusal, Shared, desk,
     shapes::{self, PlanRequest, PreviewRequest},
 };
-use crate::bot::{
-    config::Rule,
-    rehearsal::{Error, Preview, Rehearsal},
-    running::Running,
-};
+use crate::bot::rehearsal::{Error, Preview, Rehearsal};
 
 /// The most messages of one preview, and those where nothing is said.
 const MOST: u32 = 1_000;
@@ -33,7 +29,7 @@ pub(super) async fn preview(
 ) -> Result<Json<Preview>, Refusal> {
     let body = body.map_err(|rejection| Refusal::new(rejection.status(), rejection.body_text()))?;
     shared.authorise(&headers)?;
-    let (running, rule) = place(&shared, &bot, &rule)?;
+    let (running, rule) = shared.rule(&bot, &rule)?;
     let asked: PreviewRequest = read(&body)?;
     let wallet = asked.wallet.as_deref().map(desk::wallet).transpose()?;
     let rehearsal = Rehearsal::of(&running, &rule, asked.event).await;
@@ -52,7 +48,7 @@ pub(super) async fn plan(
 ) -> Result<Response, Refusal> {
     let body = body.map_err(|rejection| Refusal::new(rejection.status(), rejection.body_text()))?;
     shared.authorise(&headers)?;
-    let (running, rule) = place(&shared, &bot, &rule)?;
+    let (running, rule) = shared.rule(&bot, &rule)?;
     let asked: PlanRequest = read(&body)?;
     if running.client.get().is_none() {
         return Err(refused(&Error::Offline));
@@ -82,13 +78,6 @@ fn line(value: &impl Serialize) -> String {
     line
 }
 
-fn place(shared: &Shared, bot: &str, rule: &str) -> Result<(Arc<Running>, Rule), Refusal> {
-    let running = shared.bot(bot)?;
-    let missing = || Refusal::new(StatusCode::NOT_FOUND, format!("bot `{bot}` has no rule `{rule}`"));
-    let rule = running.bot.rules.get(rule).cloned().ok_or_else(missing)?;
-    Ok((running, rule))
-}
-
 /// What is asked; nothing asks for what is usual.
 fn read<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Refusal> {
     if body.is_empty() {
@@ -104,7 +93,7 @@ fn read<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Refusal> {
 
 fn refused(error: &Error) -> Refusal {
     match error {
-        Error::Store(error) => Refusal::unrecorded(error, "rehearsal"),
+        Error::Store(error) => Refusal::unreadable(error),
         Error::Event(reason) => Refusal::of_field("event", reason.clone()),
         Error::Client(_) | Error::Offline => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
     }

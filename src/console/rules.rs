@@ -26,13 +26,7 @@ pub(super) async fn fire(
 ) -> Result<Response, Refusal> {
     let body = body.map_err(|rejection| Refusal::new(rejection.status(), rejection.body_text()))?;
     shared.authorise(&headers)?;
-    let missing = |what: String| Refusal::new(StatusCode::NOT_FOUND, what);
-    let running = shared.bot(&bot)?;
-    let rule = running
-        .bot
-        .rules
-        .get(&rule)
-        .ok_or_else(|| missing(format!("bot `{bot}` has no rule `{rule}`")))?;
+    let (running, rule) = shared.rule(&bot, &rule)?;
     if !rule
         .triggers
         .iter()
@@ -47,7 +41,7 @@ pub(super) async fn fire(
         at: running.now(),
         names: names(&body)?,
     };
-    match fire::fire(&running, rule, &firing).await {
+    match fire::fire(&running, &rule, &firing).await {
         Ok(Planned::New) => Ok(recorded(&id)),
         Ok(Planned::Repeated { id, .. }) => Ok(recorded(&id)),
         Err(error) => {

@@ -10,7 +10,7 @@ pub(super) async fn status(
 ) -> Result<Json<Status>, Refusal> {
     shared.authorise(&headers)?;
     let bots = shared.bots.status().await;
-    let bots = bots.map_err(|error| Refusal::unrecorded(&error, "all"))?;
+    let bots = bots.map_err(|error| Refusal::unreadable(&error))?;
     let version = env!("CARGO_PKG_VERSION").to_owned();
     Ok(Json(Status { version, bots }))
 }

@@ -7,15 +7,12 @@ use std::{
     hint::black_box,
     io::{BufWriter, Write as _},
     path::Path,
-    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
 use herald::{
-    bot::{
-        self, Event, Kind, Launch, Runtime, Shared, Started, Uploads, config, project::Project, store::Store,
-    },
+    bot::{self, Event, Kind, Launch, Runtime, Shared, Started, config, project::Project, store::Store},
     client::{Cache, Client, Conversation},
     content::Content,
 };
@@ -54,17 +51,14 @@ async fn rounds(node: &Node, folder: &Path) -> Result<Vec<Round>, Error> {
     let loaded = config::load(&folder.join("bot.yaml"));
     let (bot, _) = loaded.map_err(|found| found.iter().map(ToString::to_string).collect::<String>())?;
     let (sender, mut events) = bot::events();
-    let project = Arc::new(Project::default());
-    let fetch = project.fetch()?;
-    let shared = Shared {
-        uploads: Uploads::of(Arc::clone(&project), fetch.clone()),
-        fetch,
-        project,
-        store: Store::open(&folder.join("data").join("herald.db"))?,
-        cache: Cache::open(&folder.join("data").join("client.db"))?,
-        clock: herald::clock::now.into(),
-        events: sender,
-    };
+    let store = Store::open(&folder.join("data").join("herald.db"))?;
+    let cache = Cache::open(&folder.join("data").join("client.db"))?;
+    let shared = Shared::of(
+        Project::default(),
+        (store, cache),
+        herald::clock::now.into(),
+        sender,
+    )?;
     let launch = Launch {
         bot,
         wallet: people::wallet(0)?,

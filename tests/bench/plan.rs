@@ -8,13 +8,12 @@ use std::{
     fs::{self, File},
     io::{self, BufRead as _, BufReader, BufWriter, Write as _},
     path::{Path, PathBuf},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use herald::{
     bot::{
-        self, Launch, Runtime, Shared, Started, Uploads, config,
+        self, Launch, Runtime, Shared, Started, config,
         project::Project,
         store::{Gate, NewOccurrence, Store},
     },
@@ -211,17 +210,13 @@ async fn planned(bot: config::Bot, store: Store, folder: &Path) -> Result<(Durat
     };
     store.record(occurrence).await?;
     let (sender, mut events) = bot::events();
-    let project = Arc::new(Project::default());
-    let fetch = project.fetch()?;
-    let shared = Shared {
-        uploads: Uploads::of(Arc::clone(&project), fetch.clone()),
-        fetch,
-        project,
-        store: store.clone(),
-        cache: Cache::open(&folder.join("data").join("client.db"))?,
-        clock: herald::clock::now.into(),
-        events: sender,
-    };
+    let cache = Cache::open(&folder.join("data").join("client.db"))?;
+    let shared = Shared::of(
+        Project::default(),
+        (store.clone(), cache),
+        herald::clock::now.into(),
+        sender,
+    )?;
     let launch = Launch {
         bot,
         wallet: people::wallet(1)?,

@@ -24,10 +24,10 @@ pub(crate) struct Foreseen {
     pub(crate) is_denied: bool,
     /// Its wallet's proof of consent is too old for an invitation.
     pub(crate) has_old_proof: bool,
-    /// What is done with it now.
-    now: Verdict,
     /// What is done with it once it need not wait.
-    later: Verdict,
+    verdict: Verdict,
+    /// For what it waits until then, and until when.
+    waits: Option<(String, DateTime<Utc>)>,
 }
 
 /// Judges rows of a rule. What a bot denies is known where its node is reached.
@@ -46,13 +46,19 @@ pub(crate) async fn foresee(
             facts.denied = client.is_some_and(|client| client.consent_of(row.wallet) == ConsentState::Denied);
             let rule = running.bot.rules.get(&row.rule);
             let proof = facts.standing.proof.as_ref();
+            let (verdict, waits) = match judge::judge(&running, &row, &facts, now) {
+                Verdict::Hold { reason, until, .. } => {
+                    (judge::foresee(&running, &row, &facts), Some((reason, until)))
+                }
+                verdict => (verdict, None),
+            };
             foreseen.push(Foreseen {
                 is_denied: rule.is_some_and(|rule| judge::consent(rule, &facts).is_err()),
                 has_old_proof: proof.is_some_and(|proof| {
                     now_ms.saturating_sub(proof.timestamp_ms) > limits::CONSENT_PROOF_AGE_SECONDS * 1_000
                 }),
-                now: judge::judge(&running, &row, &facts, now),
-                later: judge::foresee(&running, &row, &facts),
+                verdict,
+                waits,
                 row,
             });
         }
@@ -64,20 +70,20 @@ pub(crate) async fn foresee(
 impl Foreseen {
     /// `sent`, `held`, `skipped` or `rejected`; why not at once, and until when.
     pub(crate) fn outcome(&self) -> (&'static str, Option<String>, Option<DateTime<Utc>>) {
-        let ends = |state: State, reason: &String| match state {
-            State::Skipped => ("skipped", Some(reason.clone()), None),
-            _ => ("rejected", Some(reason.clone()), None),
-        };
-        match (&self.now, &self.later) {
-            (_, Verdict::Settle(state, reason)) | (Verdict::Settle(state, reason), _) => ends(*state, reason),
-            (Verdict::Hold { reason, until, .. }, _) => ("held", Some(reason.clone()), Some(*until)),
-            (Verdict::Cancel(reason), _) | (_, Verdict::Cancel(reason)) => ends(State::Skipped, reason),
-            (Verdict::Send(_), _) => ("sent", None, None),
+        match (&self.verdict, &self.waits) {
+            (Verdict::Settle(State::Skipped, reason) | Verdict::Cancel(reason), _) => {
+                ("skipped", Some(reason.clone()), None)
+            }
+            (Verdict::Settle(_, reason), _) => ("rejected", Some(reason.clone()), None),
+            (Verdict::Hold { reason, until, .. }, _) | (_, Some((reason, until))) => {
+                ("held", Some(reason.clone()), Some(*until))
+            }
+            (Verdict::Send(_), None) => ("sent", None, None),
         }
     }
 
     fn message(&self) -> Option<&judge::Send> {
-        match &self.later {
+        match &self.verdict {
             Verdict::Send(send) => Some(send),
             _ => None,
         }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     bot::{
-        Brake, Braked,
+        Brake,
         config::{
             self, Bot,
             testing::{Saying, Test},
@@ -285,7 +285,7 @@ impl<'a> Stage<'a> {
         };
         fire::fire(&running, rule, &firing).await?;
         self.settle().await?;
-        running.brake(&rule.name, Brake::Approve).await?;
+        running.brake(rule, Brake::Approve).await?;
         match &rule.policy.canary {
             Some(canary) => self.wait(canary.wait).await,
             None => self.settle().await.map(drop),
@@ -295,13 +295,12 @@ impl<'a> Stage<'a> {
     /// The broadcasts of a rule that await approval are let out.
     pub(super) async fn approve(&mut self, rule: &str) -> Result<(), Broken> {
         let running = self.running()?;
-        match running.brake(rule, Brake::Approve).await? {
-            Braked::NoRule => Err(Broken::Step(format!("the bot has no rule `{rule}` now"))),
-            Braked::Moved(moved) if moved.is_empty() => {
-                Err(Broken::Step(format!("no broadcast of `{rule}` awaits approval")))
-            }
-            Braked::Moved(_) => self.settle().await.map(drop),
+        let found = running.bot.rules.get(rule);
+        let found = found.ok_or_else(|| Broken::Step(format!("the bot has no rule `{rule}` now")))?;
+        if running.brake(found, Brake::Approve).await?.is_empty() {
+            return Err(Broken::Step(format!("no broadcast of `{rule}` awaits approval")));
         }
+        self.settle().await.map(drop)
     }
 
     /// Sources and upload targets answer this from now on.
