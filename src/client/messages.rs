@@ -41,6 +41,14 @@ impl Message {
     }
 }
 
+/// Which messages a reader is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    All,
+    /// Not the wallet's own. Those that say so are not verified, which is most of the cost of opening one.
+    OfOthers,
+}
+
 /// What a node is asked for at once.
 pub(super) const PAGE: u32 = {
     assert!(limits::PAGE_ENVELOPES == 100, "a page of the node");
@@ -106,7 +114,7 @@ impl History {
             let page = client.inner.api.query(&self.range, self.cursor.clone()).await?;
             let envelopes = page.envelopes.into_iter();
             let items = envelopes.map(|envelope| (Arc::clone(&self.conversation.state), envelope));
-            let opened = client.open_all(items.collect()).await?;
+            let opened = client.open_all(items.collect(), Wanted::All).await?;
             self.ended = page.next.is_none();
             self.cursor = page.next;
             let messages: Vec<Message> = opened.into_iter().flatten().collect();
@@ -135,7 +143,7 @@ impl Client {
             );
         }
         let mut pages: Vec<Vec<Message>> = histories.iter().map(|_| Vec::new()).collect();
-        for (at, opened) in owners.into_iter().zip(self.open_all(items).await?) {
+        for (at, opened) in owners.into_iter().zip(self.open_all(items, Wanted::All).await?) {
             if let Some(page) = pages.get_mut(at) {
                 page.extend(opened);
             }
@@ -148,13 +156,16 @@ impl Client {
     pub(super) async fn open_all(
         &self,
         items: Vec<(Arc<State>, Envelope)>,
+        wanted: Wanted,
     ) -> Result<Vec<Option<Message>>, Error> {
         let (client, own) = (self.clone(), self.keys());
         compute_each(items, move |(state, envelope)| {
-            match open(&client, &own, &state, &envelope) {
+            match open(&client, &own, (&state, &envelope), wanted) {
                 Ok(message) => {
-                    metrics::counter!("herald_messages_opened_total").increment(1);
-                    Some(message)
+                    if message.is_some() {
+                        metrics::counter!("herald_messages_opened_total").increment(1);
+                    }
+                    message
                 }
                 Err(error) => {
                     let id = Some(MessageId::of(&envelope.message));
@@ -167,12 +178,13 @@ impl Client {
     }
 }
 
+/// The message of an envelope; none when it is not wanted.
 fn open(
     client: &Client,
     own: &PrivateKeyBundle,
-    state: &Arc<State>,
-    envelope: &Envelope,
-) -> Result<Message, herald_protocol::Error> {
+    (state, envelope): (&Arc<State>, &Envelope),
+    wanted: Wanted,
+) -> Result<Option<Message>, herald_protocol::Error> {
     let (topic, bytes) = (envelope.content_topic.as_str(), &envelope.message);
     let (id, sender, sent, content) = match &state.kind {
         Kind::V1(v1) => {
@@ -186,23 +198,30 @@ fn open(
             (id, sender, sent, opened.into_content())
         }
         Kind::V2(v2) => {
+            let decrypted = v2.keys.decrypt(topic, bytes)?;
+            if wanted == Wanted::OfOthers && decrypted.says_from(own.public()) {
+                return Ok(None);
+            }
             let peer = v2.peer_bundle();
             let known: Vec<_> = [Some(own.public()), peer.as_deref()]
                 .into_iter()
                 .flatten()
                 .collect();
-            let opened = v2.keys.open(topic, bytes, &known)?;
+            let opened = decrypted.verify(&known)?;
             if let Some(bundle) = opened.new_keys().filter(|bundle| bundle.address() == state.peer) {
                 v2.keep_peer_bundle(bundle);
             }
             (opened.id(), opened.sender(), opened.sent(), opened.into_content())
         }
     };
-    Ok(Message {
+    if wanted == Wanted::OfOthers && sender == client.address() {
+        return Ok(None);
+    }
+    Ok(Some(Message {
         id,
         conversation: client.handle(Arc::clone(state)),
         sender,
         sent,
         content: Content::decode(content)?,
-    })
+    }))
 }

@@ -21,7 +21,7 @@ use herald_protocol::{
     topic::{self, Topic},
 };
 
-use super::{Client, Conversation, Error, Message, conversation::State, seen::Seen};
+use super::{Client, Conversation, Error, Message, conversation::State, messages::Wanted, seen::Seen};
 
 /// After a gap the store is read from this long before the newest message seen: clocks of senders differ by up to an hour each
 /// way (nodes accept no more of a token), and an outbox may have waited. Whoever goes on after a restart should ask for as much,
@@ -46,6 +46,7 @@ pub struct MessageStream {
     arrived: VecDeque<Envelope>,
     ready: VecDeque<Message>,
     seen: Seen,
+    wanted: Wanted,
 }
 
 impl std::fmt::Debug for MessageStream {
@@ -100,6 +101,7 @@ impl MessageStream {
             arrived: VecDeque::new(),
             ready: VecDeque::new(),
             seen: Seen::default(),
+            wanted: Wanted::All,
         }
     }
 
@@ -122,6 +124,14 @@ impl MessageStream {
         for id in messages {
             self.seen.insert(id);
         }
+        self
+    }
+
+    /// Leaves out what the client's wallet wrote, wherever. It costs the stream a fraction of what others wrote, so that a
+    /// broadcast does not keep its own sender busy.
+    #[must_use]
+    pub fn of_others(mut self) -> Self {
+        self.wanted = Wanted::OfOthers;
         self
     }
 
@@ -189,7 +199,7 @@ impl MessageStream {
         }
         client.learn_preferences(preferences).await?;
         client.learn_and_prove(entries).await?;
-        let opened = client.open_all(items).await?;
+        let opened = client.open_all(items, self.wanted).await?;
         let now = client.inner.clock.now();
         for message in opened.into_iter().flatten() {
             self.feed.saw(message.sent.min(now));

@@ -127,6 +127,40 @@ fn an_unknown_sender_bundle_is_verified_and_handed_back_once() {
 }
 
 #[test]
+fn what_a_decrypted_message_says_of_its_sender_is_no_proof() {
+    let conversation = conversation();
+    let decrypted = |bytes: &[u8]| {
+        conversation
+            .decrypt(conversation.topic().as_str(), bytes)
+            .unwrap()
+    };
+    let hers = sealed("hi").bytes;
+    assert!(decrypted(&hers).says_from(ALICE.public()));
+    assert!(!decrypted(&hers).says_from(BOB.public()));
+    assert!(decrypted(&hers).verify(&[ALICE.public()]).is_ok());
+    // Bob names Alice; he has the conversation's keys, but not hers.
+    let his = conversation.seal(&BOB, &content::text("hi").encode(), &OUTGOING, entropy(1));
+    let (v2, _) = taken_apart(&his.bytes);
+    let ciphertext = Ciphertext::from_proto(v2.ciphertext.clone().unwrap()).unwrap();
+    let plain = ciphertext.open(conversation.key_material(), &v2.header_bytes);
+    let signed = SignedContent {
+        sender: Some(ALICE.public().as_encoded().to_vec()),
+        ..SignedContent::decode(&*plain.unwrap()).unwrap()
+    };
+    let plain = signed.encode_to_vec();
+    let sealed = Ciphertext::seal(&plain, conversation.key_material(), &v2.header_bytes, entropy(2));
+    let Some(Union::Aes256GcmHkdfSha256(sealed)) = sealed.into_proto().union else {
+        panic!("another cipher");
+    };
+    let forged = put_together(&v2, sealed);
+    assert!(decrypted(&forged).says_from(ALICE.public()));
+    for known in [&[][..], &[ALICE.public()]] {
+        let verified = decrypted(&forged).verify(known);
+        assert_eq!(verified.unwrap_err(), Error::from(Reason::Signature));
+    }
+}
+
+#[test]
 fn a_content_bomb_inside_a_message_is_refused() {
     let zeros = EncodedContent::new(content::ContentTypeId::text(), vec![0; 1000]);
     let mut bomb = zeros.compress(content::Compression::Deflate);

@@ -86,13 +86,13 @@ impl Inbox {
         });
         let since = read.saturating_sub(STREAM_OVERLAP);
         Self {
-            stream: client.stream_all_messages(since).without(known),
+            stream: client.stream_all_messages(since).without(known).of_others(),
             running,
             listening,
         }
     }
 
-    /// The next message, the bot's own included. Cancel-safe.
+    /// The next message of somebody else. Cancel-safe.
     pub(crate) async fn next(&mut self) -> Result<Message, client::Error> {
         self.stream.next().await
     }
@@ -110,9 +110,9 @@ impl Inbox {
     }
 }
 
-/// A message that is the bot's to answer: text, or a reply that is text; not its own, not history.
+/// A message that is the bot's to answer: text, or a reply that is text; not history.
 fn incoming(listening: &Listening, message: Message) -> Option<Incoming> {
-    if message.is_own() || message.sent < listening.from {
+    if message.sent < listening.from {
         return None;
     }
     let content_type = message.content.content_type().to_string();

@@ -73,6 +73,26 @@ async fn a_stream_of_one_conversation_tells_both_sides_and_nothing_of_others() {
 }
 
 #[tokio::test]
+async fn a_stream_of_others_leaves_out_what_the_wallet_wrote_from_any_of_its_clients() {
+    let node = Node::start().await;
+    let (alice, bob) = alice_and_bob(node.address()).await;
+    alice.say(bob.address(), "own, from the store").await;
+    bob.say(alice.address(), "from the store").await;
+    let mut stream = alice
+        .client()
+        .stream_all_messages(TimestampNs::default())
+        .of_others();
+    assert_eq!(live(&mut stream).await, ["from the store"]);
+    let elsewhere = person("alice", node.address()).await;
+    for number in 0..3 {
+        alice.say(bob.address(), "own").await;
+        elsewhere.say(bob.address(), "own, of another client").await;
+        bob.say(alice.address(), &number.to_string()).await;
+        assert_eq!(next(&mut stream).await, number.to_string());
+    }
+}
+
+#[tokio::test]
 async fn conversations_are_streamed_known_ones_first_then_new_ones_of_either_side() {
     let node = Node::start().await;
     let (alice, bob) = alice_and_bob(node.address()).await;
