@@ -30,7 +30,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, Transaction};
+use rusqlite::{Connection, Transaction, config::DbConfig};
 
 use crate::client::cache::check_history;
 
@@ -44,9 +44,11 @@ pub(crate) use callbacks::{
 pub use callbacks::{Callback, CallbackFilter, CallbackState, Replay};
 pub use dead::Dead;
 pub use delivery::{
-    Body, Counts, Delivery, Filter, FirstMessage, MessageNumber, NewDelivery, Sealed, State, Wait, Waiting,
+    Body, Delivery, Filter, FirstMessage, MessageNumber, NewDelivery, Sealed, State, Wait, Waiting,
 };
-pub(crate) use delivery::{counts, first_message, insert as insert_delivery, recall, settle, window};
+pub(crate) use delivery::{
+    first_message, insert as insert_delivery, recall, recipient_window, settle, window,
+};
 pub(crate) use digests::{merge, open_period, siblings};
 pub(crate) use follow_ups::{end_later_steps, open_follow_ups};
 pub use lists::{Member, Standing};
@@ -203,12 +205,18 @@ impl Store {
         .await
     }
 
-    /// Runs `look` off the async threads.
+    /// Runs `look` off the async threads, in one transaction: it sees one state of the file, and locks it once.
     pub async fn read<T: Send + 'static>(
         &self,
         look: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.blocking(move |connection| look(connection)).await
+        self.blocking(move |connection| {
+            let transaction = connection.transaction()?;
+            let value = look(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        })
+        .await
     }
 
     async fn blocking<T: Send + 'static>(
@@ -231,8 +239,21 @@ fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "foreign_keys", true)
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
+    // A statement is planned once and not for every value anew.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(())
 }
+
+/// Pages that are kept in memory.
+const CACHE_KIB: i32 = 8 * 1024;
+/// Pages of the log, 32 MiB, before a commit takes the time to copy it into the file.
+const LOG_PAGES: u32 = 8_192;
+/// Prepared statements that are kept: more than there are.
+const STATEMENTS: usize = 256;
 
 /// Milliseconds since 1970, as the store holds times.
 fn millis(time: DateTime<Utc>) -> i64 {

@@ -1,6 +1,8 @@
 //! Digests: rows of one rule and recipient wait for the end of their period and go out as one message. The oldest of them
 //! carries it; the others are settled with it.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
@@ -14,7 +16,7 @@ use crate::bot::{
 };
 
 /// A row that belongs to the same message, with its occurrence.
-pub(super) type Sibling = (Delivery, Occurrence);
+pub(super) type Sibling = (Delivery, Arc<Occurrence>);
 
 /// The names of a digest's message, and what becomes of the rows beside the one that carries it.
 pub(super) struct Collected {

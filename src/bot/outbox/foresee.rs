@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use herald_protocol::{consent::ConsentState, limits};
 
 use super::{
-    judge::{self, Verdict},
+    judge::{self, Batch, Verdict},
     render::Message,
 };
 use crate::{
@@ -39,9 +39,9 @@ pub(crate) async fn foresee(
     let store = running.store.clone();
     let now_ms = running.clock.now().as_ms();
     let foresee = move |connection: &rusqlite::Connection| {
-        let mut foreseen = Vec::with_capacity(rows.len());
+        let (mut batch, mut foreseen) = (Batch::default(), Vec::with_capacity(rows.len()));
         for row in rows {
-            let mut facts = judge::facts(connection, &running, &row, now)?;
+            let mut facts = judge::facts(connection, &mut batch, &running, &row, now)?;
             let client = running.client.get();
             facts.denied = client.is_some_and(|client| client.consent_of(row.wallet) == ConsentState::Denied);
             let rule = running.bot.rules.get(&row.rule);

@@ -1,7 +1,10 @@
 //! What is to be done with a row that is due: skip it, hold it, end it, or send this message.
 
-use std::collections::{HashMap, hash_map::Entry};
-use std::time::Duration;
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::Connection;
@@ -16,9 +19,7 @@ use crate::bot::{
     expression::{Expression, Scope},
     policy::window::Window,
     running::{self, Running, overlaid},
-    store::{
-        self, Body, Counts, Delivery, FirstMessage, Occurrence, Standing, State, counts, occurrence, window,
-    },
+    store::{self, Body, Delivery, FirstMessage, Occurrence, Standing, State, occurrence, window},
 };
 
 /// What is known of a row's recipient and occurrence.
@@ -27,9 +28,10 @@ pub(super) struct Facts {
     pub(super) standing: Standing,
     /// The bot's own consent list denies the wallet.
     pub(super) denied: bool,
-    pub(super) occurrence: Option<Occurrence>,
-    /// Messages under the rule's own limit, and under the ceiling of all rules.
-    pub(super) counts: Option<(Option<Counts>, Counts)>,
+    pub(super) occurrence: Option<Arc<Occurrence>>,
+    /// The limit that the recipient has used up, the rule's own or that of all rules, and when the message was sealed whose leaving
+    /// the window makes room.
+    pub(super) full: Option<(Limit, DateTime<Utc>)>,
     /// The end of the digest's period that others of the rule and recipient wait for.
     pub(super) open_period: Option<DateTime<Utc>>,
     /// The message that it follows.
@@ -67,35 +69,41 @@ pub(super) struct Send {
     pub(super) dropped: Vec<i64>,
 }
 
+/// What the rows of one batch share.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    occurrences: HashMap<i64, Option<Arc<Occurrence>>>,
+    /// What is left of the limits of whole rules and of the bot.
+    budgets: HashMap<Option<String>, Budget>,
+}
+
+impl Batch {
+    fn occurrence(
+        &mut self,
+        connection: &Connection,
+        row: i64,
+    ) -> Result<Option<Arc<Occurrence>>, rusqlite::Error> {
+        Ok(match self.occurrences.entry(row) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(unknown) => unknown.insert(occurrence(connection, row)?.map(Arc::new)).clone(),
+        })
+    }
+}
+
 /// Reads the facts of a row.
 pub(super) fn facts(
     connection: &Connection,
+    batch: &mut Batch,
     running: &Running,
     row: &Delivery,
     now: DateTime<Utc>,
 ) -> Result<Facts, rusqlite::Error> {
-    let limit = running
-        .bot
-        .rules
-        .get(&row.rule)
-        .and_then(|rule| rule.policy.limits.recipient);
-    let counts = match row.occurrence {
-        Some(own) => {
-            let count =
-                |rule, limit: Limit| counts(connection, row, own, rule, since(now, limit.per), limit.count);
-            let rule = limit
-                .map(|limit| count(Some(row.rule.as_str()), limit))
-                .transpose()?;
-            Some((rule, count(None, running.project.recipient_limit)?))
-        }
-        None => None,
-    };
     let is_digest = digest_of(running, row).is_some();
     let mut siblings = Vec::new();
     if is_digest && row.period.is_some_and(|period| period <= now) {
         for sibling in store::siblings(connection, row)? {
             let id = sibling.occurrence.unwrap_or_default();
-            if let Some(its) = occurrence(connection, id)? {
+            if let Some(its) = batch.occurrence(connection, id)? {
                 siblings.push((sibling, its));
             }
         }
@@ -117,11 +125,35 @@ pub(super) fn facts(
         denied: false,
         occurrence: row
             .occurrence
-            .map(|id| occurrence(connection, id))
+            .map(|id| batch.occurrence(connection, id))
             .transpose()?
             .flatten(),
-        counts,
+        full: full(connection, running, row, now)?,
     })
+}
+
+/// The limit of messages to one recipient that a rule's row meets.
+fn full(
+    connection: &Connection,
+    running: &Running,
+    row: &Delivery,
+    now: DateTime<Utc>,
+) -> Result<Option<(Limit, DateTime<Utc>)>, rusqlite::Error> {
+    let Some(own) = row.occurrence else {
+        return Ok(None);
+    };
+    let rule = running.bot.rules.get(&row.rule);
+    let of_rule = rule.and_then(|rule| Some((Some(rule.name.as_str()), rule.policy.limits.recipient?)));
+    for (rule, limit) in of_rule
+        .into_iter()
+        .chain([(None, running.project.recipient_limit)])
+    {
+        let since = since(now, limit.per);
+        if let Some(frees) = store::recipient_window(connection, (row, own), rule, since, limit.count)? {
+            return Ok(Some((limit, frees)));
+        }
+    }
+    Ok(None)
 }
 
 /// The digest that a row waits for; urgent ones wait for none.
@@ -167,9 +199,12 @@ fn judge_rule(
     if let Some(digest) = turn.digest {
         await_period(digest, (turn.rule, row), (&turn.scope, facts), now)?;
     }
-    let ceiling = running.project.recipient_limit;
-    if let Some(hold) = closed(turn.rule, facts, now).or_else(|| over_limit(turn.rule, facts, ceiling, now)) {
+    if let Some(hold) = closed(turn.rule, facts, now) {
         return Ok(hold);
+    }
+    // The recipient had its share.
+    if let Some((limit, frees)) = facts.full {
+        return Ok(over(turn.rule, limit, frees, now));
     }
     turn.compose(running, row, facts)
 }
@@ -397,18 +432,6 @@ fn ttl(rule: &Rule) -> TimeDelta {
     TimeDelta::from_std(rule.policy.ttl).unwrap_or(TimeDelta::MAX)
 }
 
-/// Holds a row whose recipient had its share, until the oldest message leaves the sliding window.
-fn over_limit(rule: &Rule, facts: &Facts, ceiling: Limit, now: DateTime<Utc>) -> Option<Verdict> {
-    let (own, all) = facts.counts?;
-    let own = rule.policy.limits.recipient.zip(own);
-    for (limit, counts) in own.into_iter().chain([(ceiling, all)]) {
-        if counts.sealed >= limit.count {
-            return Some(over(rule, limit, counts.frees.unwrap_or(now), now));
-        }
-    }
-    None
-}
-
 /// Waits until the message that was sealed at `frees` leaves the window of a limit.
 fn over(rule: &Rule, limit: Limit, frees: DateTime<Utc>, now: DateTime<Utc>) -> Verdict {
     let until = TimeDelta::from_std(limit.per)
@@ -422,19 +445,13 @@ fn over(rule: &Rule, limit: Limit, frees: DateTime<Utc>, now: DateTime<Utc>) -> 
     }
 }
 
-/// What is left of the limits of whole rules and of the bot, for the rows of one batch.
-#[derive(Debug, Default)]
-pub(super) struct Budgets {
-    left: HashMap<Option<String>, Budget>,
-}
-
 #[derive(Debug)]
 struct Budget {
     room: u32,
     frees: Option<DateTime<Utc>>,
 }
 
-impl Budgets {
+impl Batch {
     /// Takes room for one message of a rule, or says what it waits for.
     pub(super) fn take(
         &mut self,
@@ -450,7 +467,7 @@ impl Budgets {
         let mut full = None;
         for (name, limit) in limits {
             let Some(limit) = limit else { continue };
-            let budget = match self.left.entry(name.map(str::to_owned)) {
+            let budget = match self.budgets.entry(name.map(str::to_owned)) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(unknown) => {
                     let bot = running.bot.name.as_str();
@@ -467,7 +484,7 @@ impl Budgets {
         }
         if full.is_none() {
             for (name, limit) in limits {
-                if let (Some(_), Some(budget)) = (limit, self.left.get_mut(&name.map(str::to_owned))) {
+                if let (Some(_), Some(budget)) = (limit, self.budgets.get_mut(&name.map(str::to_owned))) {
                     budget.room -= 1;
                 }
             }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     retry,
-    worker::{Again, Error, Worker},
+    worker::{Again, Error, Worker, worst},
 };
 use crate::{
     bot::store::{Delivery, Sealed, State},
@@ -66,43 +66,58 @@ pub(super) fn topic_of(request: &[u8]) -> Option<String> {
     envelopes_of(request).pop().map(|envelope| envelope.content_topic)
 }
 
+/// What became of the rows of a request.
+#[derive(Default)]
+struct Outcome {
+    delivered: Vec<(Delivery, Vec<Envelope>)>,
+    rejected: Vec<(Delivery, State, Option<String>)>,
+}
+
 impl Worker {
-    /// Publishes rows, a few requests at once.
+    /// Publishes rows, a few requests at once, and settles those that the node has answered for.
     pub(super) async fn publish(&self, rows: Vec<Delivery>) -> Result<(), Error> {
-        let results =
-            futures::future::join_all(chunks(rows).into_iter().map(|chunk| self.publish_chunk(chunk))).await;
-        let errors = results.into_iter().filter_map(Result::err);
-        // Of several the longest wait that the node has named.
-        let worst = errors.max_by_key(|error| match error {
-            Error::Limited { until, .. } => Some(*until),
-            Error::Store(_) | Error::Client(_) => None,
-        });
-        worst.map_or(Ok(()), Err)
+        let chunks = chunks(rows).into_iter().map(|chunk| self.publish_chunk(chunk));
+        let (mut delivered, mut rejected, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+        for (outcome, result) in futures::future::join_all(chunks).await {
+            delivered.extend(outcome.delivered);
+            rejected.extend(outcome.rejected);
+            errors.extend(result.err());
+        }
+        self.delivered(delivered, rejected).await?;
+        worst(errors.into_iter())
     }
 
-    /// Publishes a chunk and settles its rows. A refusal of several is narrowed down to the row that earned it.
-    pub(super) async fn publish_chunk(&self, chunk: Chunk) -> Result<(), Error> {
+    /// Publishes a chunk. A refusal of several is narrowed down to the row that earned it.
+    async fn publish_chunk(&self, chunk: Chunk) -> (Outcome, Result<(), Error>) {
+        let mut outcome = Outcome::default();
+        let result = self.try_chunk(chunk, &mut outcome).await;
+        (outcome, result)
+    }
+
+    async fn try_chunk(&self, chunk: Chunk, outcome: &mut Outcome) -> Result<(), Error> {
         let all: Vec<Envelope> = chunk
             .rows
             .iter()
             .flat_map(|(_, envelopes)| envelopes.iter().cloned())
             .collect();
         match self.client.publish(all).await {
-            Ok(()) => self.delivered(chunk.rows).await,
+            Ok(()) => {
+                outcome.delivered.extend(chunk.rows);
+                Ok(())
+            }
             Err(error) if error.disposition() == Disposition::Reject && chunk.rows.len() > 1 => {
                 for row in chunk.rows {
-                    Box::pin(self.publish_chunk(Chunk { rows: vec![row] })).await?;
+                    Box::pin(self.try_chunk(Chunk { rows: vec![row] }, outcome)).await?;
                 }
                 Ok(())
             }
             Err(error) => match error.disposition() {
                 Disposition::Reject => {
                     let reason = Some(error.to_string());
-                    let rows = chunk
-                        .rows
-                        .into_iter()
-                        .map(|(row, _)| (row, State::Rejected, reason.clone()));
-                    self.settle(rows.collect()).await
+                    let rows = chunk.rows.into_iter();
+                    let rejected = rows.map(|(row, _)| (row, State::Rejected, reason.clone()));
+                    outcome.rejected.extend(rejected);
+                    Ok(())
                 }
                 // These rows did not go out. They stay as they are, and no others follow them into the same refusal.
                 Disposition::Retry(Some(wait)) => Err(Error::Limited {
@@ -114,8 +129,12 @@ impl Worker {
         }
     }
 
-    /// Settles rows whose messages are out; the round allows their wallets.
-    async fn delivered(&self, rows: Vec<(Delivery, Vec<Envelope>)>) -> Result<(), Error> {
+    /// Settles rows whose messages are out, with `others`; the round allows their wallets.
+    async fn delivered(
+        &self,
+        rows: Vec<(Delivery, Vec<Envelope>)>,
+        others: Vec<(Delivery, State, Option<String>)>,
+    ) -> Result<(), Error> {
         let wallets = rows.iter().map(|(row, _)| row.wallet);
         self.reached
             .lock()
@@ -125,7 +144,7 @@ impl Worker {
             self.client.acknowledged(envelopes).await?;
         }
         let settled = rows.into_iter().map(|(row, _)| (row, State::Delivered, None));
-        self.settle(settled.collect()).await
+        self.settle(settled.chain(others).collect()).await
     }
 
     async fn not_known(&self, rows: Vec<(Delivery, Vec<Envelope>)>, reason: &str) -> Result<(), Error> {
@@ -170,7 +189,7 @@ impl Worker {
                 again.publish.push(row);
             }
         }
-        self.delivered(arrived).await?;
+        self.delivered(arrived, Vec::new()).await?;
         Ok(again)
     }
 }

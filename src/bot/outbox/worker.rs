@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     callback, follow_up,
-    judge::{self, Verdict},
+    judge::{self, Batch, Verdict},
     render::Outgoing,
     retry,
 };
@@ -35,8 +35,11 @@ use crate::{
     content::Content,
 };
 
-/// Rows in one round: what one commit and a few requests carry.
-const BATCH: u32 = 256;
+/// Rows in one round.
+const BATCH: u32 = 400;
+/// Rows that are sealed, published and settled together: what one commit and one request carry. The parts of a round go side by
+/// side, so that one seals while others wait for the disk or the node.
+const PART: usize = 100;
 
 /// Why a round could not be finished; the rows stay as they are.
 #[derive(Debug, thiserror::Error)]
@@ -175,15 +178,28 @@ impl Worker {
         let count = rows.len();
         let (sealed, open): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.sealed.is_some());
         // What needs no node comes first: rows end in time while it is away.
-        let ready = self.judge(open, now).await?;
+        let mut ready = self.judge(open, now).await?;
         let again = self.look(sealed, now).await?;
+        ready.extend(self.judge(again.seal, self.running.now()).await?);
         let loaded = self.load(ready, now).await?;
-        let reached = self.reach(loaded, now).await?;
-        let mut to_publish = again.publish;
-        to_publish.extend(self.seal(reached).await?);
-        to_publish.extend(self.seal_again(again.seal).await?);
-        self.publish(to_publish).await?;
+        self.publish(again.publish).await?;
+        self.send(loaded, now).await?;
         Ok(count)
+    }
+
+    /// Seals and publishes rows, a few parts at once.
+    async fn send(&self, mut rows: Vec<Loaded>, now: DateTime<Utc>) -> Result<(), Error> {
+        let mut parts = Vec::with_capacity(rows.len().div_ceil(PART));
+        while !rows.is_empty() {
+            let rest = rows.split_off(rows.len().min(PART));
+            let part = std::mem::replace(&mut rows, rest);
+            parts.push(async move {
+                let reached = self.reach(part, now).await?;
+                self.publish(self.seal(reached).await?).await
+            });
+        }
+        let results = futures::future::join_all(parts).await;
+        worst(results.into_iter().filter_map(Result::err))
     }
 
     /// Judges open rows; what is skipped, expired or held is noted and told.
@@ -193,15 +209,14 @@ impl Worker {
         }
         let (running, client) = (Arc::clone(&self.running), self.client.clone());
         let judged = self.running.store.read(move |connection| {
-            let mut budgets = judge::Budgets::default();
-            let mut judged = Vec::with_capacity(rows.len());
+            let (mut batch, mut judged) = (Batch::default(), Vec::with_capacity(rows.len()));
             for row in rows {
-                let mut facts = judge::facts(connection, &running, &row, now)?;
+                let mut facts = judge::facts(connection, &mut batch, &running, &row, now)?;
                 facts.denied = client.consent_of(row.wallet) == ConsentState::Denied;
                 let mut verdict = judge::judge(&running, &row, &facts, now);
                 let rule = running.bot.rules.get(&row.rule);
                 if let (Verdict::Send(_), Some(rule)) = (&verdict, rule) {
-                    let full = budgets.take(connection, &running, rule, now)?;
+                    let full = batch.take(connection, &running, rule, now)?;
                     verdict = full.unwrap_or(verdict);
                 }
                 judged.push((verdict, row));
@@ -378,6 +393,15 @@ impl Worker {
     }
 }
 
+/// Of several errors the longest wait that the node has named.
+pub(super) fn worst(errors: impl Iterator<Item = Error>) -> Result<(), Error> {
+    let worst = errors.max_by_key(|error| match error {
+        Error::Limited { until, .. } => Some(*until),
+        Error::Store(_) | Error::Client(_) => None,
+    });
+    worst.map_or(Ok(()), Err)
+}
+
 /// A row that waits for its wallet's contact or for a file as long as it is worth anything.
 fn looked_at_again(row: Delivery, reason: String, now: DateTime<Utc>) -> Hold {
     let waited = (now - row.created).to_std().unwrap_or_default();
@@ -397,6 +421,6 @@ fn looked_at_again(row: Delivery, reason: String, now: DateTime<Utc>) -> Hold {
 pub(super) struct Again {
     /// The same bytes go out again.
     pub(super) publish: Vec<Delivery>,
-    /// To be sealed anew.
+    /// To be sealed anew, if they still are to go: their bytes never arrived and are too old for running clients to notice.
     pub(super) seal: Vec<Delivery>,
 }

@@ -19,8 +19,9 @@ impl Store {
         new.write(true).create_new(true).mode(0o600);
         new.open(copy).map_err(failed)?;
         let target = copy.to_string_lossy().into_owned();
+        // Not as a read, which is a transaction.
         let copied = self
-            .read(move |connection| connection.execute("VACUUM INTO ?1", [target]))
+            .blocking(move |connection| connection.execute("VACUUM INTO ?1", [target]))
             .await;
         let synced = match copied {
             Ok(_) => File::open(copy).and_then(|file| file.sync_all()).map_err(failed),

@@ -16,8 +16,7 @@ use crate::bot::config::Priority;
 
 pub use queue::Waiting;
 pub use state::{MessageNumber, State};
-pub use windows::Counts;
-pub(crate) use windows::{counts, window};
+pub(crate) use windows::{recipient_window, window};
 
 /// A message to be written to a wallet.
 #[derive(Clone, Debug)]
@@ -262,29 +261,46 @@ pub(crate) fn settle(
                 tries = tries + (?2 = 'delivered')
          WHERE id = ?1 AND settled_ms IS NULL",
     )?;
-    let mut carried = transaction.prepare_cached(
-        "UPDATE delivery SET state = ?2, reason = ?3, settled_ms = ?4, until_ms = NULL, parked = 0
-         WHERE carrier = ?1 AND settled_ms IS NULL RETURNING id",
-    )?;
-    let mut released = transaction
-        .prepare_cached("UPDATE delivery SET carrier = NULL WHERE carrier = ?1 AND settled_ms IS NULL")?;
+    let carry: bool = transaction
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM delivery WHERE carrier IS NOT NULL)")?
+        .query_row([], |row| row.get(0))?;
     for (id, state, reason) in rows {
         if settle.execute(params![id, state.as_str(), reason, millis(now)])? == 1 {
             ended.push(*id);
         }
-        if *state == State::Skipped {
-            released.execute([id])?;
-            continue;
-        }
-        let with = match reason {
-            Some(reason) => format!("with delivery {id}: {reason}"),
-            None => format!("in the digest of delivery {id}"),
-        };
-        for row in carried.query_map(params![id, state.as_str(), with, millis(now)], |row| row.get(0))? {
-            ended.push(row?);
+        if carry {
+            ended.extend(settle_carried(
+                transaction,
+                (*id, *state, reason.as_deref()),
+                now,
+            )?);
         }
     }
     Ok(ended)
+}
+
+/// Ends the rows that an ended one carries, or releases them. Gives those that ended.
+fn settle_carried(
+    transaction: &Transaction<'_>,
+    (id, state, reason): (i64, State, Option<&str>),
+    now: DateTime<Utc>,
+) -> Result<Vec<i64>, rusqlite::Error> {
+    if state == State::Skipped {
+        transaction
+            .prepare_cached("UPDATE delivery SET carrier = NULL WHERE carrier = ?1 AND settled_ms IS NULL")?
+            .execute([id])?;
+        return Ok(Vec::new());
+    }
+    let with = match reason {
+        Some(reason) => format!("with delivery {id}: {reason}"),
+        None => format!("in the digest of delivery {id}"),
+    };
+    let mut carried = transaction.prepare_cached(
+        "UPDATE delivery SET state = ?2, reason = ?3, settled_ms = ?4, until_ms = NULL, parked = 0
+         WHERE carrier = ?1 AND settled_ms IS NULL RETURNING id",
+    )?;
+    let rows = carried.query_map(params![id, state.as_str(), with, millis(now)], |row| row.get(0))?;
+    rows.collect()
 }
 
 /// Brings what waits for a wallet before the judge at once, inside a transaction: the wallet left or is denied. Answers stay.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use herald_protocol::{address::Address, consent::ConsentProof};
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, types::ValueRef};
 
 use super::{Delivery, Store, millis, people, time};
 
@@ -248,30 +248,31 @@ pub(crate) fn standing(
     wallet: Address,
 ) -> Result<Standing, rusqlite::Error> {
     let text = wallet.to_string();
-    let left = connection
-        .prepare_cached("SELECT 1 FROM departure WHERE bot = ?1 AND wallet = ?2")?
-        .query_row(params![bot, text], |_| Ok(()))
-        .optional()?
-        .is_some();
     let mut statement = connection.prepare_cached(
         "SELECT wallet, fields, joined_ms, list FROM member WHERE bot = ?1 AND wallet = ?2",
     )?;
     let lists = statement
         .query_map(params![bot, text], |row| Ok((row.get(3)?, member(row)?)))?
         .collect::<Result<_, _>>()?;
-    let wrote = connection
-        .prepare_cached("SELECT 1 FROM writer WHERE bot = ?1 AND wallet = ?2")?
-        .query_row(params![bot, text], |_| Ok(()))
-        .optional()?
-        .is_some();
-    Ok(Standing {
-        left,
-        wrote,
-        proof: people::proof(connection, bot, wallet)?,
-        quiet: people::quiet(connection, bot, wallet)?,
-        lists,
-        borrowed: None,
-    })
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM departure WHERE bot = ?1 AND wallet = ?2),
+                    EXISTS (SELECT 1 FROM writer WHERE bot = ?1 AND wallet = ?2),
+                    (SELECT quiet FROM person WHERE bot = ?1 AND wallet = ?2),
+                    signature, signed_ms
+             FROM (SELECT 1) LEFT JOIN proof ON bot = ?1 AND wallet = ?2",
+        )?
+        .query_row(params![bot, text], |row| {
+            let has_proof = row.get_ref("signature")? != ValueRef::Null;
+            Ok(Standing {
+                left: row.get(0)?,
+                wrote: row.get(1)?,
+                quiet: row.get(2)?,
+                proof: has_proof.then(|| people::read_proof(row)).transpose()?,
+                lists,
+                borrowed: None,
+            })
+        })
 }
 
 /// What the bot knows of the recipient of a row, with its membership in the list that named it.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use herald_protocol::{address::Address, consent::ConsentProof};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::{Store, millis, time};
 
@@ -28,21 +28,24 @@ pub(crate) fn keep_proof(
 }
 
 /// A wallet's newest proof.
-pub(crate) fn proof(
+fn proof(
     connection: &Connection,
     bot: &str,
     wallet: Address,
 ) -> Result<Option<ConsentProof>, rusqlite::Error> {
     connection
         .prepare_cached("SELECT signature, signed_ms FROM proof WHERE bot = ?1 AND wallet = ?2")?
-        .query_row(params![bot, wallet.to_string()], |row| {
-            Ok(ConsentProof {
-                signature: row.get(0)?,
-                timestamp_ms: u64::try_from(row.get::<_, i64>(1)?).unwrap_or_default(),
-                payload_version: 1,
-            })
-        })
+        .query_row(params![bot, wallet.to_string()], read_proof)
         .optional()
+}
+
+/// The proof in the columns `signature` and `signed_ms`.
+pub(super) fn read_proof(row: &Row<'_>) -> Result<ConsentProof, rusqlite::Error> {
+    Ok(ConsentProof {
+        signature: row.get("signature")?,
+        timestamp_ms: u64::try_from(row.get::<_, i64>("signed_ms")?).unwrap_or_default(),
+        payload_version: 1,
+    })
 }
 
 /// When a wallet left everything, unless it joined again.
@@ -55,19 +58,6 @@ pub(crate) fn left_at(
         .prepare_cached("SELECT left_ms FROM departure WHERE bot = ?1 AND wallet = ?2")?
         .query_row(params![bot, wallet.to_string()], |row| Ok(time(row.get(0)?)))
         .optional()
-}
-
-/// When a wallet is not to be written to by its own clock, as windows are written, without a zone.
-pub(crate) fn quiet(
-    connection: &Connection,
-    bot: &str,
-    wallet: Address,
-) -> Result<Option<String>, rusqlite::Error> {
-    let quiet = connection
-        .prepare_cached("SELECT quiet FROM person WHERE bot = ?1 AND wallet = ?2")?
-        .query_row(params![bot, wallet.to_string()], |row| row.get(0))
-        .optional()?;
-    Ok(quiet.flatten())
 }
 
 /// Changes when a wallet is not to be written to; what is held is judged anew.

@@ -19,37 +19,11 @@ impl Worker {
         rule.map(|rule| rule.policy.retry).unwrap_or_default()
     }
 
-    /// Seals rows and stores their bytes before any of them leaves.
+    /// Seals rows and stores their bytes before any of them leaves. One that can never be sealed ends here and keeps back no other.
     pub(super) async fn seal(&self, reached: Vec<(Loaded, Conversation)>) -> Result<Vec<Delivery>, Error> {
         if reached.is_empty() {
             return Ok(Vec::new());
         }
-        let half = reached.len().div_ceil(2);
-        let mut first = reached;
-        let second = first.split_off(half);
-        let (first, second) = tokio::join!(self.seal_part(first), self.seal_part(second));
-        let mut rows = first?;
-        rows.extend(second?);
-        let bytes = rows
-            .iter()
-            .filter_map(|row| {
-                let sealed = row.sealed.clone()?;
-                let within = self
-                    .retry(row)
-                    .within
-                    .and_then(|span| TimeDelta::from_std(span).ok());
-                let gives_up = within.and_then(|span| row.created.max(row.due).checked_add_signed(span));
-                Some((row.id, sealed, gives_up.unwrap_or(row.expires).min(row.expires)))
-            })
-            .collect();
-        // One that was settled or taken back meanwhile does not go.
-        let sealed = self.running.store.seal(bytes).await?;
-        rows.retain(|row| sealed.contains(&row.id));
-        Ok(rows)
-    }
-
-    /// Seals rows. One that can never be sealed ends here and keeps back no other.
-    async fn seal_part(&self, reached: Vec<(Loaded, Conversation)>) -> Result<Vec<Delivery>, Error> {
         let client = self.client.clone();
         let work = move || -> Result<_, client::Error> {
             let (mut rows, mut settled) = (Vec::with_capacity(reached.len()), Vec::new());
@@ -79,20 +53,25 @@ impl Worker {
             }
             Ok((rows, settled))
         };
-        let (rows, settled) = tokio::task::spawn_blocking(work)
+        let (mut rows, settled) = tokio::task::spawn_blocking(work)
             .await
             .map_err(|_| client::Error::Closed)??;
         self.settle(settled).await?;
+        let bytes = rows
+            .iter()
+            .filter_map(|row| {
+                let sealed = row.sealed.clone()?;
+                let within = self
+                    .retry(row)
+                    .within
+                    .and_then(|span| TimeDelta::from_std(span).ok());
+                let gives_up = within.and_then(|span| row.created.max(row.due).checked_add_signed(span));
+                Some((row.id, sealed, gives_up.unwrap_or(row.expires).min(row.expires)))
+            })
+            .collect();
+        // One that was settled or taken back meanwhile does not go.
+        let sealed = self.running.store.seal(bytes).await?;
+        rows.retain(|row| sealed.contains(&row.id));
         Ok(rows)
-    }
-
-    /// Seals rows anew whose bytes never arrived and are too old for running clients to notice: they look back 10 s only.
-    /// Meanwhile their recipient may have left, or their time may be over.
-    pub(super) async fn seal_again(&self, rows: Vec<Delivery>) -> Result<Vec<Delivery>, Error> {
-        let now = self.running.now();
-        let ready = self.judge(rows, now).await?;
-        let loaded = self.load(ready, now).await?;
-        let reached = self.reach(loaded, now).await?;
-        self.seal(reached).await
     }
 }

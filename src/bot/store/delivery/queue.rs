@@ -14,6 +14,9 @@ use crate::bot::{
 /// The order in which rows go.
 const PRIORITIES: [Priority; 3] = [Priority::Urgent, Priority::Normal, Priority::Bulk];
 
+/// Sealed bytes that are read at once, and those of one row more. Ours: rows are a kilobyte, but for files inside of messages.
+const BYTES: usize = 32 * 1024 * 1024;
+
 /// Open rows in one state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waiting {
@@ -57,7 +60,7 @@ impl Store {
                    AND (state = 'sealed' OR delivery.occurrence IS NULL OR expires_ms <= ?2
                         OR (SELECT gate FROM occurrence AS o WHERE o.id = delivery.occurrence) NOT IN ('paused', 'cancelled'))
                    AND (expires_ms <= ?2
-                        OR NOT EXISTS (SELECT 1 FROM delivery AS earlier
+                        OR NOT EXISTS (SELECT 1 FROM delivery AS earlier INDEXED BY delivery_open
                                    WHERE earlier.bot = delivery.bot AND earlier.wallet = delivery.wallet
                                      AND earlier.settled_ms IS NULL AND earlier.carrier IS NULL
                                      AND (earlier.priority > delivery.priority
@@ -69,13 +72,18 @@ impl Store {
                  ORDER BY due_ms, id LIMIT ?3"
             );
             let mut statement = connection.prepare_cached(&query)?;
-            let mut due = Vec::new();
+            let (mut due, mut bytes) = (Vec::new(), 0);
             for priority in PRIORITIES {
                 let left = limit - u32::try_from(due.len()).unwrap_or(limit).min(limit);
                 let rows =
                     statement.query_map(params![bot, millis(now), left, priority.rank()], delivery)?;
                 for row in rows {
-                    due.push(row?);
+                    let row: Delivery = row?;
+                    bytes += row.sealed.as_ref().map_or(0, |sealed| sealed.request.len());
+                    due.push(row);
+                    if bytes > BYTES {
+                        return Ok(due);
+                    }
                 }
             }
             Ok(due)

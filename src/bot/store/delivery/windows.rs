@@ -6,48 +6,35 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::Delivery;
 use crate::bot::store::{millis, time};
 
-/// How many rule messages a wallet got, and when the oldest of them was sealed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counts {
-    /// Messages in the window.
-    pub sealed: u32,
-    /// When the message was sealed whose leaving the window makes room again.
-    pub frees: Option<DateTime<Utc>>,
-}
-
-/// How many occurrences of one rule, or of all, reached the row's wallet since `since`, its own left out, and when the one was
-/// sealed that makes room for one more under `limit` by leaving the window.
-pub(crate) fn counts(
+/// Whether as many occurrences of one rule, or of all, as `count` reached the row's wallet since `since`, its own left out: when
+/// the one was sealed that makes room for one more by leaving the window. None while there is room.
+pub(crate) fn recipient_window(
     connection: &Connection,
-    row: &Delivery,
-    own: i64,
+    (row, own): (&Delivery, i64),
     rule: Option<&str>,
     since: DateTime<Utc>,
-    limit: u32,
-) -> Result<Counts, rusqlite::Error> {
-    let window = "SELECT min(sealed_ms) AS sealed FROM delivery
-                  WHERE bot = ?1 AND wallet = ?2 AND sealed_ms > ?3 AND occurrence IS NOT NULL AND occurrence != ?4
-                    AND (?5 IS NULL OR rule = ?5) AND state IN ('sealed', 'delivered')
-                  GROUP BY occurrence";
+    count: u32,
+) -> Result<Option<DateTime<Utc>>, rusqlite::Error> {
     let wallet = row.wallet.to_string();
-    let sealed = connection
-        .prepare_cached(&format!("SELECT count(*) FROM ({window})"))?
-        .query_row(params![row.bot, wallet, millis(since), own, rule], |row| {
-            row.get(0)
-        })?;
-    let frees = connection
-        .prepare_cached(&format!(
-            "SELECT sealed FROM ({window}) ORDER BY sealed DESC LIMIT 1 OFFSET ?6"
-        ))?
-        .query_row(
-            params![row.bot, wallet, millis(since), own, rule, limit.saturating_sub(1)],
-            |row| row.get(0),
-        )
-        .optional()?;
-    Ok(Counts {
-        sealed,
-        frees: frees.map(time),
-    })
+    // Most wallets got less than that of everything, which the index alone tells.
+    let lately: u32 = connection
+        .prepare_cached(
+            "SELECT count(*) FROM (SELECT 1 FROM delivery
+                 WHERE bot = ?1 AND wallet = ?2 AND sealed_ms > ?3 AND occurrence IS NOT NULL LIMIT ?4)",
+        )?
+        .query_row(params![row.bot, wallet, millis(since), count], |row| row.get(0))?;
+    if lately < count {
+        return Ok(None);
+    }
+    let mut statement = connection.prepare_cached(
+        "SELECT min(sealed_ms) FROM delivery
+         WHERE bot = ?1 AND wallet = ?2 AND sealed_ms > ?3 AND occurrence IS NOT NULL AND occurrence != ?4
+           AND (?5 IS NULL OR rule = ?5) AND state IN ('sealed', 'delivered')
+         GROUP BY occurrence ORDER BY 1 DESC LIMIT 1 OFFSET ?6",
+    )?;
+    let values = params![row.bot, wallet, millis(since), own, rule, count.saturating_sub(1)];
+    let frees = statement.query_row(values, |row| row.get(0)).optional()?;
+    Ok(frees.map(time))
 }
 
 /// The sealed row whose leaving a sliding window makes room under a limit of `count` that is used up: when it was sealed, of a

@@ -1,5 +1,10 @@
 //! What is due, in which order, and how often.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
 use super::*;
 
 #[tokio::test]
@@ -25,6 +30,55 @@ async fn a_wallet_has_one_row_under_way_and_a_held_one_blocks_nobody() {
         "when both are due, the wallet's older row is under way"
     );
     assert_eq!(store.next_due("b", at(1)).await.unwrap(), Some(at(90)));
+}
+
+/// The steps that SQLite takes to find ten rows that are due, of so many.
+async fn steps(rows: u32) -> u64 {
+    let opened = open();
+    let rows = (0..rows).map(|number| NewDelivery {
+        wallet: {
+            let mut bytes = [0; 20];
+            bytes[..4].copy_from_slice(&number.to_be_bytes());
+            Address::from_bytes(bytes)
+        },
+        ..answer(&number.to_string(), 0)
+    });
+    add(&opened.store, rows.collect()).await;
+    let steps = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&steps);
+    let count = move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        false
+    };
+    let connection = Arc::clone(&opened.store.connection);
+    connection
+        .lock()
+        .unwrap()
+        .progress_handler(1, Some(count))
+        .unwrap();
+    assert_eq!(opened.store.due("b", at(1), 10).await.unwrap().len(), 10);
+    steps.load(Ordering::Relaxed)
+}
+
+#[tokio::test]
+async fn finding_what_is_due_costs_the_same_however_much_is_due() {
+    let (few, many) = (steps(100).await, steps(5_000).await);
+    assert!(many < 2 * few, "{few} steps of 100 rows, {many} of 5,000");
+}
+
+#[tokio::test]
+async fn sealed_bytes_that_are_read_at_once_are_bounded() {
+    let opened = open();
+    let store = &opened.store;
+    add(store, (1..=6).map(|number| answer("a", number)).collect()).await;
+    for row in store.due("b", at(1), 6).await.unwrap() {
+        let sealed = Sealed {
+            request: vec![1; 12 * 1024 * 1024],
+            ..sealed(1)
+        };
+        store.seal(vec![(row.id, sealed, row.expires)]).await.unwrap();
+    }
+    assert_eq!(store.due("b", at(1), 6).await.unwrap().len(), 3);
 }
 
 #[tokio::test]
@@ -107,7 +161,7 @@ async fn urgent_rows_go_before_others_also_to_the_same_wallet_and_a_row_of_tomor
 }
 
 #[tokio::test]
-async fn counts_are_of_the_window_without_the_row_itself_and_name_the_time_of_room() {
+async fn a_recipients_window_leaves_the_row_itself_out_and_names_the_time_of_room() {
     let opened = open();
     let store = &opened.store;
     for number in 0..4_i64 {
@@ -140,22 +194,18 @@ async fn counts_are_of_the_window_without_the_row_itself_and_name_the_time_of_ro
     }
     let last = store.due("b", at(10), 1).await.unwrap().remove(0);
     let own = last.occurrence.unwrap();
-    let count = |rule: Option<&'static str>, since, limit| {
+    let frees = async |rule: Option<&'static str>, since, limit| {
         let last = last.clone();
-        store.read(move |connection| counts(connection, &last, own, rule, at(since), limit))
+        let look =
+            store.read(move |connection| recipient_window(connection, (&last, own), rule, at(since), limit));
+        look.await.unwrap()
     };
-    let all = count(None, -1, 2).await.unwrap();
-    assert_eq!(
-        (all.sealed, all.frees),
-        (3, Some(at(10))),
-        "two parts count once; room when the second newest leaves"
-    );
-    assert_eq!(
-        count(Some("r"), 5, 20).await.unwrap().sealed,
-        2,
-        "the window slides"
-    );
-    assert_eq!(count(Some("other"), -1, 1).await.unwrap().sealed, 0);
+    assert_eq!(frees(None, -1, 2).await, Some(at(10)), "the second newest leaves");
+    assert_eq!(frees(None, -1, 3).await, Some(at(0)));
+    assert_eq!(frees(None, -1, 4).await, None, "two parts count once");
+    assert_eq!(frees(Some("r"), 5, 2).await, Some(at(10)));
+    assert_eq!(frees(Some("r"), 5, 3).await, None, "the window slides");
+    assert_eq!(frees(Some("other"), -1, 1).await, None);
 }
 
 #[tokio::test]
