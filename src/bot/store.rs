@@ -18,15 +18,17 @@ pub(crate) mod lock;
 mod messages;
 mod occurrences;
 mod people;
+mod readers;
 mod rehearse;
 mod schedules;
 mod uploads;
 mod why;
+mod writer;
 
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use chrono::{DateTime, Utc};
@@ -61,6 +63,9 @@ pub(crate) use people::{forget, keep_proof, left_at, set_quiet, set_zone};
 pub use schedules::{Schedule, ScheduleKey};
 pub use uploads::{UploadKey, Uploaded};
 pub use why::{Fired, Why};
+
+use readers::Readers;
+use writer::Writer;
 
 mod migrations {
     #![allow(
@@ -120,9 +125,10 @@ pub enum Error {
 #[derive(Clone)]
 pub struct Store {
     path: Arc<PathBuf>,
-    connection: Arc<Mutex<Connection>>,
-    /// Held for as long as the store is open, so that a second process is refused.
-    _lock: Option<Arc<File>>,
+    /// None where the file is only looked at.
+    writer: Option<Arc<Writer>>,
+    /// None where no other connection can see the file: then the writer looks, too.
+    readers: Option<Arc<Readers>>,
 }
 
 impl std::fmt::Debug for Store {
@@ -159,11 +165,23 @@ impl Store {
                 path: path.to_owned(),
                 source: Box::new(source),
             })?;
+        // What a statement or a savepoint keeps to undo itself, which is a file otherwise. No change sorts many rows.
+        connection
+            .pragma_update(None, "temp_store", "MEMORY")
+            .map_err(failed)?;
         Ok(Self {
+            writer: Some(Self::writer(path, connection, Some(lock))?),
+            readers: Some(Arc::new(Readers::new(path.to_owned()))),
             path: Arc::new(path.to_owned()),
-            connection: Arc::new(Mutex::new(connection)),
-            _lock: Some(Arc::new(lock)),
         })
+    }
+
+    fn writer(path: &Path, connection: Connection, lock: Option<File>) -> Result<Arc<Writer>, Error> {
+        let writer = Writer::start(connection, lock).map_err(|source| Error::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Arc::new(writer))
     }
 
     /// The folder of the file, where herald keeps everything of its own.
@@ -173,82 +191,82 @@ impl Store {
 
     /// Opens an existing file to look at it, beside a running herald or not.
     pub fn open_to_read(path: &Path) -> Result<Self, Error> {
-        let failed = |source| Error::Sqlite {
+        let readers = Readers::new(path.to_owned());
+        readers.open().map_err(|source| Error::Sqlite {
             path: path.to_owned(),
             source,
-        };
-        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-        connection
-            .busy_timeout(std::time::Duration::from_secs(10))
-            .map_err(failed)?;
+        })?;
         Ok(Self {
             path: Arc::new(path.to_owned()),
-            connection: Arc::new(Mutex::new(connection)),
-            _lock: None,
+            writer: None,
+            readers: Some(Arc::new(readers)),
         })
     }
 
-    /// Runs `change` in one transaction off the async threads. It is durable when this returns.
+    /// Runs `change` on the writer's thread, whole or not at all. It is durable when this returns.
     ///
     /// Not cancel-safe in the sense that a dropped call may or may not have happened; it never happens in part.
     pub async fn write<T: Send + 'static>(
         &self,
         change: impl FnOnce(&Transaction<'_>) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.blocking(move |connection| {
-            let transaction = connection.transaction()?;
-            let value = change(&transaction)?;
-            transaction.commit()?;
-            Ok(value)
-        })
-        .await
+        let Some(writer) = &self.writer else {
+            let read_only = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY);
+            return Err(self.failed(rusqlite::Error::SqliteFailure(read_only, None)));
+        };
+        self.outcome(writer.write(change).await)
     }
 
-    /// Runs `look` off the async threads, in one transaction: it sees one state of the file, and locks it once.
+    /// Runs `look` off the async threads: it sees what was committed when it begins, and nothing that comes meanwhile.
     pub async fn read<T: Send + 'static>(
         &self,
         look: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.blocking(move |connection| {
+        let Some(readers) = &self.readers else {
+            return self.write(move |transaction| look(transaction)).await;
+        };
+        let seen = readers.read(move |connection| {
             let transaction = connection.transaction()?;
             let value = look(&transaction)?;
             transaction.commit()?;
             Ok(value)
-        })
-        .await
+        });
+        self.outcome(seen.await)
     }
 
-    async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Connection) -> Result<T, rusqlite::Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        let connection = Arc::clone(&self.connection);
-        let result = tokio::task::spawn_blocking(move || {
-            work(&mut connection.lock().unwrap_or_else(PoisonError::into_inner))
-        });
-        let result = result.await.map_err(|_| Error::Closed)?;
-        result.map_err(|source| Error::Sqlite {
+    fn outcome<T>(&self, outcome: Option<Result<T, rusqlite::Error>>) -> Result<T, Error> {
+        outcome
+            .ok_or(Error::Closed)?
+            .map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: rusqlite::Error) -> Error {
+        Error::Sqlite {
             path: self.path.as_ref().clone(),
             source,
-        })
+        }
     }
 }
 
 fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
-    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    settle_in(connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)
+}
+
+/// What every connection is given.
+fn settle_in(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
     // A statement is planned once and not for every value anew.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(())
 }
 
-/// Pages that are kept in memory.
+/// Pages that the writer keeps in memory.
 const CACHE_KIB: i32 = 8 * 1024;
 /// Pages of the log, 32 MiB, before a commit takes the time to copy it into the file.
 const LOG_PAGES: u32 = 8_192;

@@ -8,6 +8,7 @@ mod reach;
 mod seal;
 
 use std::{
+    collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -37,8 +38,7 @@ use crate::{
 
 /// Rows in one round.
 const BATCH: u32 = 400;
-/// Rows that are sealed, published and settled together: what one commit and one request carry. The parts of a round go side by
-/// side, so that one seals while others wait for the disk or the node.
+/// Rows that are reached and sealed together; the parts of a round go side by side.
 const PART: usize = 100;
 
 /// Why a round could not be finished; the rows stay as they are.
@@ -57,13 +57,13 @@ pub(crate) enum Error {
     },
 }
 
-/// Delivers until shutdown. A round that has begun is finished first.
+/// Delivers until shutdown. What is sealed then goes out first.
 pub(crate) async fn deliver(running: Arc<Running>, client: Client, shutdown: CancellationToken) {
     let worker = Worker::new(running, client);
-    let mut failures = 0;
+    let (mut failures, mut outgoing) = (0, Vec::new());
     while !shutdown.is_cancelled() {
         let looked = worker.running.now();
-        let wait = match worker.round().await {
+        let wait = match worker.advance(&mut outgoing).await {
             Ok(0) => {
                 failures = 0;
                 worker.until_next(looked).await
@@ -89,6 +89,9 @@ pub(crate) async fn deliver(running: Arc<Running>, client: Client, shutdown: Can
             () = worker.running.to_deliver.notified() => {}
             () = tokio::time::sleep(wait) => {}
         }
+    }
+    if let Err(error) = worker.send(outgoing).await {
+        worker.tell_failure(&error, Duration::ZERO).await;
     }
 }
 
@@ -161,9 +164,30 @@ impl Worker {
         self.running.tell(event).await;
     }
 
-    /// Takes one batch as far as it goes, and allows the wallets it has reached. Gives the number of rows it looked at.
+    /// Takes one batch as far as it goes. Gives the number of rows it looked at.
     pub(crate) async fn round(&self) -> Result<usize, Error> {
-        let outcome = self.take_batch().await;
+        let mut outgoing = Vec::new();
+        let count = self.advance(&mut outgoing).await?;
+        self.send(outgoing).await?;
+        Ok(count)
+    }
+
+    /// Publishes what was sealed last while it seals the next batch, so that neither waits for the other. Gives the number of rows it
+    /// looked at. After a failure what is sealed is left to the store, where it is found again.
+    async fn advance(&self, outgoing: &mut Vec<Delivery>) -> Result<usize, Error> {
+        let rows = std::mem::take(outgoing);
+        let count = rows.len();
+        let under_way = rows.iter().map(|row| row.id).collect();
+        let (sent, prepared) = tokio::join!(self.send(rows), self.prepare(under_way));
+        sent?;
+        let (looked_at, sealed) = prepared?;
+        *outgoing = sealed;
+        Ok(count + looked_at)
+    }
+
+    /// Publishes rows, and allows the wallets that are reached.
+    async fn send(&self, rows: Vec<Delivery>) -> Result<(), Error> {
+        let outcome = self.publish(rows).await;
         let reached = std::mem::take(&mut *self.reached.lock().unwrap_or_else(PoisonError::into_inner));
         if let Err(error) = self.client.allow_unknown(reached).await {
             // The messages are out; the next ones allow their wallets.
@@ -172,34 +196,36 @@ impl Worker {
         outcome
     }
 
-    async fn take_batch(&self) -> Result<usize, Error> {
+    /// Takes a batch of rows that are not under way to where they may go out. Gives those, and how many it looked at.
+    async fn prepare(&self, under_way: HashSet<i64>) -> Result<(usize, Vec<Delivery>), Error> {
         let now = self.running.now();
-        let rows = self.running.store.due(&self.running.bot.name, now, BATCH).await?;
+        let due = self
+            .running
+            .store
+            .due(&self.running.bot.name, now, BATCH, under_way);
+        let rows = due.await?;
         let count = rows.len();
         let (sealed, open): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.sealed.is_some());
         // What needs no node comes first: rows end in time while it is away.
         let mut ready = self.judge(open, now).await?;
         let again = self.look(sealed, now).await?;
         ready.extend(self.judge(again.seal, self.running.now()).await?);
-        let loaded = self.load(ready, now).await?;
-        self.publish(again.publish).await?;
-        self.send(loaded, now).await?;
-        Ok(count)
-    }
-
-    /// Seals and publishes rows, a few parts at once.
-    async fn send(&self, mut rows: Vec<Loaded>, now: DateTime<Utc>) -> Result<(), Error> {
-        let mut parts = Vec::with_capacity(rows.len().div_ceil(PART));
-        while !rows.is_empty() {
-            let rest = rows.split_off(rows.len().min(PART));
-            let part = std::mem::replace(&mut rows, rest);
-            parts.push(async move {
-                let reached = self.reach(part, now).await?;
-                self.publish(self.seal(reached).await?).await
-            });
+        let mut loaded = self.load(ready, now).await?;
+        let mut parts = Vec::with_capacity(loaded.len().div_ceil(PART));
+        while !loaded.is_empty() {
+            let rest = loaded.split_off(loaded.len().min(PART));
+            let part = std::mem::replace(&mut loaded, rest);
+            parts.push(async move { self.seal(self.reach(part, now).await?).await });
         }
-        let results = futures::future::join_all(parts).await;
-        worst(results.into_iter().filter_map(Result::err))
+        let (mut outgoing, mut errors) = (again.publish, Vec::new());
+        for part in futures::future::join_all(parts).await {
+            match part {
+                Ok(rows) => outgoing.extend(rows),
+                Err(error) => errors.push(error),
+            }
+        }
+        worst(errors.into_iter())?;
+        Ok((count, outgoing))
     }
 
     /// Judges open rows; what is skipped, expired or held is noted and told.

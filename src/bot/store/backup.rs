@@ -19,10 +19,15 @@ impl Store {
         new.write(true).create_new(true).mode(0o600);
         new.open(copy).map_err(failed)?;
         let target = copy.to_string_lossy().into_owned();
-        // Not as a read, which is a transaction.
-        let copied = self
-            .blocking(move |connection| connection.execute("VACUUM INTO ?1", [target]))
-            .await;
+        let copied = match &self.readers {
+            Some(readers) => {
+                readers
+                    .read(move |connection| connection.execute("VACUUM INTO ?1", [target]))
+                    .await
+            }
+            None => None,
+        };
+        let copied = self.outcome(copied);
         let synced = match copied {
             Ok(_) => File::open(copy).and_then(|file| file.sync_all()).map_err(failed),
             Err(error) => Err(error),

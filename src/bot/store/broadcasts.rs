@@ -240,15 +240,7 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<(), super::Error> {
         self.write(move |transaction| {
-            let last: Option<i64> = transaction
-                .prepare_cached(
-                    "SELECT max(last) FROM (SELECT max(id) AS last FROM delivery
-                         WHERE occurrence = ?1 AND part < ?2 GROUP BY wallet ORDER BY last LIMIT ?3)",
-                )?
-                .query_row(params![occurrence, MessageNumber::PER_STEP, first], |row| {
-                    row.get(0)
-                })?;
-            let last = last.unwrap_or_default();
+            let last = last_of_first(transaction, occurrence, first)?;
             tally_to(transaction, occurrence, last)?;
             open_rows(transaction, (occurrence, last), u32::MAX, now)?;
             transaction.execute(
@@ -318,6 +310,27 @@ fn open_rows(
                  (SELECT id FROM delivery WHERE occurrence = ?1 AND parked = 1 AND id <= ?2 ORDER BY id LIMIT ?3)",
         )?
         .execute(params![occurrence, up_to, limit, millis(now)])
+}
+
+/// The last row of the first recipients whose rows wait; those of one wallet were planned together.
+fn last_of_first(transaction: &Transaction<'_>, occurrence: i64, first: u32) -> Result<i64, rusqlite::Error> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT id, wallet FROM delivery WHERE occurrence = ?1 AND parked = 1 AND part < ?2 ORDER BY id",
+    )?;
+    let mut rows = statement.query(params![occurrence, MessageNumber::PER_STEP])?;
+    let (mut last, mut recipients, mut recipient) = (0, 0, String::new());
+    while let Some(row) = rows.next()? {
+        let wallet = row.get_ref(1)?.as_str()?;
+        if wallet != recipient {
+            if recipients == first {
+                break;
+            }
+            recipients += 1;
+            wallet.clone_into(&mut recipient);
+        }
+        last = row.get(0)?;
+    }
+    Ok(last)
 }
 
 /// Counts so many of an occurrence's own messages that were just planned, inside their transaction.

@@ -1,6 +1,6 @@
 //! A store of its own for trying out what a rule would do.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use herald_protocol::address::Address;
@@ -38,9 +38,9 @@ impl Store {
             })?;
             copy(&connection, &path, &bot, &others, since).map_err(&failed)?;
             Ok(Self {
+                writer: Some(Self::writer(&path, connection, None)?),
+                readers: None,
                 path,
-                connection: Arc::new(Mutex::new(connection)),
-                _lock: None,
             })
         };
         tokio::task::spawn_blocking(open)

@@ -1,6 +1,6 @@
 //! What the store promises to the outbox, on a real file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use herald_protocol::address::Address;
@@ -116,7 +116,7 @@ async fn add(store: &Store, rows: Vec<NewDelivery>) {
 }
 
 async fn due(store: &Store, second: i64) -> Vec<String> {
-    let rows = store.due("b", at(second), 100).await.unwrap();
+    let rows = store.due("b", at(second), 100, HashSet::new()).await.unwrap();
     rows.into_iter().map(|row| row.key).collect()
 }
 

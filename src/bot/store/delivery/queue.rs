@@ -48,10 +48,17 @@ impl Store {
         .await
     }
 
-    /// The next rows of the bot that are due, the urgent ones first, at most one a wallet: the oldest of the most urgent of its
-    /// open rows that do not wait. Rows that wait for one wallet's contact go in their order once it is there.
-    pub async fn due(&self, bot: &str, now: DateTime<Utc>, limit: u32) -> Result<Vec<Delivery>, Error> {
+    /// The next rows of the bot that are due and not under way, the urgent ones first, at most one a wallet: the oldest of the most
+    /// urgent of its open rows that do not wait. Rows that wait for one wallet's contact go in their order once it is there.
+    pub async fn due(
+        &self,
+        bot: &str,
+        now: DateTime<Utc>,
+        limit: u32,
+        under_way: HashSet<i64>,
+    ) -> Result<Vec<Delivery>, Error> {
         let bot = bot.to_owned();
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         self.read(move |connection| {
             let query = format!(
                 "SELECT {COLUMNS} FROM delivery
@@ -74,16 +81,18 @@ impl Store {
             let mut statement = connection.prepare_cached(&query)?;
             let (mut due, mut bytes) = (Vec::new(), 0);
             for priority in PRIORITIES {
-                let left = limit - u32::try_from(due.len()).unwrap_or(limit).min(limit);
-                let rows =
-                    statement.query_map(params![bot, millis(now), left, priority.rank()], delivery)?;
-                for row in rows {
-                    let row: Delivery = row?;
-                    bytes += row.sealed.as_ref().map_or(0, |sealed| sealed.request.len());
-                    due.push(row);
-                    if bytes > BYTES {
+                let most = i64::try_from(limit - due.len() + under_way.len()).unwrap_or(i64::MAX);
+                let mut rows = statement.query(params![bot, millis(now), most, priority.rank()])?;
+                while let Some(row) = rows.next()? {
+                    if under_way.contains(&row.get(0)?) {
+                        continue;
+                    }
+                    if due.len() == limit || bytes > BYTES {
                         return Ok(due);
                     }
+                    let row = delivery(row)?;
+                    bytes += row.sealed.as_ref().map_or(0, |sealed| sealed.request.len());
+                    due.push(row);
                 }
             }
             Ok(due)

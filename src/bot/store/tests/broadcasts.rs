@@ -22,7 +22,13 @@ async fn a_row_behind_a_gate_is_due_only_when_it_expires_and_nothing_that_was_un
         ..answer("o", 1)
     };
     store.plan(planned.row, chunk(vec![row])).await.unwrap();
-    assert!(store.due("b", at(1), 10).await.unwrap().is_empty());
+    assert!(
+        store
+            .due("b", at(1), 10, HashSet::new())
+            .await
+            .unwrap()
+            .is_empty()
+    );
     let listed = || {
         store.deliveries(Filter {
             limit: 10,
@@ -36,13 +42,19 @@ async fn a_row_behind_a_gate_is_due_only_when_it_expires_and_nothing_that_was_un
     );
     // A worker that had read it before the gate closed holds it or seals it.
     store.hold(vec![wait(row.id, 5)]).await.unwrap();
-    assert!(store.due("b", at(6), 10).await.unwrap().is_empty());
+    assert!(
+        store
+            .due("b", at(6), 10, HashSet::new())
+            .await
+            .unwrap()
+            .is_empty()
+    );
     let late = store.seal(vec![(row.id, sealed(6), row.expires)]).await.unwrap();
     assert!(late.is_empty(), "it would go out: {late:?}");
     let progress = store.progress(planned.row, None).await.unwrap();
     assert_eq!((progress.planned, progress.held, progress.left), (1, 1, 0));
     // Its time ends all the same.
-    let expired = store.due("b", at(65), 10).await.unwrap();
+    let expired = store.due("b", at(65), 10, HashSet::new()).await.unwrap();
     assert_eq!(expired.len(), 1);
     end(&store, vec![(row.id, State::Expired, None)], at(65)).await;
     let progress = store.progress(planned.row, None).await.unwrap();
@@ -72,7 +84,7 @@ async fn what_is_let_out_is_sealed_and_what_is_cancelled_is_not() {
         .collect();
     store.plan(planned.row, chunk(rows)).await.unwrap();
     assert_eq!(store.let_out(planned.row, 2, at(1)).await.unwrap(), 2);
-    let due = store.due("b", at(1), 10).await.unwrap();
+    let due = store.due("b", at(1), 10, HashSet::new()).await.unwrap();
     assert_eq!(due.len(), 2);
     let first = store
         .seal(vec![(due[0].id, sealed(1), due[0].expires)])

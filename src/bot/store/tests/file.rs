@@ -52,3 +52,63 @@ async fn a_copy_made_while_the_store_is_written_opens_like_the_store() {
         .await
         .unwrap();
 }
+
+#[tokio::test]
+async fn changes_that_are_made_together_fail_alone() {
+    let opened = open();
+    let store = &opened.store;
+    // The first keeps the writer busy until the others wait.
+    let (go, wait) = std::sync::mpsc::channel();
+    let first = store.write(move |transaction| {
+        wait.recv().ok();
+        insert_delivery(transaction, &answer("first", 1))
+    });
+    let fails = store.write(|transaction| {
+        insert_delivery(transaction, &answer("undone", 2))?;
+        transaction.execute("no statement", [])
+    });
+    let panics = store.write(|transaction| {
+        insert_delivery(transaction, &answer("undone, too", 3))?;
+        Err::<(), _>(std::iter::empty::<rusqlite::Error>().next().expect("nothing"))
+    });
+    let last = store.write(|transaction| insert_delivery(transaction, &answer("last", 4)));
+    let release = async { go.send(()).unwrap() };
+    let (first, fails, panics, last, ()) = tokio::join!(first, fails, panics, last, release);
+    assert!(first.unwrap() && last.unwrap());
+    let error = fails.unwrap_err();
+    assert!(matches!(error, Error::Sqlite { .. }), "{error:?}");
+    assert!(matches!(panics, Err(Error::Closed)), "{panics:?}");
+    assert_eq!(due(store, 1).await, ["first", "last"]);
+}
+
+#[tokio::test]
+async fn the_file_is_free_once_a_change_that_held_the_last_handle_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("herald.db");
+    let store = Store::open(&path).unwrap();
+    let (go, wait) = std::sync::mpsc::channel();
+    let held = store.clone();
+    let change = store.write(move |transaction| {
+        wait.recv().ok();
+        let added = insert_delivery(transaction, &answer("a", 1));
+        drop(held);
+        added
+    });
+    let given_up = tokio::time::timeout(std::time::Duration::from_millis(10), change).await;
+    assert!(given_up.is_err());
+    drop(store);
+    assert!(matches!(Store::open(&path), Err(Error::Locked { .. })));
+    go.send(()).unwrap();
+    let free = async {
+        loop {
+            match Store::open(&path) {
+                Err(Error::Locked { .. }) => tokio::task::yield_now().await,
+                opened => return opened.unwrap(),
+            }
+        }
+    };
+    let store = tokio::time::timeout(std::time::Duration::from_secs(20), free)
+        .await
+        .unwrap();
+    assert_eq!(due(&store, 1).await, ["a"]);
+}

@@ -14,7 +14,7 @@ async fn a_wallet_has_one_row_under_way_and_a_held_one_blocks_nobody() {
     add(store, vec![answer("a1", 1), answer("a2", 1), answer("b1", 2)]).await;
     add(store, vec![answer("a1", 1)]).await;
     assert_eq!(due(store, 1).await, ["a1", "b1"]);
-    let first = store.due("b", at(1), 1).await.unwrap().remove(0);
+    let first = store.due("b", at(1), 1, HashSet::new()).await.unwrap().remove(0);
     let held = store.hold(vec![wait(first.id, 60)]).await.unwrap();
     assert_eq!(held, [first.id]);
     assert_eq!(
@@ -50,13 +50,18 @@ async fn steps(rows: u32) -> u64 {
         counted.fetch_add(1, Ordering::Relaxed);
         false
     };
-    let connection = Arc::clone(&opened.store.connection);
-    connection
-        .lock()
-        .unwrap()
-        .progress_handler(1, Some(count))
-        .unwrap();
-    assert_eq!(opened.store.due("b", at(1), 10).await.unwrap().len(), 10);
+    let readers = opened.store.readers.as_ref().unwrap();
+    let set = readers.read(move |connection| connection.progress_handler(1, Some(count)));
+    set.await.unwrap().unwrap();
+    assert_eq!(
+        opened
+            .store
+            .due("b", at(1), 10, HashSet::new())
+            .await
+            .unwrap()
+            .len(),
+        10
+    );
     steps.load(Ordering::Relaxed)
 }
 
@@ -67,18 +72,34 @@ async fn finding_what_is_due_costs_the_same_however_much_is_due() {
 }
 
 #[tokio::test]
+async fn what_is_under_way_is_not_due_and_keeps_back_its_wallet_and_nobody_else() {
+    let opened = open();
+    let store = &opened.store;
+    let rows = [("a1", 1), ("b1", 2), ("c1", 3), ("a2", 1)];
+    add(store, rows.map(|(key, number)| answer(key, number)).into()).await;
+    let mut under_way = HashSet::new();
+    for row in store.due("b", at(1), 2, HashSet::new()).await.unwrap() {
+        under_way.insert(row.id);
+        store.seal(vec![(row.id, sealed(1), row.expires)]).await.unwrap();
+    }
+    let rows = store.due("b", at(1), 2, under_way).await.unwrap();
+    let keys: Vec<_> = rows.into_iter().map(|row| row.key).collect();
+    assert_eq!(keys, ["c1"]);
+}
+
+#[tokio::test]
 async fn sealed_bytes_that_are_read_at_once_are_bounded() {
     let opened = open();
     let store = &opened.store;
     add(store, (1..=6).map(|number| answer("a", number)).collect()).await;
-    for row in store.due("b", at(1), 6).await.unwrap() {
+    for row in store.due("b", at(1), 6, HashSet::new()).await.unwrap() {
         let sealed = Sealed {
             request: vec![1; 12 * 1024 * 1024],
             ..sealed(1)
         };
         store.seal(vec![(row.id, sealed, row.expires)]).await.unwrap();
     }
-    assert_eq!(store.due("b", at(1), 6).await.unwrap().len(), 3);
+    assert_eq!(store.due("b", at(1), 6, HashSet::new()).await.unwrap().len(), 3);
 }
 
 #[tokio::test]
@@ -86,7 +107,7 @@ async fn a_row_that_waits_for_its_next_try_holds_back_later_ones_of_its_wallet()
     let opened = open();
     let store = &opened.store;
     add(store, vec![answer("a1", 1), answer("a2", 1)]).await;
-    let first = store.due("b", at(1), 1).await.unwrap().remove(0);
+    let first = store.due("b", at(1), 1, HashSet::new()).await.unwrap().remove(0);
     store
         .seal(vec![(first.id, sealed(1), first.expires)])
         .await
@@ -96,7 +117,7 @@ async fn a_row_that_waits_for_its_next_try_holds_back_later_ones_of_its_wallet()
         .await
         .unwrap();
     assert!(due(store, 3).await.is_empty());
-    let row = store.due("b", at(31), 1).await.unwrap().remove(0);
+    let row = store.due("b", at(31), 1, HashSet::new()).await.unwrap().remove(0);
     assert_eq!((row.key.as_str(), row.tries, row.state), ("a1", 1, State::Sealed));
     assert_eq!(row.sealed.unwrap().request, vec![1], "the bytes stay");
     end(store, vec![(first.id, State::Delivered, None)], at(32)).await;
@@ -153,10 +174,13 @@ async fn urgent_rows_go_before_others_also_to_the_same_wallet_and_a_row_of_tomor
     insert.await.unwrap();
     let keys = |rows: Vec<Delivery>| rows.into_iter().map(|row| row.key).collect::<Vec<_>>();
     assert_eq!(
-        keys(store.due("b", at(0), 10).await.unwrap()),
+        keys(store.due("b", at(0), 10, HashSet::new()).await.unwrap()),
         ["urgent", "first", "bulk"]
     );
-    assert_eq!(keys(store.due("b", at(0), 2).await.unwrap()), ["urgent", "first"]);
+    assert_eq!(
+        keys(store.due("b", at(0), 2, HashSet::new()).await.unwrap()),
+        ["urgent", "first"]
+    );
     assert_eq!(store.next_due("b", at(0)).await.unwrap(), Some(at(1)));
 }
 
@@ -182,7 +206,7 @@ async fn a_recipients_window_leaves_the_row_itself_out_and_names_the_time_of_roo
         };
         store.plan(row, chunk(vec![part(0), part(1)])).await.unwrap();
         for _ in 0..2 {
-            let planned = store.due("b", at(10), 1).await.unwrap().remove(0);
+            let planned = store.due("b", at(10), 1, HashSet::new()).await.unwrap().remove(0);
             if number < 3 {
                 store
                     .seal(vec![(planned.id, sealed(10 * number), planned.expires)])
@@ -192,7 +216,7 @@ async fn a_recipients_window_leaves_the_row_itself_out_and_names_the_time_of_roo
             }
         }
     }
-    let last = store.due("b", at(10), 1).await.unwrap().remove(0);
+    let last = store.due("b", at(10), 1, HashSet::new()).await.unwrap().remove(0);
     let own = last.occurrence.unwrap();
     let frees = async |rule: Option<&'static str>, since, limit| {
         let last = last.clone();
@@ -220,7 +244,10 @@ async fn rows_of_a_digest_end_with_the_one_that_carries_them_unless_it_is_skippe
     });
     insert.await.unwrap();
     let keys = |rows: Vec<Delivery>| rows.into_iter().map(|row| row.key).collect::<Vec<_>>();
-    assert_eq!(keys(store.due("b", at(0), 10).await.unwrap()), ["a"]);
+    assert_eq!(
+        keys(store.due("b", at(0), 10, HashSet::new()).await.unwrap()),
+        ["a"]
+    );
     end(
         &store,
         vec![(1, State::Skipped, Some("`if` is false".to_owned()))],
@@ -228,7 +255,7 @@ async fn rows_of_a_digest_end_with_the_one_that_carries_them_unless_it_is_skippe
     )
     .await;
     assert_eq!(
-        keys(store.due("b", at(1), 10).await.unwrap()),
+        keys(store.due("b", at(1), 10, HashSet::new()).await.unwrap()),
         ["b"],
         "another carries them"
     );
