@@ -18,7 +18,7 @@ pub(crate) mod render;
 mod retry;
 mod worker;
 
-pub(crate) use callback::{call_back, replied};
+pub(crate) use callback::{call_back, call_back_once, give_up_others, replied};
 pub(crate) use denials::follow_denials;
 pub(crate) use follow_up::answered;
 pub(crate) use foresee::{Foreseen, foresee};

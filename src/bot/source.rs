@@ -26,7 +26,7 @@ mod pages;
 mod post;
 
 pub use answers::Answer;
-pub(crate) use answers::{Answers, Given};
+pub(crate) use answers::{Answers, CALLBACK, Given};
 pub(crate) use pages::{Asker, Pages};
 pub use post::Post;
 

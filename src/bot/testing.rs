@@ -1,7 +1,7 @@
 //! Runs the tests of a bot: on a clock of their own, with real keys and messages, without anything of this machine but a node.
 //!
 //! ```text
-//! Test ── given, steps ──> Stage: schedules, plan, deliveries, inbox, a round at a time until nothing is left to do
+//! Test ── given, steps ──> Stage: schedules, plan, deliveries, callbacks, inbox, a round at a time until nothing is left to do
 //!                            └── then the clock moves to the next instant at which something is due
 //!      ── expect ────────> what the test wallets decrypt ── compare ──> Outcome
 //! ```
@@ -27,7 +27,7 @@ use std::{
 use herald_protocol::wallet::WalletKey;
 use sha2::{Digest as _, Sha256};
 
-pub use outcome::{Line, Outcome};
+pub use outcome::{Line, Outcome, Told};
 pub use time::VirtualTime;
 
 use super::{
@@ -123,9 +123,10 @@ async fn play(bot: &Bot, test: &Test, ground: &Ground) -> Result<Outcome, Broken
         format!("{place}: nobody asked for the mock of `{name}`; leave it out")
     }));
     let received = stage.received().await?;
-    let rows = stage.rows().await?;
+    let (rows, callbacks) = (stage.rows().await?, stage.callbacks().await?);
     problems.extend(stage.errors().await);
-    Ok(compare::compare(&test.expected, received, &rows, problems))
+    let stored = (rows.as_slice(), callbacks.as_slice());
+    Ok(compare::compare(&test.expected, received, stored, problems))
 }
 
 /// The wallet of a name in tests: always the same, and of no value anywhere else.

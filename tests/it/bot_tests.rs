@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::house::House;
 
+mod callbacks;
 mod mocks;
 mod steps;
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use herald_protocol::address::Address;
 
+use crate::bot::config::CallbackEvent;
 use crate::bot::source::Answer;
-use crate::bot::store::{Member, State};
+use crate::bot::store::{CallbackState, Member, State};
 use crate::bot::testing;
 
 /// One entry of `tests`.
@@ -21,7 +22,7 @@ pub struct Test {
     pub given: Given,
     /// What happens, in order.
     pub steps: Vec<Step>,
-    /// Everything that arrives, in order per wallet, and rows that do not.
+    /// Everything that arrives, in order per wallet, rows that do not, and callbacks.
     pub expected: Vec<Expected>,
     /// The test wallets it names. Each has a client.
     pub people: BTreeSet<String>,
@@ -61,7 +62,8 @@ pub enum Action {
         /// As what.
         kind: Saying,
     },
-    /// What sources and upload targets answer from now on, by their names; the rows of a query by the name of its rule.
+    /// What sources and upload targets answer from now on, by their names; the rows of a query by the name of its rule; who is called
+    /// back by a rule as `RULE.callback`.
     Mock(Vec<(String, Answer)>),
     /// A rule fires, whatever its triggers.
     Run(String),
@@ -114,6 +116,15 @@ pub struct Expected {
     pub thread: Option<String>,
     /// It is a row that was not delivered, and stands so.
     pub state: Option<State>,
+    /// It is a callback that tells this, and stands so.
+    pub callback: Option<(CallbackEvent, CallbackState)>,
+}
+
+impl Expected {
+    /// Whether it is a message, and no row or callback.
+    pub fn is_message(&self) -> bool {
+        self.state.is_none() && self.callback.is_none()
+    }
 }
 
 /// Whose wallet.

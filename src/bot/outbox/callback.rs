@@ -4,6 +4,8 @@
 //! Enters: settled rows, replies. Leaves: signed requests as the Standard Webhooks specification describes, each with the id and
 //! body of its first try until one is answered with 200 to 299. So a kill loses none, and a receiver tells a repeat by its id.
 
+mod post;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -14,16 +16,13 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::{publish, retry};
-use crate::{
-    bot::{
-        config::{Callback, CallbackEvent, Policy},
-        event::{Kind, print_time},
-        running::Running,
-        store::{self, AwaitedReply, Delivery, NewCallback, Outcome, State},
-        trigger::webhook::{DEFAULT_TOLERANCE, Scheme},
-    },
-    fetch::{self, Request},
+use crate::bot::{
+    config::{Callback, CallbackEvent, Policy},
+    event::{Kind, print_time},
+    running::Running,
+    store::{self, AwaitedReply, Delivery, NewCallback, Outcome, State},
 };
+use post::{Failed, post};
 
 /// What is posted.
 #[derive(Serialize)]
@@ -201,12 +200,13 @@ pub(crate) async fn call_back(running: Arc<Running>, shutdown: CancellationToken
             is_tidy = give_up_others(&running).await;
         }
         let wait = match due(&running, &busy).await {
-            Ok((callbacks, wait)) => {
+            Ok((callbacks, next)) => {
                 for callback in callbacks {
                     busy.insert(callback.id, callback.rule.clone());
                     on_their_way.push(call(&running, callback));
                 }
-                wait
+                let wait = next.map(|next| (next - running.now()).to_std().unwrap_or_default());
+                wait.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP)
             }
             Err(error) => {
                 tracing::error!(%error, bot = running.bot.name, "callbacks cannot be read");
@@ -226,8 +226,20 @@ pub(crate) async fn call_back(running: Arc<Running>, shutdown: CancellationToken
     let _ = tokio::time::timeout(GRACE, last).await;
 }
 
+/// Posts what is due now, one after another. Gives how many were, and the instant at which more is due.
+pub(crate) async fn call_back_once(
+    running: &Running,
+) -> Result<(usize, Option<DateTime<Utc>>), store::Error> {
+    let (callbacks, next) = due(running, &BTreeMap::new()).await?;
+    let count = callbacks.len();
+    for callback in callbacks {
+        call(running, callback).await;
+    }
+    Ok((count, next))
+}
+
 /// Gives up what rules have to tell that the file does not let any more. Says whether that is done.
-async fn give_up_others(running: &Running) -> bool {
+pub(crate) async fn give_up_others(running: &Running) -> bool {
     let bot = &running.bot.name;
     let telling = running
         .bot
@@ -253,11 +265,11 @@ async fn give_up_others(running: &Running) -> bool {
     }
 }
 
-/// What is due, as far as each rule has room, and how long until more is.
+/// What is due, as far as each rule has room, and when more is.
 async fn due(
     running: &Running,
     busy: &BTreeMap<i64, String>,
-) -> Result<(Vec<store::Callback>, Duration), store::Error> {
+) -> Result<(Vec<store::Callback>, Option<DateTime<Utc>>), store::Error> {
     let mut rules = Vec::new();
     for rule in running
         .bot
@@ -271,20 +283,10 @@ async fn due(
         rules.push((rule.name.clone(), room, own));
     }
     if rules.is_empty() {
-        return Ok((Vec::new(), LONGEST_SLEEP));
+        return Ok((Vec::new(), None));
     }
     let now = running.now();
-    let (callbacks, next) = running.store.due_callbacks(&running.bot.name, rules, now).await?;
-    let wait = next.and_then(|next| (next - now).to_std().ok());
-    Ok((callbacks, wait.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP)))
-}
-
-/// Why a try failed.
-enum Failed {
-    /// Another may help, not before this.
-    Yet(String, Option<Duration>),
-    /// None will.
-    Never(String),
+    running.store.due_callbacks(&running.bot.name, rules, now).await
 }
 
 /// Tries a callback once and notes how it went. Gives its id.
@@ -318,48 +320,6 @@ async fn call(running: &Running, callback: store::Callback) -> i64 {
     id
 }
 
-async fn post(running: &Running, callback: &store::Callback) -> Result<(), Failed> {
-    let Some((Callback { url, sign, .. }, _)) = callback_of(running, &callback.rule) else {
-        return Err(Failed::Never("the rule has no `callback` now".to_owned()));
-    };
-    let (reference, folder) = (sign.clone(), running.bot.folder().to_owned());
-    // A command may take its time.
-    let secret = tokio::task::spawn_blocking(move || reference.resolve(&folder)).await;
-    let secret = match secret {
-        Ok(Ok(secret)) => secret,
-        Ok(Err(error)) => return Err(Failed::Yet(format!("`sign`: {error}"), None)),
-        Err(_) => return Err(Failed::Yet("`sign` could not be read".to_owned(), None)),
-    };
-    let scheme = Scheme::StandardWebhooks {
-        tolerance: DEFAULT_TOLERANCE,
-    };
-    let signed = scheme.sign(
-        &secret,
-        (&callback.webhook, callback.body.as_bytes()),
-        running.now(),
-    );
-    let signed = signed.map_err(|error| Failed::Yet(format!("`sign`: {error}"), None))?;
-    let never = |error: fetch::Error| Failed::Never(error.to_string());
-    let body = callback.body.clone().into_bytes().into();
-    let mut request = Request::post(url, "application/json", body)
-        .map_err(never)?
-        .within(WITHIN)
-        .status_only();
-    for (name, value) in signed {
-        request = request.header(&name, &value).map_err(never)?;
-    }
-    match running.fetch.send(request).await {
-        Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
-        Ok(answer) if answer.status == 410 => Err(Failed::Never("it was answered with 410: gone".to_owned())),
-        Ok(answer) => {
-            let reason = format!("it was answered with {}, wanted 200 to 299", answer.status);
-            Err(Failed::Yet(reason, answer.retry_after))
-        }
-        Err(error @ (fetch::Error::Refused { .. } | fetch::Error::Request { .. })) => Err(never(error)),
-        Err(error) => Err(Failed::Yet(error.to_string(), None)),
-    }
-}
-
 async fn tell_dead(running: &Running, callback: &store::Callback, reason: String) {
     let mut event = running.event(Kind::CallbackDead);
     event.rule = Some(callback.rule.clone());
@@ -377,8 +337,6 @@ async fn tell_dead(running: &Running, callback: &store::Callback, reason: String
 const REPLIED: usize = 100;
 /// Callbacks of one rule that are on their way at once, so that one receiver holds up no other rule's.
 const AT_ONCE: u32 = 8;
-/// Time for an answer. Ours: what a receiver does with it is not waited for by good ones.
-const WITHIN: Duration = Duration::from_secs(15);
 /// Time for those that are on their way when the bot ends; a changed file is taken meanwhile.
 const GRACE: Duration = Duration::from_millis(500);
 /// The longest sleep without a look at the wall clock, which may be set meanwhile.

@@ -1,4 +1,4 @@
-//! Where answers come from: asked on the web, or given by name before.
+//! Where answers come from: asked on the web, or given by name before; of upload targets and callbacks the status alone.
 
 use std::{
     collections::BTreeMap,
@@ -35,6 +35,14 @@ impl Answers {
         }
     }
 
+    /// The status that the callback of a rule is answered with: 200 unless another is given; none where callbacks are posted.
+    pub(crate) fn callback(&self, rule: &str) -> Option<u16> {
+        match self {
+            Self::Asked(_) => None,
+            Self::Given(given) => Some(given.status(&format!("{rule}{CALLBACK}")).unwrap_or(200)),
+        }
+    }
+
     /// The answer to a request that was asked not longer ago than that.
     pub(super) fn kept(&self, request: &[u8; 32], most: Duration) -> Option<Bytes> {
         match self {
@@ -51,6 +59,9 @@ impl Answers {
     }
 }
 
+/// What stands behind the name of a rule in the name of its callback.
+pub(crate) const CALLBACK: &str = ".callback";
+
 fn not_given(name: &str) -> String {
     format!("it is not mocked; put the step `mock: {{ {name}: [{{ wallet: alice }}] }}` before this one")
 }
@@ -60,7 +71,7 @@ fn not_given(name: &str) -> String {
 pub enum Answer {
     /// Of a source: what `pick` gives.
     Items(Arc<[Value]>),
-    /// Of who takes files: an HTTP status.
+    /// Of who takes files, or is called back: an HTTP status.
     Status(u16),
 }
 
@@ -93,7 +104,7 @@ impl Given {
         }
     }
 
-    /// How who takes files answers.
+    /// How who takes files, or is called back, answers.
     pub(crate) fn status(&self, name: &str) -> Option<u16> {
         match self.take(name)? {
             Answer::Status(status) => Some(status),

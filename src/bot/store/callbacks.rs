@@ -19,6 +19,9 @@ pub enum CallbackState {
 }
 
 impl CallbackState {
+    /// Every state, in the order of a callback's life.
+    pub const ALL: [Self; 3] = [Self::Waiting, Self::Done, Self::Dead];
+
     /// The word in the store and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -30,8 +33,7 @@ impl CallbackState {
 
     /// The state of a word.
     pub fn parse(word: &str) -> Option<Self> {
-        let all = [Self::Waiting, Self::Done, Self::Dead];
-        all.into_iter().find(|state| state.as_str() == word)
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
     }
 }
 

@@ -5,19 +5,19 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use chrono::SecondsFormat;
 
 use super::{
-    outcome::{Entry, Line, Outcome},
+    outcome::{Entry, Line, Outcome, Told},
     people::Received,
 };
 use crate::bot::{
     config::testing::{Expected, Who},
-    store::{Delivery, State},
+    store::{Callback, CallbackState, Delivery, State},
 };
 
 /// Compares; within a wallet the order matters, across wallets it does not.
 pub(super) fn compare(
     expected: &[Expected],
     received: Vec<Received>,
-    rows: &[Delivery],
+    (rows, callbacks): (&[Delivery], &[Callback]),
     problems: Vec<String>,
 ) -> Outcome {
     let mut outcome = Outcome {
@@ -27,6 +27,7 @@ pub(super) fn compare(
             .filter(|row| is_undelivered(row))
             .map(undelivered)
             .collect(),
+        callbacks: callbacks.iter().map(Told::from).collect(),
         ..Outcome::default()
     };
     let mut arrived: BTreeMap<String, Vec<Received>> = BTreeMap::new();
@@ -42,7 +43,7 @@ pub(super) fn compare(
     }
     let mut update = Vec::new();
     for wallet in wallets {
-        let wanted = |entry: &&Expected| entry.state.is_none() && entry.to.to_string() == wallet;
+        let wanted = |entry: &&Expected| entry.is_message() && entry.to.to_string() == wallet;
         let wanted: Vec<&Expected> = expected.iter().filter(wanted).collect();
         let messages = arrived.remove(&wallet).unwrap_or_default();
         for (entry, message) in aligned(&wanted, &messages) {
@@ -52,24 +53,36 @@ pub(super) fn compare(
             outcome.lines.push(line(entry, message));
         }
     }
-    // A row counts once.
-    let mut open: Vec<&Delivery> = rows.iter().filter(|row| is_undelivered(row)).collect();
-    for entry in expected.iter().filter(|entry| entry.state.is_some()) {
-        let found = open.iter().position(|row| is_row(entry, row));
-        let row = found.map(|at| open.remove(at));
-        if row.is_some() {
-            update.push(state_entry(entry));
-        }
-        outcome.lines.push(Line {
-            expected: Some(words(entry)),
-            received: row.map(undelivered),
-            differs: None,
-        });
-    }
+    update.extend(hold(expected, (rows, callbacks), &mut outcome.lines));
     outcome.ok = problems.is_empty() && outcome.lines.iter().all(Line::ok);
     outcome.update = problems.is_empty().then_some(update);
     outcome.problems = problems;
     outcome
+}
+
+/// Holds entries for rows and callbacks against those of the store, of which each counts once. Gives the entries that fit.
+fn hold(
+    expected: &[Expected],
+    (rows, callbacks): (&[Delivery], &[Callback]),
+    lines: &mut Vec<Line>,
+) -> Vec<Entry> {
+    let mut fitting = Vec::new();
+    let mut open: Vec<&Delivery> = rows.iter().filter(|row| is_undelivered(row)).collect();
+    for entry in expected.iter().filter(|entry| entry.state.is_some()) {
+        let found = open.iter().position(|row| is_row(entry, row));
+        let row = found.map(|at| open.remove(at));
+        fitting.extend(row.map(|_| stored_entry(entry)));
+        lines.push(stored(entry, row.map(undelivered)));
+    }
+    let mut open: Vec<&Callback> = callbacks.iter().collect();
+    for entry in expected.iter().filter(|entry| entry.callback.is_some()) {
+        let found = open.iter().position(|callback| is_callback(entry, callback));
+        let callback = found.map(|at| open.remove(at));
+        fitting.extend(callback.map(|_| stored_entry(entry)));
+        let told = callback.map(|callback| Told::from(callback).to_string());
+        lines.push(stored(entry, told));
+    }
+    fitting
 }
 
 fn is_undelivered(row: &Delivery) -> bool {
@@ -80,6 +93,21 @@ fn is_row(entry: &Expected, row: &Delivery) -> bool {
     entry.state == Some(row.state)
         && entry.to.address() == row.wallet
         && entry.rule.as_ref().is_none_or(|rule| *rule == row.rule)
+}
+
+fn is_callback(entry: &Expected, callback: &Callback) -> bool {
+    entry.callback == Some((callback.event, callback.state))
+        && entry.to.address() == callback.wallet
+        && entry.rule.as_ref().is_none_or(|rule| *rule == callback.rule)
+}
+
+/// What was expected of the store, and what it has of it.
+fn stored(entry: &Expected, found: Option<String>) -> Line {
+    Line {
+        expected: Some(words(entry)),
+        received: found,
+        differs: None,
+    }
 }
 
 fn undelivered(row: &Delivery) -> String {
@@ -197,11 +225,13 @@ fn line(entry: Option<&Expected>, message: Option<&Received>) -> Line {
 
 /// An expectation in words.
 fn words(entry: &Expected) -> String {
-    let mut words = match (&entry.text, entry.state) {
-        (_, Some(state)) => format!("{}: {}", entry.to, state.as_str()),
-        (Some(text), None) => format!("{}: {text}", entry.to),
-        (None, None) => format!("{}: anything", entry.to),
+    let what = match (&entry.text, entry.state, entry.callback) {
+        (_, _, Some((event, state))) => format!("callback {}: {}", event.as_str(), state.as_str()),
+        (_, Some(state), None) => state.as_str().to_owned(),
+        (Some(text), None, None) => text.clone(),
+        (None, None, None) => "anything".to_owned(),
     };
+    let mut words = format!("{}: {what}", entry.to);
     let details: Vec<String> = [
         entry.rule.clone(),
         entry.kind.clone(),
@@ -264,13 +294,20 @@ fn entry_of(entry: Option<&Expected>, message: &Received) -> Entry {
     keys
 }
 
-fn state_entry(entry: &Expected) -> Entry {
+/// The entry of a row or a callback, as it is.
+fn stored_entry(entry: &Expected) -> Entry {
     let to = match &entry.to {
         Who::Name(name) => name.clone(),
         Who::Address(address) => address.to_string(),
     };
     let mut keys = vec![("to", to)];
     keys.extend(entry.rule.clone().map(|rule| ("rule", rule)));
-    keys.extend(entry.state.map(|state| ("state", state.as_str().to_owned())));
+    let callback = entry.callback;
+    keys.extend(callback.map(|(event, _)| ("callback", event.as_str().to_owned())));
+    let told = callback
+        .map(|(_, state)| state)
+        .filter(|state| *state != CallbackState::Done);
+    let state = entry.state.map(State::as_str).or(told.map(CallbackState::as_str));
+    keys.extend(state.map(|state| ("state", state.to_owned())));
     keys
 }

@@ -1,6 +1,10 @@
 //! What became of a test.
 
+use std::fmt;
+
 use serde::Serialize;
+
+use crate::bot::store::{Callback, CallbackState};
 
 /// What became of one test.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -15,6 +19,8 @@ pub struct Outcome {
     pub lines: Vec<Line>,
     /// Rows that were not delivered, and why; each in words.
     pub undelivered: Vec<String>,
+    /// What was told where rules' `callback` says, or would be, oldest first.
+    pub callbacks: Vec<Told>,
     /// What `expect` says when it says what arrived; none when a step failed.
     #[serde(skip)]
     pub(crate) update: Option<Vec<Entry>>,
@@ -35,6 +41,59 @@ impl Line {
     /// Whether it is as it should be.
     pub fn ok(&self) -> bool {
         self.expected.is_some() && self.received.is_some() && self.differs.is_none()
+    }
+}
+
+/// A callback.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Told {
+    /// The rule.
+    pub rule: String,
+    /// What it tells.
+    pub event: &'static str,
+    /// To whom the message is.
+    pub wallet: String,
+    /// Where it stands: `waiting`, `done` or `dead`.
+    pub state: &'static str,
+    /// Why it is not taken.
+    pub reason: Option<String>,
+    /// How often it was posted.
+    pub tries: u32,
+    /// What is posted.
+    pub body: serde_json::Value,
+}
+
+impl From<&Callback> for Told {
+    fn from(callback: &Callback) -> Self {
+        Self {
+            rule: callback.rule.clone(),
+            event: callback.event.as_str(),
+            wallet: callback.wallet.to_string(),
+            state: callback.state.as_str(),
+            reason: callback
+                .reason
+                .clone()
+                .filter(|_| callback.state != CallbackState::Done),
+            tries: callback.tries,
+            body: serde_json::from_str(&callback.body).unwrap_or_default(),
+        }
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            rule,
+            event,
+            wallet,
+            state,
+            ..
+        } = self;
+        write!(f, "{rule} {event} to {wallet}: {state}")?;
+        match &self.reason {
+            Some(reason) => write!(f, ", {reason}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Webhooks: signed as their senders do, posted to the API as it is served.
+//! Webhooks: signed as their senders do, posted to the API as it is served. And the secrets of a test, which sign callbacks too.
 
 use std::{os::unix::fs::OpenOptionsExt as _, path::Path};
 
@@ -21,13 +21,19 @@ use crate::{
 /// The bot with secrets of the test's own: those of its file are not needed.
 pub(super) fn with_own_secrets(mut bot: Bot, folder: &Path) -> Result<Bot, String> {
     let path = std::path::absolute(folder.join("secret")).map_err(|error| error.to_string())?;
-    for trigger in bot.rules.values_mut().flat_map(|rule| &mut rule.triggers) {
-        let Trigger::Webhook(webhook) = trigger else {
-            continue;
-        };
-        if let Verify::Secret { secret, .. } = &mut webhook.verify {
-            write_secret(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-            *secret = SecretReference::File(path.clone());
+    write_secret(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    for rule in bot.rules.values_mut() {
+        let webhooks = rule.triggers.iter_mut().filter_map(|trigger| match trigger {
+            Trigger::Webhook(webhook) => Some(&mut webhook.verify),
+            _ => None,
+        });
+        for verify in webhooks {
+            if let Verify::Secret { secret, .. } = verify {
+                *secret = SecretReference::File(path.clone());
+            }
+        }
+        if let Some(callback) = &mut rule.policy.callback {
+            callback.sign = SecretReference::File(path.clone());
         }
     }
     Ok(bot)

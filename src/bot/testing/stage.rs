@@ -31,7 +31,7 @@ use crate::{
         running::Running,
         runtime,
         source::{Answer, Answers, Given},
-        store::{self, Delivery, Filter, Member, Store},
+        store::{self, Callback, CallbackFilter, Delivery, Filter, Member, Store},
         trigger,
         uploads::Uploads,
     },
@@ -69,7 +69,7 @@ pub(super) struct Stage<'a> {
     told: Arc<Mutex<Vec<Event>>>,
     /// Asks nobody.
     closed: Fetch,
-    /// What sources and upload targets answer.
+    /// What sources, upload targets and those who are called back answer.
     given: Arc<Given>,
     /// The lines of the steps that gave it.
     mocks: BTreeMap<String, usize>,
@@ -177,7 +177,6 @@ impl<'a> Stage<'a> {
             to_plan: Arc::default(),
             to_deliver: Arc::default(),
             to_guard: Arc::default(),
-            // Nobody waits for it: what is to be told is recorded, and never leaves.
             to_call_back: Arc::default(),
         });
         let before = clock.now();
@@ -188,6 +187,7 @@ impl<'a> Stage<'a> {
         let client = Box::pin(client).await?;
         let listening = runtime::listen(&running, &client, before).await?;
         self.ground.bots.put(Arc::clone(&running));
+        outbox::give_up_others(&running).await;
         fire::started(&running, &const_hex::encode(running.bot.file_digest)).await?;
         self.life = Some(Life {
             worker: Worker::new(Arc::clone(&running), client.clone()),
@@ -219,11 +219,13 @@ impl<'a> Stage<'a> {
             let guarded = outbox::guard_once(running).await?;
             let is_planning = outbox::plan_next(running).await?;
             let is_delivering = life.worker.round().await? > 0;
-            if !is_planning && !is_delivering {
+            let (called_back, to_call_back) = outbox::call_back_once(running).await?;
+            if !is_planning && !is_delivering && called_back == 0 {
                 let now = running.now();
                 let planned = running.store.next_plan_due(&running.bot.name, now).await?;
                 let due = running.store.next_due(&running.bot.name, now).await?;
-                return Ok([scheduled, guarded, planned, due].into_iter().flatten().min());
+                let next = [scheduled, guarded, planned, due, to_call_back];
+                return Ok(next.into_iter().flatten().min());
             }
         }
         Err(Broken::Restless(running.now()))
@@ -303,7 +305,7 @@ impl<'a> Stage<'a> {
         self.settle().await.map(drop)
     }
 
-    /// Sources and upload targets answer this from now on.
+    /// Sources, upload targets and those who are called back answer this from now on.
     pub(super) fn mock(&mut self, answers: &[(String, Answer)], line: usize) {
         for (name, answer) in answers {
             let was_unused = self.given.put(name, answer.clone());
@@ -414,5 +416,17 @@ impl<'a> Stage<'a> {
         let mut rows = store.deliveries(filter).await?;
         rows.sort_by_key(|row| row.id);
         Ok(rows)
+    }
+
+    /// Every callback, oldest first.
+    pub(super) async fn callbacks(&mut self) -> Result<Vec<Callback>, Broken> {
+        let store = self.running()?.store.clone();
+        let filter = CallbackFilter {
+            limit: u32::MAX,
+            ..CallbackFilter::default()
+        };
+        let mut callbacks = store.callbacks(filter).await?;
+        callbacks.reverse();
+        Ok(callbacks)
     }
 }

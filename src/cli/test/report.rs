@@ -25,6 +25,7 @@ pub(super) fn tell(ran: &Ran, options: &Options) {
             "problems": ran.outcome.problems,
             "lines": ran.outcome.lines,
             "undelivered": ran.outcome.undelivered,
+            "callbacks": ran.outcome.callbacks,
         }));
     }
     let word = match (ran.outcome.ok, ran.updated) {
@@ -60,6 +61,8 @@ pub(super) fn details(ran: &Ran) -> String {
     }
     let undelivered = ran.outcome.undelivered.iter();
     lines.extend(undelivered.map(|row| format!("  not delivered: {}", print::inline(row))));
+    let callbacks = ran.outcome.callbacks.iter();
+    lines.extend(callbacks.map(|told| format!("  callback: {}", print::inline(&told.to_string()))));
     lines.join("\n")
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct TestFile {
     /// What happens, in order.
     #[serde(rename = "do")]
     pub(crate) steps: Vec<Spanned<StepFile>>,
-    /// Everything that arrives, in order per wallet.
+    /// Everything that arrives, in order per wallet; rows that do not; callbacks.
     pub(crate) expect: Vec<Spanned<ExpectFile>>,
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct TestFile {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a step like `{ wait: 5m }`")]
 pub(crate) struct StepFile {
-    /// What `pick` gives from now on, by the names of sources; the rows of a query by the name of its rule; the status of an upload target.
+    /// What `pick` gives from now on, by the names of sources; the rows of a query by the name of its rule; the status of an upload target, or of `RULE.callback`.
     pub(crate) mock: Option<Entries<Raw>>,
     /// A duration. Literal.
     pub(crate) wait: Option<Text>,
@@ -66,7 +66,7 @@ pub(crate) struct SaidFile {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a message like `{ to, text }`")]
 pub(crate) struct ExpectFile {
-    /// A test wallet. Literal.
+    /// A test wallet; beside `state` or `callback` also an address. Literal.
     pub(crate) to: Text,
     /// A rule's name; `list:NAME` or `command:/NAME` for answers. Literal.
     pub(crate) rule: Option<Text>,
@@ -79,6 +79,8 @@ pub(crate) struct ExpectFile {
     pub(crate) time: Option<Text>,
     /// The id of the conversation. Literal.
     pub(crate) thread: Option<Text>,
-    /// The state of a message that was not delivered. Literal.
+    /// The state of a message that was not delivered; of a callback `done` if left out, `waiting` or `dead`. Literal.
     pub(crate) state: Option<Text>,
+    /// What the rule's callback tells of a message to the wallet: `delivered`, `rejected`, `expired` or `replied`. Literal.
+    pub(crate) callback: Option<Text>,
 }

@@ -1,13 +1,14 @@
-//! `expect`: what arrives, and rows that do not.
+//! `expect`: what arrives, rows that do not, and callbacks.
 
 use super::{KINDS, Resolving};
+use crate::bot::config::CallbackEvent;
 use crate::bot::config::diagnostics::{Code, quote};
 use crate::bot::config::file::ExpectFile;
 use crate::bot::config::resolve::{declared, report::Report};
 use crate::bot::config::shape::Place;
 use crate::bot::config::spanned::Text;
 use crate::bot::config::testing::{Expected, Who};
-use crate::bot::store::State;
+use crate::bot::store::{CallbackState, State};
 
 impl Resolving<'_, '_, '_> {
     pub(super) fn expected(&mut self, file: &ExpectFile) -> Option<Expected> {
@@ -21,17 +22,28 @@ impl Resolving<'_, '_, '_> {
             is_known.then(|| text.value.clone())
         });
         let time = file.time.as_ref().map(|text| self.report.instant(text, None));
-        let state = file.state.as_ref().map(|text| self.state(text));
-        let has_no_content = |text: &&Text| file.state.is_some() && self.report.tree.key(text.node).is_some();
-        let content = [&file.text, &file.kind, &file.time, &file.thread];
-        if let Some(text) = content.into_iter().flatten().find(has_no_content) {
+        let callback = file
+            .callback
+            .as_ref()
+            .map(|text| self.callback(text, file.state.as_ref()));
+        let state = file.state.as_ref().filter(|_| file.callback.is_none());
+        let state = state.map(|text| self.state(text));
+        let without = match (&file.callback, &file.state) {
+            (Some(_), _) => Some("a callback"),
+            (None, Some(_)) => Some("a message that was not delivered"),
+            (None, None) => None,
+        };
+        let mut content = [&file.text, &file.kind, &file.time, &file.thread]
+            .into_iter()
+            .flatten();
+        if let Some((what, text)) = without.zip(content.next()) {
             let key = self.report.tree.key(text.node).unwrap_or_default();
-            let message = format!("a message that was not delivered has no `{key}`");
+            let message = format!("{what} has no `{key}`");
             self.report
                 .add(Place::Key(text.node), Code::UnknownKey, message, None);
             return None;
         }
-        if let (Some(Who::Address(_)), None) = (&to, &file.state) {
+        if let (Some(Who::Address(_)), None) = (&to, without) {
             let message = "nobody can open what is written to an address; name a test wallet like `alice`, or a `state`";
             self.report.wrong(&file.to, Code::Address, message, None);
             return None;
@@ -44,7 +56,26 @@ impl Resolving<'_, '_, '_> {
             time: flat(time)?,
             thread: file.thread.as_ref().map(|text| text.value.clone()),
             state: flat(state)?,
+            callback: flat(callback)?,
         })
+    }
+
+    /// What is told, and where it stands: `done` if nothing else is said.
+    fn callback(&mut self, event: &Text, state: Option<&Text>) -> Option<(CallbackEvent, CallbackState)> {
+        let told = CallbackEvent::parse(&event.value);
+        if told.is_none() {
+            self.report
+                .word(event, &CallbackEvent::ALL.map(CallbackEvent::as_str));
+        }
+        let state = state.map_or(Some(CallbackState::Done), |text| {
+            let state = CallbackState::parse(&text.value);
+            if state.is_none() {
+                self.report
+                    .word(text, &CallbackState::ALL.map(CallbackState::as_str));
+            }
+            state
+        });
+        told.zip(state)
     }
 
     /// Where a message comes from: a rule, or an answer of a list or a command.

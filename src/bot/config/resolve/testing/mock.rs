@@ -1,4 +1,4 @@
-//! `mock`: answers of sources and upload targets, and of queries by the names of their rules.
+//! `mock`: answers of sources and upload targets, of queries by the names of their rules, and of callbacks as `RULE.callback`.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::bot::config::spanned::{Entries, Raw};
 use crate::bot::config::testing::Action;
 use crate::bot::config::tree::{Content, NodeId};
 use crate::bot::expression::{Type, Value};
-use crate::bot::source::Answer;
+use crate::bot::source::{Answer, CALLBACK};
 use crate::bot::testing;
 
 impl Resolving<'_, '_, '_> {
@@ -34,6 +34,10 @@ impl Resolving<'_, '_, '_> {
     }
 
     fn answer(&mut self, name: &str, node: NodeId) -> Option<Answer> {
+        if let Some(rule) = name.strip_suffix(CALLBACK) {
+            self.has_callback(rule, node)?;
+            return self.status(node).map(Answer::Status);
+        }
         let is_source = declared(self.report.tree, "sources").any(|source| source == name);
         if !is_source && self.context.project.uploads.contains_key(name) {
             return self.status(node).map(Answer::Status);
@@ -41,7 +45,21 @@ impl Resolving<'_, '_, '_> {
         self.items(name, node).map(Answer::Items)
     }
 
-    /// What an upload target answers.
+    /// Whether a rule calls back; a finding when it does not.
+    fn has_callback(&mut self, rule: &str, node: NodeId) -> Option<()> {
+        let (message, hint) = match self.rules?.get(rule) {
+            Some(known) if known.policy.callback.is_some() => return Some(()),
+            Some(_) => (format!("rule {} has no `callback`", quote(rule)), None),
+            None => (
+                format!("there is no rule {}", quote(rule)),
+                Report::meant(rule, declared(self.report.tree, "rules")),
+            ),
+        };
+        self.report.add(Place::Key(node), Code::Undefined, message, hint);
+        None
+    }
+
+    /// What an upload target, or who is called back, answers.
     fn status(&mut self, node: NodeId) -> Option<u16> {
         let found = self.report.tree.scalar(node).unwrap_or_default();
         let status = found.parse().ok().filter(|status| (200..=599).contains(status));
@@ -87,7 +105,12 @@ impl Resolving<'_, '_, '_> {
             return Some(vec!["wallet".to_owned()]);
         }
         let uploads = self.context.project.uploads.keys().map(String::as_str);
-        let hint = Report::meant(name, declared(tree, "sources").chain(queries).chain(uploads));
+        let hint = match rules.get(name).filter(|rule| rule.policy.callback.is_some()) {
+            Some(_) => Some(format!(
+                "write `{name}{CALLBACK}` for the status that its callback is answered with"
+            )),
+            None => Report::meant(name, declared(tree, "sources").chain(queries).chain(uploads)),
+        };
         let message = format!(
             "there is no source, no rule with a query, and no upload target called {}",
             quote(name)
