@@ -2,18 +2,21 @@
 //! its own that is thrown away. It takes the very ways of a real occurrence, but for sealing and publishing, which need
 //! what it does not have.
 
+/// How a whole broadcast would go.
+mod plan;
+/// The first messages.
+mod preview;
+
 use std::{sync::Arc, time::Duration};
 
 use chrono::{TimeDelta, Utc};
-use herald_protocol::address::Address;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::{
     audience::Audience,
-    config::{PartContent, Rule},
-    event::print_time,
+    config::Rule,
     expression::Scope,
     fire::{self, Firing},
     outbox::{self, Foreseen},
@@ -21,48 +24,10 @@ use super::{
     store::{self, BrokenRow, Gate},
     trigger::Trigger,
 };
-use crate::client::{self, Asked, InvitationContext, NodeAddress, Reach};
+use crate::client::{self, Asked, InvitationContext};
 
-/// A message that a wallet would get, or why it would not.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct PreviewMessage {
-    /// The wallet.
-    pub wallet: String,
-    /// Which of the rule's messages, from 0.
-    pub part: usize,
-    /// `sent`, `held`, `skipped` or `rejected`.
-    pub outcome: String,
-    /// Why it is not sent at once.
-    pub reason: Option<String>,
-    /// Until when it is held.
-    pub until: Option<String>,
-    /// The key of `send`: `text`, `markdown`, ….
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// What it says, or names.
-    pub text: Option<String>,
-    /// The size of its content, before it is sealed.
-    pub bytes: Option<usize>,
-    /// The id of its conversation.
-    pub thread: Option<String>,
-    /// Envelopes that it takes, where the node is reached: 1 in a known conversation.
-    pub envelopes: Option<u64>,
-}
-
-/// What a rule would do.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-pub struct Preview {
-    /// Why it would write to nobody.
-    pub reason: Option<String>,
-    /// Whether it has fired with this key before, so that nothing would happen.
-    pub repeated: bool,
-    /// The wallets of its audience.
-    pub wallets: u64,
-    /// Rows of the audience that cannot be read, the first of them.
-    pub broken: Vec<BrokenShape>,
-    /// The first messages.
-    pub messages: Vec<PreviewMessage>,
-}
+pub use plan::Plan;
+pub use preview::{Preview, PreviewMessage};
 
 /// A row of an audience that cannot be read.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -85,44 +50,6 @@ impl From<BrokenRow> for BrokenShape {
     }
 }
 
-/// How a broadcast would go. `wallets` is the sum of `reachable`, `not_on_network`, `denied`, `skipped` and `rejected`, once
-/// `complete`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-pub struct Plan {
-    /// Why it would write to nobody.
-    pub reason: Option<String>,
-    /// Whether the rule has fired with this key before, so that nothing would happen.
-    pub repeated: bool,
-    /// The wallets of its audience.
-    pub wallets: u64,
-    /// Those that can be written to.
-    pub reachable: u64,
-    /// Those that have published no contact that can be used.
-    pub not_on_network: u64,
-    /// Those that denied the bot, left, or did not opt in.
-    pub denied: u64,
-    /// Those that a condition of the rule leaves out.
-    pub skipped: u64,
-    /// Those whose message cannot be made.
-    pub rejected: u64,
-    /// Of the reachable: those with a known conversation, whose messages take one envelope each.
-    pub known: u64,
-    /// Of the reachable: those whose first message takes three more.
-    pub new: u64,
-    /// Wallets whose proof of consent is too old for an invitation.
-    pub old_proofs: u64,
-    /// How many rows of the audience cannot be read.
-    pub broken_rows: u64,
-    /// The first of them.
-    pub broken: Vec<BrokenShape>,
-    /// Envelopes in all.
-    pub envelopes: u64,
-    /// About how long a node with the usual limits takes for them; none where the node does not limit this machine.
-    pub seconds: Option<u64>,
-    /// Whether every wallet was looked at.
-    pub complete: bool,
-}
-
 /// Why nothing can be told.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -140,15 +67,10 @@ pub enum Error {
     Offline,
 }
 
-/// Rows that are looked at in one go.
-const CHUNK: u32 = 512;
-/// Broken rows that are shown.
-const BROKEN: u32 = 20;
 /// Envelopes that opening a conversation takes beside the message: two invitations and a consent.
 const OPENING: u64 = 3;
-/// What nodes let a wallet publish at once, and then in a minute.
-const BURST: u64 = 1_000;
-const PER_MINUTE: u64 = 200;
+/// Broken rows that are shown.
+const BROKEN: u32 = 20;
 
 /// A rule that fired in a store of its own.
 pub(crate) struct Rehearsal {
@@ -208,113 +130,6 @@ impl Rehearsal {
             broken: broken.into_iter().map(BrokenShape::from).collect(),
         })
     }
-
-    /// The first `limit` messages, of one wallet or of all.
-    pub(crate) async fn preview(&self, wallet: Option<Address>, limit: u32) -> Result<Preview, Error> {
-        let rows = self
-            .running
-            .store
-            .rows_of(self.occurrence, wallet, (0, limit))
-            .await?;
-        let foreseen = outbox::foresee(&self.running, rows).await?;
-        let reach = match self.running.client.get() {
-            Some(client) => Some(client.reaches(&asked(&foreseen)).await?),
-            None => None,
-        };
-        let mut messages = Vec::with_capacity(foreseen.len());
-        for (at, foreseen) in foreseen.iter().enumerate() {
-            let reach = reach.as_ref().and_then(|reach| reach.get(at)).copied();
-            messages.push(self.message(foreseen, reach));
-        }
-        Ok(Preview {
-            reason: self.reason.clone(),
-            repeated: self.repeated,
-            wallets: self.wallets,
-            broken: self.broken.clone(),
-            messages,
-        })
-    }
-
-    /// Looks at every wallet, a part of the audience at a time.
-    pub(crate) fn plan(self) -> Planning {
-        let plan = Plan {
-            reason: self.reason.clone(),
-            repeated: self.repeated,
-            wallets: self.wallets,
-            broken_rows: self.broken_rows,
-            broken: self.broken.clone(),
-            ..Plan::default()
-        };
-        Planning {
-            rehearsal: self,
-            plan,
-            last: None,
-        }
-    }
-
-    fn message(&self, foreseen: &Foreseen, reach: Option<Reach>) -> PreviewMessage {
-        let number = foreseen.row.part.number();
-        let rule = self.running.bot.rules.get(&self.rule);
-        let part = rule.and_then(|rule| rule.parts.get(number));
-        let (outcome, reason, until) = foreseen.outcome();
-        let thread = foreseen.thread().map(str::to_owned);
-        let unreached = matches!((outcome, reach), ("sent", Some(Reach::Unreachable)));
-        PreviewMessage {
-            wallet: foreseen.row.wallet.to_string(),
-            part: number,
-            outcome: if unreached { "held" } else { outcome }.to_owned(),
-            reason: reason.or_else(|| unreached.then(|| "the wallet is not on the network".to_owned())),
-            until: until.map(print_time),
-            kind: part
-                .map(|part| PartContent::key(&part.content))
-                .unwrap_or_default()
-                .to_owned(),
-            text: foreseen.text(),
-            bytes: foreseen.bytes(),
-            thread,
-            envelopes: match reach {
-                Some(Reach::New) if number == 0 => Some(1 + OPENING),
-                Some(Reach::New | Reach::Known) => Some(1),
-                _ => None,
-            },
-        }
-    }
-}
-
-/// A plan under way.
-pub(crate) struct Planning {
-    rehearsal: Rehearsal,
-    plan: Plan,
-    /// The last message that was looked at, and its wallet.
-    last: Option<(i64, Address)>,
-}
-
-impl Planning {
-    /// The plan after another part of the audience; none once all of it was told.
-    pub(crate) async fn next(&mut self) -> Result<Option<Plan>, Error> {
-        if self.plan.complete {
-            return Ok(None);
-        }
-        let running = &self.rehearsal.running;
-        let client = running.client.get().ok_or(Error::Offline)?;
-        let after = self.last.map_or(0, |(row, _)| row);
-        let place = (after, CHUNK);
-        let rows = running
-            .store
-            .rows_of(self.rehearsal.occurrence, None, place)
-            .await?;
-        self.plan.complete = rows.is_empty();
-        let foreseen = outbox::foresee(running, rows).await?;
-        let reach = client.reaches(&asked(&foreseen)).await?;
-        for (foreseen, reach) in foreseen.iter().zip(reach) {
-            let wallet = foreseen.row.wallet;
-            let before = self.last.replace((foreseen.row.id, wallet));
-            let is_first = before.is_none_or(|(_, before)| before != wallet);
-            count(&mut self.plan, is_first, foreseen, reach);
-        }
-        self.plan.seconds = seconds(client.node(), self.plan.envelopes);
-        Ok(Some(self.plan.clone()))
-    }
 }
 
 /// With whom the node is asked for.
@@ -328,40 +143,6 @@ fn asked(foreseen: &[Foreseen]) -> Vec<Asked> {
         consent_proof: None,
     });
     asked.collect()
-}
-
-/// Counts a message, and with the first of a wallet the wallet.
-fn count(plan: &mut Plan, is_first: bool, foreseen: &Foreseen, reach: Reach) {
-    let (outcome, ..) = foreseen.outcome();
-    let goes = matches!(outcome, "sent" | "held");
-    if goes && reach != Reach::Unreachable {
-        plan.envelopes += 1;
-    }
-    if !is_first {
-        return;
-    }
-    match (outcome, reach) {
-        ("sent" | "held", Reach::Unreachable) => plan.not_on_network += 1,
-        ("sent" | "held", reach) => {
-            plan.reachable += 1;
-            plan.old_proofs += u64::from(foreseen.has_old_proof && reach == Reach::New);
-            match reach {
-                Reach::New => {
-                    plan.new += 1;
-                    plan.envelopes += OPENING;
-                }
-                _ => plan.known += 1,
-            }
-        }
-        _ if foreseen.is_denied => plan.denied += 1,
-        ("skipped", _) => plan.skipped += 1,
-        _ => plan.rejected += 1,
-    }
-}
-
-/// How long a node with the usual limits takes for so many envelopes of one wallet.
-fn seconds(node: &NodeAddress, envelopes: u64) -> Option<u64> {
-    (!node.is_loopback()).then(|| envelopes.saturating_sub(BURST) * 60 / PER_MINUTE)
 }
 
 /// What a rule is given by an event.
