@@ -15,11 +15,11 @@ use super::{
     print,
 };
 use crate::{
-    bot::rehearsal::{Preview as Answer, PreviewMessage},
+    bot::rehearsal::{Preview as Answer, PreviewFollowUp, PreviewMessage, PreviewStep},
     console::shapes::PreviewRequest,
 };
 
-/// Shows what a rule would write to whom if it fired now; nothing is sent
+/// Shows what a rule would write to whom if it fired now, and what would follow; nothing is sent
 #[derive(Args, Debug)]
 pub(super) struct Preview {
     /// The rule
@@ -81,6 +81,9 @@ impl Preview {
             if let Some(text) = &message.text {
                 print::line(&format!("    {}", print::plain(text)));
             }
+            for step in &message.then {
+                tell_step(step);
+            }
         }
         for row in &answer.broken {
             print::line(&print::inline(&format!(
@@ -89,12 +92,28 @@ impl Preview {
             )));
         }
         print::talk(&print::inline(&self.summary(&answer)));
+        if !answer.messages.is_empty() {
+            self.brakes(&answer).iter().for_each(|brake| print::talk(brake));
+        }
         if is_aside {
             print::talk(
                 "no herald runs: who can be reached, and whom the bot denied in its consent list, is not known",
             );
         }
         Ok(())
+    }
+
+    /// What would hold the messages up, whoever they are for.
+    fn brakes(&self, answer: &Answer) -> Vec<String> {
+        let RuleName { bot, rule } = &self.rule;
+        let approve = answer
+            .approve
+            .then(|| format!("nothing would go out before `herald broadcast approve {bot}/{rule}`"));
+        let canary = answer.canary.as_ref().map(|canary| {
+            let (first, wait) = (canary.first, &canary.wait);
+            format!("{first} of the wallets would get it first (canary), all others {wait} later")
+        });
+        approve.into_iter().chain(canary).collect()
     }
 
     fn summary(&self, answer: &Answer) -> String {
@@ -119,6 +138,56 @@ impl Preview {
     }
 }
 
+/// A follow-up: when, which messages, and what is not known of it yet.
+fn tell_step(step: &PreviewStep) {
+    let mut when = match &step.after {
+        Some(after) => format!("    then {}, {after} after it is delivered", step.step),
+        None => format!("    then {}", step.step),
+    };
+    match (&step.due, &step.reason) {
+        (Some(due), _) => when.extend([", ", due]),
+        (None, Some(reason)) => when.extend([", never: ", reason]),
+        (None, None) => {}
+    }
+    print::line(&print::inline(&when));
+    for message in &step.messages {
+        print::line(&format!("        {}", follow_up(message)));
+        if let Some(text) = &message.text {
+            let text = print::plain(text).replace('\n', "\n        ");
+            print::line(&format!("            {text}"));
+        }
+    }
+    for unknown in &step.unknown {
+        print::line(&print::inline(&format!("        not known yet: {unknown}")));
+    }
+}
+
+fn follow_up(message: &PreviewFollowUp) -> String {
+    let mut line = message.kind.clone();
+    line.extend(message.bytes.map(|bytes| format!(", {bytes} bytes")));
+    line.push_str(&standing(
+        &message.outcome,
+        message.until.as_deref(),
+        message.reason.as_deref(),
+    ));
+    print::inline(&line)
+}
+
+/// What becomes of a message that is not sent at once.
+fn standing(outcome: &str, until: Option<&str>, reason: Option<&str>) -> String {
+    if outcome == "sent" {
+        return String::new();
+    }
+    let mut words = format!("  {outcome}");
+    if let Some(until) = until {
+        words.extend([" until ", until]);
+    }
+    if let Some(reason) = reason {
+        words.extend([": ", reason]);
+    }
+    words
+}
+
 /// Who, what, and what becomes of it.
 fn head(message: &PreviewMessage) -> String {
     let mut words = vec![message.kind.clone()];
@@ -128,15 +197,16 @@ fn head(message: &PreviewMessage) -> String {
         count => format!("{count} envelopes"),
     }));
     words.extend(message.thread.as_ref().map(|thread| format!("thread {thread}")));
-    let mut line = format!("{}  {}", message.wallet, words.join(", "));
-    if message.outcome != "sent" {
-        line.extend(["  ", &message.outcome]);
-        if let Some(until) = &message.until {
-            line.extend([" until ", until]);
-        }
-        if let Some(reason) = &message.reason {
-            line.extend([": ", reason]);
-        }
-    }
-    print::inline(&line)
+    words.extend(
+        message
+            .canary
+            .filter(|is_canary| *is_canary)
+            .map(|_| "canary".to_owned()),
+    );
+    let standing = standing(
+        &message.outcome,
+        message.until.as_deref(),
+        message.reason.as_deref(),
+    );
+    print::inline(&format!("{}  {}{standing}", message.wallet, words.join(", ")))
 }

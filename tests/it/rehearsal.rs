@@ -8,6 +8,8 @@ use crate::harness::{
     people::{Person, address, person},
 };
 
+mod follow_ups;
+
 const BOT: &str = "herald: 1
 bot: post
 identity: env:BOT_KEY

@@ -12,6 +12,14 @@ pub struct Part {
     pub content: PartContent,
 }
 
+impl Part {
+    /// Whether its condition or its content sees this name.
+    pub fn sees(&self, name: &str) -> bool {
+        let condition = self.condition.as_ref();
+        condition.is_some_and(|condition| condition.names().contains(name)) || self.content.sees(name)
+    }
+}
+
 /// What a message is, before it is rendered for anybody.
 #[derive(Debug, Clone)]
 pub enum PartContent {
@@ -55,6 +63,21 @@ impl PartContent {
             Self::Remote { .. } => "remote",
             Self::Transaction { .. } => "tx",
             Self::Custom(_) => "custom",
+        }
+    }
+
+    fn sees(&self, name: &str) -> bool {
+        let sees = |template: &Template| template.names().contains(name);
+        match self {
+            Self::Text(text) | Self::Markdown(text) | Self::Reply(text) | Self::React(text) => sees(text),
+            Self::Attach(file) | Self::Remote { file, .. } => {
+                sees(&file.file) || file.name.as_ref().is_some_and(sees)
+            }
+            Self::Transaction { hash, .. } => hash.names().contains(name),
+            Self::Custom(custom) => {
+                let parameters = custom.parameters.iter().map(|(_, text)| text);
+                parameters.chain([&custom.content, &custom.fallback]).any(sees)
+            }
         }
     }
 }

@@ -48,6 +48,24 @@ pub(super) fn delivered(
     Ok(failures)
 }
 
+/// When each follow-up of a row is due that is delivered now, or why it never is.
+pub(super) fn dues(
+    connection: &Connection,
+    running: &Running,
+    (rule, row): (&Rule, &Delivery),
+    now: DateTime<Utc>,
+) -> Result<Vec<Result<DateTime<Utc>, String>>, rusqlite::Error> {
+    let scope = scope_of(connection, running, (rule, row), now)?;
+    let dues = rule.policy.then.iter().map(|follow_up| match &scope {
+        Ok(scope) => {
+            let due = due(follow_up, scope, now)?;
+            due.ok_or_else(|| "its `at` is none".to_owned())
+        }
+        Err(reason) => Err(reason.clone()),
+    });
+    Ok(dues.collect())
+}
+
 /// The names of a row's message, with those of its delivery.
 fn scope_of(
     connection: &Connection,

@@ -195,7 +195,7 @@ fn judge_rule(
     facts: &Facts,
     (occurrence, now): (&Occurrence, DateTime<Utc>),
 ) -> Result<Verdict, Verdict> {
-    let turn = Turn::of(running, row, facts, occurrence)?;
+    let mut turn = Turn::of(running, row, facts, occurrence)?;
     if let Some(digest) = turn.digest {
         await_period(digest, (turn.rule, row), (&turn.scope, facts), now)?;
     }
@@ -206,6 +206,7 @@ fn judge_rule(
     if let Some((limit, frees)) = facts.full {
         return Ok(over(turn.rule, limit, frees, now));
     }
+    turn.goes(row)?;
     turn.compose(running, row, facts)
 }
 
@@ -215,8 +216,30 @@ pub(super) fn foresee(running: &Running, row: &Delivery, facts: &Facts) -> Verdi
         return rejected("its occurrence is gone".to_owned());
     };
     let turn = Turn::of(running, row, facts, occurrence);
-    turn.and_then(|turn| turn.compose(running, row, facts))
-        .unwrap_or_else(|verdict| verdict)
+    let composed = turn.and_then(|mut turn| {
+        turn.goes(row)?;
+        turn.compose(running, row, facts)
+    });
+    composed.unwrap_or_else(|verdict| verdict)
+}
+
+/// Why a row of a follow-up would end by a condition, and what it will be sent as if not, as far as is known now.
+pub(super) fn foresee_follow_up(
+    running: &Running,
+    row: &Delivery,
+    facts: &Facts,
+) -> (Option<Verdict>, Verdict) {
+    let Some(occurrence) = &facts.occurrence else {
+        return (None, rejected("its occurrence is gone".to_owned()));
+    };
+    match Turn::of(running, row, facts, occurrence) {
+        Ok(mut turn) => {
+            let ends = turn.goes(row).err();
+            let composed = turn.compose(running, row, facts);
+            (ends, composed.unwrap_or_else(|verdict| verdict))
+        }
+        Err(verdict) => (None, verdict),
+    }
 }
 
 /// A row of a rule that may go, with what its message is made of.
@@ -260,8 +283,8 @@ impl<'r> Turn<'r> {
         })
     }
 
-    fn compose(mut self, running: &Running, row: &Delivery, facts: &Facts) -> Result<Verdict, Verdict> {
-        let rule = self.rule;
+    /// Judges the conditions of the whole row, with the names that they see.
+    fn goes(&mut self, row: &Delivery) -> Result<(), Verdict> {
         match self.follow_up {
             Some(follow_up) => {
                 self.scope
@@ -273,11 +296,17 @@ impl<'r> Turn<'r> {
                     return Err(skipped("`if` is false"));
                 }
             }
-            None if !holds(rule.condition.as_ref(), &self.scope, "if", true)? => {
+            None if !holds(self.rule.condition.as_ref(), &self.scope, "if", true)? => {
                 return Err(skipped("`if` is false"));
             }
             None => {}
         }
+        Ok(())
+    }
+
+    /// Makes the message.
+    fn compose(mut self, running: &Running, row: &Delivery, facts: &Facts) -> Result<Verdict, Verdict> {
+        let rule = self.rule;
         let (mut merged, mut dropped) = (Vec::new(), Vec::new());
         if let Some(digest) = self.digest {
             let collected = digest::collect(running, (rule, digest), &self.scope, &facts.siblings);
@@ -494,7 +523,7 @@ impl Batch {
 }
 
 /// A duration as the language writes it.
-fn humane(span: Duration) -> String {
+pub(crate) fn humane(span: Duration) -> String {
     let seconds = span.as_secs();
     for (unit, length) in [("d", 86_400), ("h", 3_600), ("m", 60)] {
         if seconds.is_multiple_of(length) && seconds > 0 {

@@ -240,7 +240,7 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<(), super::Error> {
         self.write(move |transaction| {
-            let last = last_of_first(transaction, occurrence, first)?;
+            let last = canary_end(transaction, (occurrence, true), first)?;
             tally_to(transaction, occurrence, last)?;
             open_rows(transaction, (occurrence, last), u32::MAX, now)?;
             transaction.execute(
@@ -250,6 +250,12 @@ impl Store {
             Ok(())
         })
         .await
+    }
+
+    /// The last row of the first `first` recipients.
+    pub(crate) async fn canary_end(&self, occurrence: i64, first: u32) -> Result<i64, super::Error> {
+        self.read(move |connection| canary_end(connection, (occurrence, false), first))
+            .await
     }
 
     /// Lets the next rows out. Says how many.
@@ -312,12 +318,17 @@ fn open_rows(
         .execute(params![occurrence, up_to, limit, millis(now)])
 }
 
-/// The last row of the first recipients whose rows wait; those of one wallet were planned together.
-fn last_of_first(transaction: &Transaction<'_>, occurrence: i64, first: u32) -> Result<i64, rusqlite::Error> {
-    let mut statement = transaction.prepare_cached(
-        "SELECT id, wallet FROM delivery WHERE occurrence = ?1 AND parked = 1 AND part < ?2 ORDER BY id",
+/// The last row of an occurrence's first recipients, of the rows that wait behind its gate or of those that do not. The rows of one
+/// wallet were planned together.
+fn canary_end(
+    connection: &Connection,
+    (occurrence, parked): (i64, bool),
+    first: u32,
+) -> Result<i64, rusqlite::Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, wallet FROM delivery WHERE occurrence = ?1 AND parked = ?2 AND part < ?3 ORDER BY id",
     )?;
-    let mut rows = statement.query(params![occurrence, MessageNumber::PER_STEP])?;
+    let mut rows = statement.query(params![occurrence, parked, MessageNumber::PER_STEP])?;
     let (mut last, mut recipients, mut recipient) = (0, 0, String::new());
     while let Some(row) = rows.next()? {
         let wallet = row.get_ref(1)?.as_str()?;
