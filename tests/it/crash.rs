@@ -1,6 +1,6 @@
 //! Killing `herald run` at any moment loses no message and doubles none.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use futures::StreamExt as _;
 use serde_json::json;
@@ -33,24 +33,31 @@ async fn announce_and_kill(house: &House, kills: u32) -> Herald {
     herald
         .fire("cry", &json!({ "wallets": wallets, "news": "bread is ready" }))
         .await;
-    let mut points = Vec::new();
+    let mut moments = Vec::new();
     for kill in 0..kills {
-        // The first kill comes while the audience is planned or sealed, the others at any number of deliveries.
-        let after = if kill == 0 { 0 } else { random(TOWN / 5) };
-        points.push(after);
-        herald.count("delivered", after).await;
+        // The first kill comes while the audience is planned or sealed, the others at any moment of a batch.
+        let moment = Duration::from_millis(if kill == 0 { 0 } else { random(MOMENTS) });
+        tokio::select! {
+            () = tokio::time::sleep(moment) => {}
+            () = house.settled() => break,
+        }
+        moments.push(moment);
         herald.kill();
         herald = house.start().await;
     }
-    eprintln!("killed after these numbers of deliveries: {points:?}");
+    eprintln!("killed so long after its starts: {moments:?}");
+    assert!(moments.len() > 1, "it was killed amid the deliveries");
     house.settled().await;
     herald
 }
 
-fn random(below: usize) -> usize {
+/// Milliseconds in which a started herald has dealt with a part of the town.
+const MOMENTS: u32 = 600;
+
+fn random(below: u32) -> u64 {
     let mut bytes = [0; 4];
     getrandom::fill(&mut bytes).unwrap();
-    u32::from_le_bytes(bytes) as usize % below
+    u64::from(u32::from_le_bytes(bytes) % below)
 }
 
 /// Every resident has one conversation with the bot and one message in it, and the store says so, too.

@@ -209,22 +209,28 @@ pub(super) fn delivery(row: &Row<'_>) -> Result<Delivery, rusqlite::Error> {
 
 /// Adds a row inside a transaction; a repeated key changes nothing. Says whether it is new.
 pub(crate) fn insert(transaction: &Transaction<'_>, new: &NewDelivery) -> Result<bool, rusqlite::Error> {
+    insert_behind(transaction, false, new)
+}
+
+/// Adds a row that waits behind the gate of its occurrence where that is closed.
+pub(super) fn insert_behind(
+    transaction: &Transaction<'_>,
+    is_closed: bool,
+    new: &NewDelivery,
+) -> Result<bool, rusqlite::Error> {
     let (text, content, file) = match &new.body {
         None => (None, None, None),
         Some(Body::Text(text)) => (Some(text), None, None),
         Some(Body::Content(content)) => (None, Some(content), None),
         Some(Body::File(file)) => (None, None, Some(file)),
     };
-    // The rule's own messages wait behind the gate of their occurrence.
-    let mut statement = transaction.prepare_cached(&format!(
+    let mut statement = transaction.prepare_cached(
         "INSERT INTO delivery (bot, rule, key, wallet, part, occurrence, body, state, created_ms, expires_ms,
                                conversation, priority, vars, list, parked, due_ms, content, file)
-         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, 'planned', ?8, ?9, ?10, ?11, ?12, ?13, parked, iif(parked, ?9, ?14), ?15, ?16
-         FROM (SELECT coalesce((SELECT gate NOT IN ('open', 'opening') FROM occurrence WHERE id = ?6 AND ?5 < {}), 0)
-                      AS parked)
-         WHERE true ON CONFLICT DO NOTHING",
-        MessageNumber::PER_STEP
-    ))?;
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'planned', ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+         ON CONFLICT DO NOTHING",
+    )?;
+    let due = if is_closed { new.expires } else { new.due };
     let added = statement.execute(params![
         new.bot,
         new.rule,
@@ -239,7 +245,8 @@ pub(crate) fn insert(transaction: &Transaction<'_>, new: &NewDelivery) -> Result
         new.priority.rank(),
         new.vars,
         new.list,
-        millis(new.due),
+        is_closed,
+        millis(due),
         content,
         file,
     ])?;

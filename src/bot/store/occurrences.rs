@@ -235,9 +235,12 @@ impl Store {
     /// Adds the rows of one chunk of the audience and notes how far it reaches, in one transaction.
     pub async fn plan(&self, row: i64, chunk: Chunk) -> Result<(), super::Error> {
         self.write(move |transaction| {
+            let is_closed: bool = transaction
+                .prepare_cached("SELECT gate NOT IN ('open', 'opening') FROM occurrence WHERE id = ?1")?
+                .query_row([row], |row| row.get(0))?;
             let mut added = 0_u32;
             for new in &chunk.rows {
-                added += u32::from(delivery::insert(transaction, new)?);
+                added += u32::from(delivery::insert_behind(transaction, is_closed, new)?);
             }
             broadcasts::count_planned(transaction, row, added)?;
             audiences::insert_broken(transaction, row, &chunk.broken)?;

@@ -12,6 +12,8 @@ use std::{
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::people::LOOK;
+
 /// How long anything may take before a test fails.
 pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
@@ -158,6 +160,17 @@ impl Program {
     /// What it said on stderr so far.
     pub(crate) fn talk(&self) -> String {
         self.talk.lock().unwrap().clone()
+    }
+
+    /// Waits until it has said something on stderr, which is read beside the lines and may come after them.
+    pub(crate) async fn says(&self, text: &str) {
+        let said = async {
+            while !self.talk().contains(text) {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let waited = tokio::time::timeout(DEADLINE, said).await;
+        assert!(waited.is_ok(), "it does not say `{text}`\n{self}");
     }
 
     /// Waits until `enough` is true of the lines. Gives up at the deadline or when the program has ended.
