@@ -253,7 +253,6 @@ fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)
 }
 
@@ -266,8 +265,6 @@ fn settle_in(connection: &Connection) -> Result<(), rusqlite::Error> {
     Ok(())
 }
 
-/// Pages that the writer keeps in memory.
-const CACHE_KIB: i32 = 8 * 1024;
 /// Pages of the log, 32 MiB, before a commit takes the time to copy it into the file.
 const LOG_PAGES: u32 = 8_192;
 /// Prepared statements that are kept: more than there are.

@@ -131,7 +131,7 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// Rows of a run: a million make 62 of them.
-const RUN_ROWS: usize = 16_384;
+/// Rows of a run: a million make 123 of them.
+const RUN_ROWS: usize = 8_192;
 /// Bytes of variables and reasons in a run.
 const RUN_BYTES: usize = 4 * 1024 * 1024;

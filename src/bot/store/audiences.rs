@@ -337,5 +337,5 @@ impl Merge {
     }
 }
 
-/// Rows of all runs together that a merge holds. Ours: some MiB.
-const MERGED_ROWS: usize = 16_384;
+/// Rows of all runs together that a merge holds. Ours: a MiB or two.
+const MERGED_ROWS: usize = 8_192;
