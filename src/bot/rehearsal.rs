@@ -27,7 +27,7 @@ use super::{
 use crate::client::{self, Asked, InvitationContext};
 
 pub use plan::Plan;
-pub use preview::{Preview, PreviewCanary, PreviewFollowUp, PreviewMessage, PreviewStep};
+pub use preview::{Preview, PreviewCanary, PreviewMessage, PreviewPart, PreviewStep};
 
 /// A row of an audience that cannot be read.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

@@ -15,7 +15,7 @@ use super::{
     print,
 };
 use crate::{
-    bot::rehearsal::{Preview as Answer, PreviewFollowUp, PreviewMessage, PreviewStep},
+    bot::rehearsal::{Preview as Answer, PreviewMessage, PreviewPart, PreviewStep},
     console::shapes::PreviewRequest,
 };
 
@@ -78,7 +78,7 @@ impl Preview {
         }
         for message in &answer.messages {
             print::line(&head(message));
-            if let Some(text) = &message.text {
+            if let Some(text) = &message.part.text {
                 print::line(&format!("    {}", print::plain(text)));
             }
             for step in &message.then {
@@ -162,27 +162,26 @@ fn tell_step(step: &PreviewStep) {
     }
 }
 
-fn follow_up(message: &PreviewFollowUp) -> String {
-    let mut line = message.kind.clone();
-    line.extend(message.bytes.map(|bytes| format!(", {bytes} bytes")));
-    line.push_str(&standing(
-        &message.outcome,
-        message.until.as_deref(),
-        message.reason.as_deref(),
-    ));
-    print::inline(&line)
+fn follow_up(message: &PreviewPart) -> String {
+    print::inline(&format!("{}{}", what(message).join(", "), standing(message)))
+}
+
+/// What a message is.
+fn what(message: &PreviewPart) -> Vec<String> {
+    let bytes = message.bytes.map(|bytes| format!("{bytes} bytes"));
+    [message.kind.clone()].into_iter().chain(bytes).collect()
 }
 
 /// What becomes of a message that is not sent at once.
-fn standing(outcome: &str, until: Option<&str>, reason: Option<&str>) -> String {
-    if outcome == "sent" {
+fn standing(message: &PreviewPart) -> String {
+    if message.outcome == "sent" {
         return String::new();
     }
-    let mut words = format!("  {outcome}");
-    if let Some(until) = until {
+    let mut words = format!("  {}", message.outcome);
+    if let Some(until) = &message.until {
         words.extend([" until ", until]);
     }
-    if let Some(reason) = reason {
+    if let Some(reason) = &message.reason {
         words.extend([": ", reason]);
     }
     words
@@ -190,8 +189,7 @@ fn standing(outcome: &str, until: Option<&str>, reason: Option<&str>) -> String 
 
 /// Who, what, and what becomes of it.
 fn head(message: &PreviewMessage) -> String {
-    let mut words = vec![message.kind.clone()];
-    words.extend(message.bytes.map(|bytes| format!("{bytes} bytes")));
+    let mut words = what(&message.part);
     words.extend(message.envelopes.map(|count| match count {
         1 => "1 envelope".to_owned(),
         count => format!("{count} envelopes"),
@@ -203,10 +201,6 @@ fn head(message: &PreviewMessage) -> String {
             .filter(|is_canary| *is_canary)
             .map(|_| "canary".to_owned()),
     );
-    let standing = standing(
-        &message.outcome,
-        message.until.as_deref(),
-        message.reason.as_deref(),
-    );
+    let standing = standing(&message.part);
     print::inline(&format!("{}  {}{standing}", message.wallet, words.join(", ")))
 }

@@ -21,21 +21,9 @@ use crate::{
 pub struct PreviewMessage {
     /// The wallet.
     pub wallet: String,
-    /// Which of the rule's messages, from 0.
-    pub part: usize,
-    /// `sent`, `held`, `skipped` or `rejected`.
-    pub outcome: String,
-    /// Why it is not sent at once.
-    pub reason: Option<String>,
-    /// Until when it is held.
-    pub until: Option<String>,
-    /// The key of `send`: `text`, `markdown`, ….
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// What it says, or names.
-    pub text: Option<String>,
-    /// The size of its content, before it is sealed.
-    pub bytes: Option<usize>,
+    /// What it says and what becomes of it.
+    #[serde(flatten)]
+    pub part: PreviewPart,
     /// The id of its conversation.
     pub thread: Option<String>,
     /// Envelopes that it takes, where the node is reached: 1 in a known conversation.
@@ -59,16 +47,16 @@ pub struct PreviewStep {
     pub reason: Option<String>,
     /// What decides about it and is not known before, in words: `whether they answer …`.
     pub unknown: Vec<String>,
-    /// Its messages.
-    pub messages: Vec<PreviewFollowUp>,
+    /// Its messages, and what becomes of them when they are due, as things stand now; their text also where a condition is not met.
+    pub messages: Vec<PreviewPart>,
 }
 
-/// A message of a follow-up.
+/// A message of a rule or of a follow-up of it.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct PreviewFollowUp {
-    /// Which of the follow-up's messages, from 0.
+pub struct PreviewPart {
+    /// Which of them, from 0.
     pub part: usize,
-    /// What becomes of it when it is due, as things stand now: `sent`, `held`, `skipped`, `rejected` or `expired`.
+    /// What becomes of it: `sent`, `held`, `skipped`, `rejected` or `expired`.
     pub outcome: String,
     /// Why it is not sent at once.
     pub reason: Option<String>,
@@ -77,7 +65,7 @@ pub struct PreviewFollowUp {
     /// The key of `send`: `text`, `markdown`, ….
     #[serde(rename = "type")]
     pub kind: String,
-    /// What it says, or names, also where its condition is not met now.
+    /// What it says, or names.
     pub text: Option<String>,
     /// The size of its content, before it is sealed.
     pub bytes: Option<usize>,
@@ -189,51 +177,45 @@ impl Rehearsal {
 
 /// A message of the rule's own.
 fn message(rule: Option<&Rule>, foreseen: &Foreseen, reach: Option<Reach>) -> PreviewMessage {
-    let number = foreseen.row.part.number();
-    let (outcome, reason, until) = foreseen.outcome();
-    let thread = foreseen.thread().map(str::to_owned);
-    let unreached = matches!((outcome, reach), ("sent", Some(Reach::Unreachable)));
+    let mut part = part(rule.map(|rule| rule.parts.as_slice()), foreseen);
+    if part.outcome == "sent" && matches!(reach, Some(Reach::Unreachable)) {
+        "held".clone_into(&mut part.outcome);
+        part.reason = Some("the wallet is not on the network".to_owned());
+    }
     PreviewMessage {
         wallet: foreseen.row.wallet.to_string(),
-        part: number,
-        outcome: if unreached { "held" } else { outcome }.to_owned(),
-        reason: reason.or_else(|| unreached.then(|| "the wallet is not on the network".to_owned())),
-        until: until.map(print_time),
-        kind: kind(rule.map(|rule| rule.parts.as_slice()), number),
-        text: foreseen.text(),
-        bytes: foreseen.bytes(),
-        thread,
+        thread: foreseen.thread().map(str::to_owned),
         envelopes: match reach {
-            Some(Reach::New) if number == 0 => Some(1 + OPENING),
+            Some(Reach::New) if part.part == 0 => Some(1 + OPENING),
             Some(Reach::New | Reach::Known) => Some(1),
             _ => None,
         },
+        part,
         canary: None,
         then: Vec::new(),
     }
 }
 
-/// The key of `send` of one of some parts.
-fn kind(parts: Option<&[Part]>, number: usize) -> String {
+fn part(parts: Option<&[Part]>, foreseen: &Foreseen) -> PreviewPart {
+    let number = foreseen.row.part.number();
     let part = parts.and_then(|parts| parts.get(number));
-    part.map(|part| part.content.key()).unwrap_or_default().to_owned()
+    let (outcome, reason, until) = foreseen.outcome();
+    PreviewPart {
+        part: number,
+        outcome: outcome.to_owned(),
+        reason,
+        until: until.map(print_time),
+        kind: part.map(|part| part.content.key()).unwrap_or_default().to_owned(),
+        text: foreseen.text(),
+        bytes: foreseen.bytes(),
+    }
 }
 
 fn step(number: usize, follow_up: &FollowUp, foreseen: Step) -> PreviewStep {
-    let messages = foreseen.messages.iter().map(|message| {
-        let part = message.row.part.number();
-        let (outcome, reason, until) = message.outcome();
-        PreviewFollowUp {
-            part,
-            outcome: outcome.to_owned(),
-            reason,
-            until: until.map(print_time),
-            kind: kind(Some(&follow_up.parts), part),
-            text: message.text(),
-            bytes: message.bytes(),
-        }
-    });
-    let messages = messages.collect();
+    let messages = foreseen.messages.iter();
+    let messages = messages
+        .map(|message| part(Some(&follow_up.parts), message))
+        .collect();
     let (due, reason) = match foreseen.due {
         Ok(due) => (Some(print_time(due)), None),
         Err(reason) => (None, Some(reason)),

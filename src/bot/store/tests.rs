@@ -96,6 +96,13 @@ fn occurrence(id: &str, key: &str) -> NewOccurrence {
     }
 }
 
+/// Records an occurrence that is to be planned next. Gives its row.
+async fn recorded(store: &Store, new: NewOccurrence) -> i64 {
+    store.record(new).await.unwrap();
+    let next = store.next_to_plan("b", at(0), BTreeSet::new()).await.unwrap();
+    next.unwrap().row
+}
+
 struct Opened {
     store: Store,
     _folder: tempfile::TempDir,

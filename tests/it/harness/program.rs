@@ -4,15 +4,12 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex},
     thread::JoinHandle,
     time::Duration,
 };
 
 use serde_json::Value;
 use tokio::sync::watch;
-
-use super::people::LOOK;
 
 /// How long anything may take before a test fails.
 pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
@@ -25,7 +22,7 @@ pub(crate) struct Program {
     name: String,
     child: Child,
     lines: watch::Receiver<Vec<Value>>,
-    talk: Arc<Mutex<String>>,
+    talk: watch::Receiver<String>,
     readers: Vec<JoinHandle<()>>,
 }
 
@@ -114,8 +111,7 @@ impl Program {
         let mut child = pipes.spawn().unwrap();
         let (out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let (sender, lines) = watch::channel(Vec::new());
-        let talk = Arc::new(Mutex::new(String::new()));
-        let said = Arc::clone(&talk);
+        let (said, talk) = watch::channel(String::new());
         let readers = vec![
             std::thread::spawn(move || {
                 for line in BufReader::new(out).lines().map_while(Result::ok) {
@@ -126,9 +122,7 @@ impl Program {
             std::thread::spawn(move || {
                 let mut bytes = [0; 4096];
                 while let Ok(read @ 1..) = err.read(&mut bytes) {
-                    said.lock()
-                        .unwrap()
-                        .push_str(&String::from_utf8_lossy(&bytes[..read]));
+                    said.send_modify(|talk| talk.push_str(&String::from_utf8_lossy(&bytes[..read])));
                 }
             }),
         ];
@@ -159,18 +153,14 @@ impl Program {
 
     /// What it said on stderr so far.
     pub(crate) fn talk(&self) -> String {
-        self.talk.lock().unwrap().clone()
+        self.talk.borrow().clone()
     }
 
     /// Waits until it has said something on stderr, which is read beside the lines and may come after them.
     pub(crate) async fn says(&self, text: &str) {
-        let said = async {
-            while !self.talk().contains(text) {
-                tokio::time::sleep(LOOK).await;
-            }
-        };
-        let waited = tokio::time::timeout(DEADLINE, said).await;
-        assert!(waited.is_ok(), "it does not say `{text}`\n{self}");
+        let mut talk = self.talk.clone();
+        let said = tokio::time::timeout(DEADLINE, talk.wait_for(|talk| talk.contains(text))).await;
+        assert!(matches!(said, Ok(Ok(_))), "it does not say `{text}`\n{self}");
     }
 
     /// Waits until `enough` is true of the lines. Gives up at the deadline or when the program has ended.

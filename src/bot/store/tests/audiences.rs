@@ -6,13 +6,7 @@ use super::*;
 async fn runs_merge_into_every_wallet_once_in_order_from_any_wallet_on() {
     let opened = open();
     let store = &opened.store;
-    store.record(occurrence("o", "o")).await.unwrap();
-    let row = store
-        .next_to_plan("b", at(0), BTreeSet::new())
-        .await
-        .unwrap()
-        .unwrap()
-        .row;
+    let row = recorded(store, occurrence("o", "o")).await;
     // What is wanted: by wallet and branch the variables of the first run.
     let mut wanted: std::collections::BTreeMap<Address, std::collections::BTreeMap<u8, Option<String>>> =
         std::collections::BTreeMap::new();

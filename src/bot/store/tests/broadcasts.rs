@@ -10,18 +10,13 @@ async fn a_row_behind_a_gate_is_due_only_when_it_expires_and_nothing_that_was_un
         gate: Gate::Approval,
         ..occurrence("o", "o")
     };
-    store.record(paused).await.unwrap();
-    let planned = store
-        .next_to_plan("b", at(0), BTreeSet::new())
-        .await
-        .unwrap()
-        .unwrap();
+    let planned = recorded(&store, paused).await;
     let row = NewDelivery {
-        occurrence: Some(planned.row),
+        occurrence: Some(planned),
         body: None,
         ..answer("o", 1)
     };
-    store.plan(planned.row, chunk(vec![row])).await.unwrap();
+    store.plan(planned, chunk(vec![row])).await.unwrap();
     assert!(
         store
             .due("b", at(1), 10, HashSet::new())
@@ -51,13 +46,13 @@ async fn a_row_behind_a_gate_is_due_only_when_it_expires_and_nothing_that_was_un
     );
     let late = store.seal(vec![(row.id, sealed(6), row.expires)]).await.unwrap();
     assert!(late.is_empty(), "it would go out: {late:?}");
-    let progress = store.progress(planned.row, None).await.unwrap();
+    let progress = store.progress(planned, None).await.unwrap();
     assert_eq!((progress.planned, progress.held, progress.left), (1, 1, 0));
     // Its time ends all the same.
     let expired = store.due("b", at(65), 10, HashSet::new()).await.unwrap();
     assert_eq!(expired.len(), 1);
     end(&store, vec![(row.id, State::Expired, None)], at(65)).await;
-    let progress = store.progress(planned.row, None).await.unwrap();
+    let progress = store.progress(planned, None).await.unwrap();
     assert_eq!((progress.expired, progress.held), (1, 0));
 }
 
@@ -69,21 +64,16 @@ async fn what_is_let_out_is_sealed_and_what_is_cancelled_is_not() {
         gate: Gate::Approval,
         ..occurrence("o", "o")
     };
-    store.record(gated).await.unwrap();
-    let planned = store
-        .next_to_plan("b", at(0), BTreeSet::new())
-        .await
-        .unwrap()
-        .unwrap();
+    let planned = recorded(&store, gated).await;
     let rows: Vec<NewDelivery> = (1..=3)
         .map(|number| NewDelivery {
-            occurrence: Some(planned.row),
+            occurrence: Some(planned),
             body: None,
             ..answer("o", number)
         })
         .collect();
-    store.plan(planned.row, chunk(rows)).await.unwrap();
-    assert_eq!(store.let_out(planned.row, 2, at(1)).await.unwrap(), 2);
+    store.plan(planned, chunk(rows)).await.unwrap();
+    assert_eq!(store.let_out(planned, 2, at(1)).await.unwrap(), 2);
     let due = store.due("b", at(1), 10, HashSet::new()).await.unwrap();
     assert_eq!(due.len(), 2);
     let first = store
@@ -92,7 +82,7 @@ async fn what_is_let_out_is_sealed_and_what_is_cancelled_is_not() {
         .unwrap();
     assert_eq!(first.len(), 1);
     assert_eq!(
-        store.cancel(planned.row, 10, at(2)).await.unwrap(),
+        store.cancel(planned, 10, at(2)).await.unwrap(),
         2,
         "the sealed one is out"
     );
@@ -101,5 +91,5 @@ async fn what_is_let_out_is_sealed_and_what_is_cancelled_is_not() {
         .await
         .unwrap();
     assert!(second.is_empty(), "it was cancelled");
-    assert_eq!(store.progress(planned.row, None).await.unwrap().skipped, 2);
+    assert_eq!(store.progress(planned, None).await.unwrap().skipped, 2);
 }

@@ -42,6 +42,14 @@ async fn add(store: &Store, callbacks: Vec<NewCallback>) {
     adding.await.unwrap();
 }
 
+async fn listed(store: &Store) -> Vec<Callback> {
+    let filter = CallbackFilter {
+        limit: 9,
+        ..CallbackFilter::default()
+    };
+    store.callbacks(filter).await.unwrap()
+}
+
 fn awaited(delivery: i64, topic: &str, sealed: i64) -> AwaitedReply<'_> {
     AwaitedReply {
         delivery,
@@ -90,13 +98,7 @@ async fn a_replay_lasts_as_long_as_the_first_time_and_is_of_all_that_are_asked_f
         store.replay_callbacks(Replay::Dead, at(100)).await.unwrap(),
         Ok(1)
     );
-    let rows = store
-        .callbacks(CallbackFilter {
-            limit: 9,
-            ..CallbackFilter::default()
-        })
-        .await
-        .unwrap();
+    let rows = listed(&store).await;
     let states: Vec<_> = rows.iter().map(|row| (row.id, row.state, row.tries)).collect();
     assert_eq!(
         states,
@@ -165,12 +167,6 @@ async fn settling_names_the_rows_that_it_ended_and_forgetting_leaves_what_is_to_
         take_replied(transaction, ("b", wallet(WALLET), "a"), at(9), 9)
     });
     assert_eq!(left.await.unwrap(), [0; 0]);
-    let rows = store
-        .callbacks(CallbackFilter {
-            limit: 9,
-            ..CallbackFilter::default()
-        })
-        .await
-        .unwrap();
+    let rows = listed(&store).await;
     assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), [2]);
 }

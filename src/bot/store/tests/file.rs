@@ -82,6 +82,76 @@ async fn changes_that_are_made_together_fail_alone() {
 }
 
 #[tokio::test]
+async fn a_full_disk_fails_what_does_not_fit_and_every_answer_is_true() {
+    let opened = open();
+    let store = &opened.store;
+    let limit = |pages: u32| {
+        store.write(move |transaction| {
+            let pragma = format!("PRAGMA max_page_count = {pages}");
+            transaction.query_row(&pragma, [], |_| Ok(()))
+        })
+    };
+    let size = store.read(|connection| connection.query_row("PRAGMA page_count", [], |row| row.get(0)));
+    let size: u32 = size.await.unwrap();
+    limit(size + 20).await.unwrap();
+    let add = |key: &'static str, number, bytes| {
+        store.write(move |transaction| {
+            let body = Some("x".repeat(bytes).into());
+            let row = NewDelivery {
+                body,
+                ..answer(key, number)
+            };
+            insert_delivery(transaction, &row)
+        })
+    };
+    // Those that wait for the first are made together.
+    let (go, wait) = std::sync::mpsc::channel();
+    let first = store.write(move |_| {
+        wait.recv().ok();
+        Ok(())
+    });
+    let changes = (
+        add("small", 1, 10),
+        add("large", 2, 1_000_000),
+        add("small, too", 3, 10),
+    );
+    let release = async { go.send(()).unwrap() };
+    let (_, small, large, last, ()) = tokio::join!(first, changes.0, changes.1, changes.2, release);
+    let error = large.unwrap_err();
+    assert!(matches!(error, Error::Sqlite { .. }), "{error:?}");
+    let told = [("small", small), ("small, too", last)];
+    let told = told
+        .into_iter()
+        .filter_map(|(key, added)| added.is_ok().then_some(key));
+    assert_eq!(due(store, 1).await, told.collect::<Vec<_>>());
+    // Once there is room again it goes on.
+    limit(1_000_000).await.unwrap();
+    assert!(add("large", 2, 1_000_000).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_look_sees_what_is_committed_and_waits_for_no_change() {
+    let opened = open();
+    let store = &opened.store;
+    add(store, vec![answer("before", 1)]).await;
+    let (go, wait) = std::sync::mpsc::channel();
+    let change = store.write(move |transaction| {
+        insert_delivery(transaction, &answer("after", 2))?;
+        wait.recv().ok();
+        Ok(())
+    });
+    let look = async {
+        let seen = tokio::time::timeout(std::time::Duration::from_secs(20), due(store, 1)).await;
+        go.send(()).unwrap();
+        seen.expect("the look does not wait")
+    };
+    let (changed, seen) = tokio::join!(change, look);
+    changed.unwrap();
+    assert_eq!(seen, ["before"]);
+    assert_eq!(due(store, 1).await, ["before", "after"]);
+}
+
+#[tokio::test]
 async fn the_file_is_free_once_a_change_that_held_the_last_handle_is_made() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("herald.db");

@@ -190,13 +190,7 @@ async fn a_recipients_window_leaves_the_row_itself_out_and_names_the_time_of_roo
     let store = &opened.store;
     for number in 0..4_i64 {
         let id = format!("o{number}");
-        store.record(occurrence(&id, &id)).await.unwrap();
-        let row = store
-            .next_to_plan("b", at(0), BTreeSet::new())
-            .await
-            .unwrap()
-            .unwrap()
-            .row;
+        let row = recorded(store, occurrence(&id, &id)).await;
         let part = |number| NewDelivery {
             rule: "r".to_owned(),
             part: MessageNumber::of(0, number),

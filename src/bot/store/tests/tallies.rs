@@ -58,9 +58,7 @@ async fn half_planned(store: &Store, id: &str, gate: Gate) -> (i64, Vec<NewDeliv
         gate,
         ..occurrence(id, id)
     };
-    store.record(new).await.unwrap();
-    let next = store.next_to_plan("b", at(0), BTreeSet::new()).await.unwrap();
-    let row = next.unwrap().row;
+    let row = recorded(store, new).await;
     let mut rows: Vec<NewDelivery> = (0..40)
         .flat_map(|number| [(number, 0), (number, 1)])
         .map(|(number, part)| NewDelivery {
