@@ -145,6 +145,8 @@ struct Inner {
     clock: Clock,
     token: Mutex<Option<(String, TimestampNs)>>,
     contacts: contacts::Contacts,
+    /// The digests of messages it sent lately.
+    sent: Arc<Mutex<seen::Seen>>,
     conversations: known::Conversations,
     consent: consent::Consent,
     observer: Option<dropped::Observer>,

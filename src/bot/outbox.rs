@@ -26,3 +26,9 @@ pub(crate) use gate::{approved_gate, first_gate, guard, guard_once};
 pub(crate) use judge::humane;
 pub(crate) use plan::{evaluate_key, plan, plan_next};
 pub(crate) use worker::{Error as DeliveryError, Worker, deliver};
+
+/// An error and what caused it, in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -12,10 +12,14 @@ use super::{
     dropped::{Dropped, Observer},
     identity::Identity,
     known::Conversations,
+    seen::Seen,
     signer::Signer,
     switchboard::Switchboard,
 };
 use crate::fetch::Fetch;
+
+/// Own messages that may be between the publish and the stream at once: a second of a broadcast, and half a megabyte.
+const SENT: usize = 8_192;
 
 /// What a client is made from; see [`Client::builder`].
 pub struct Builder {
@@ -172,6 +176,7 @@ impl Builder {
                 clock: self.clock,
                 token: Mutex::new(None),
                 contacts: Contacts::default(),
+                sent: Arc::new(Mutex::new(Seen::of(SENT))),
                 observer: self.observer,
                 fetch: self.fetch.map_or_else(OnceLock::new, OnceLock::from),
                 new_identity,

@@ -22,6 +22,7 @@ use super::{
     compute, compute_each,
     conversation::{Kind, State},
     messages::PAGE,
+    stream::is_list,
 };
 
 /// Lists are read again from this long before the newest entry read: clocks differ by up to an hour each way, which is what
@@ -273,9 +274,10 @@ impl Client {
 
     /// Takes note that a node has these envelopes: a conversation they open is known from now on.
     pub async fn acknowledged(&self, envelopes: &[Envelope]) -> Result<(), Error> {
-        let lists = self.list_topics();
-        let is_list =
-            |envelope: &&Envelope| lists.iter().any(|topic| topic.as_str() == envelope.content_topic);
+        let is_list = |envelope: &&Envelope| {
+            let name = envelope.content_topic.as_str();
+            is_list(name) && self.list_topics().iter().any(|topic| topic.as_str() == name)
+        };
         let Some(entry) = envelopes.iter().find(is_list) else {
             return Ok(());
         };

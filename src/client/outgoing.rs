@@ -1,6 +1,9 @@
 //! Writing to a wallet: drafts, the sealed bytes, publishing them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use herald_protocol::{
     address::Address,
@@ -11,7 +14,7 @@ use herald_protocol::{
     message_v2,
     proto::api::{Envelope, PublishRequest},
     time::TimestampNs,
-    topic::Topic,
+    topic::{self, Topic, TopicKind},
 };
 use prost::Message as _;
 
@@ -162,9 +165,12 @@ impl Draft {
         let client = &self.conversation.client;
         let now = client.inner.clock.now();
         let sent = self.sent.unwrap_or(now);
-        // It may have been opened meanwhile.
-        let known = client.inner.conversations.of_topic(self.conversation.topic());
-        let state = known.unwrap_or_else(|| Arc::clone(&self.conversation.state));
+        let mut state = Arc::clone(&self.conversation.state);
+        if state.opening.is_some() {
+            // It may have been opened meanwhile.
+            let known = client.inner.conversations.of_topic(state.topic());
+            state = known.unwrap_or(state);
+        }
         let entropy = Entropy::from_bytes(random()?);
         let sealed = match &state.kind {
             Kind::V1(v1) => self.seal_v1(v1, sent, entropy)?,
@@ -291,13 +297,27 @@ impl Client {
     /// Publishes envelopes in one request. When this returns they are durable on the node; publishing the same ones again
     /// changes nothing. A token that is not accepted is renewed once.
     pub async fn publish(&self, envelopes: Vec<Envelope>) -> Result<(), Error> {
+        self.note_sent(&envelopes);
         publish(&self.inner.api, envelopes, |renew| self.authorization(renew)).await
     }
 
     /// [`Client::publish`], again while the node is away for a few seconds, and as late as the node asks for. A renewed token
     /// that is not accepted is final.
     pub(super) async fn publish_until_taken(&self, envelopes: &[Envelope]) -> Result<(), Error> {
+        self.note_sent(envelopes);
         publish_until_taken(&self.inner.api, envelopes, |renew| self.authorization(renew)).await
+    }
+
+    /// Notes messages before they come back. Entries of lists and logs are read like those of others.
+    fn note_sent(&self, envelopes: &[Envelope]) {
+        use TopicKind::{Conversation, ConversationEphemeral, Dm, DmEphemeral};
+        let mut sent = self.inner.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        for envelope in envelopes {
+            let kind = topic::kind(&envelope.content_topic);
+            if let Conversation | ConversationEphemeral | Dm | DmEphemeral = kind {
+                sent.insert(envelope::digest(&envelope.content_topic, &envelope.message));
+            }
+        }
     }
 
     /// Sends one message to a wallet: finds or opens the conversation, seals, publishes.

@@ -1,24 +1,40 @@
-//! What was told lately.
+//! What was told or sent lately.
 
 use std::collections::HashSet;
 
-/// The envelopes told lately: two generations, so that the memory is bounded and the newest are never forgotten.
-#[derive(Default)]
+/// The envelopes told or sent lately: two generations, so that the memory is bounded and the newest are never forgotten.
 pub(super) struct Seen {
     young: HashSet<[u8; 32]>,
     old: HashSet<[u8; 32]>,
+    /// Ids in a generation.
+    generation: usize,
 }
 
-/// Ids in a generation: 4 MiB.
+/// Ids in a generation unless said otherwise: 4 MiB.
 const GENERATION: usize = 100_000;
 
+impl Default for Seen {
+    fn default() -> Self {
+        Self::of(GENERATION)
+    }
+}
+
 impl Seen {
+    /// The last `generation` are known at least, and up to twice as many.
+    pub(super) fn of(generation: usize) -> Self {
+        Self {
+            young: HashSet::new(),
+            old: HashSet::new(),
+            generation,
+        }
+    }
+
     pub(super) fn contains(&self, id: &[u8; 32]) -> bool {
         self.young.contains(id) || self.old.contains(id)
     }
 
     pub(super) fn insert(&mut self, id: [u8; 32]) {
-        if self.young.len() >= GENERATION {
+        if self.young.len() >= self.generation {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(id);

@@ -132,6 +132,7 @@ impl MessageStream {
     #[must_use]
     pub fn of_others(mut self) -> Self {
         self.wanted = Wanted::OfOthers;
+        self.feed.leave_out_own();
         self
     }
 
@@ -224,7 +225,7 @@ impl MessageStream {
 }
 
 /// Whether envelopes of this topic open conversations. One may be of another wallet's list: then it does not open.
-fn is_list(name: &str) -> bool {
+pub(super) fn is_list(name: &str) -> bool {
     matches!(
         topic::kind(name),
         topic::TopicKind::Invite(_) | topic::TopicKind::Intro(_)

@@ -15,7 +15,10 @@ use std::{
 
 use tokio::{sync::Notify, task::JoinSet};
 
-use super::api::{self, Api, NodeAddress};
+use super::{
+    api::{self, Api, NodeAddress},
+    seen::Seen,
+};
 use operator::Operator;
 pub(super) use table::Arrived;
 use table::Table;
@@ -113,6 +116,11 @@ impl Reader {
     pub(super) fn follow(&self, topics: &[String]) {
         self.line.desk.table().follow(self.id, topics);
         self.line.desk.changed.notify_one();
+    }
+
+    /// Is not given envelopes whose digests are in there, nor made to read them from the store: its own client sent them.
+    pub(super) fn leave_out(&self, sent: Arc<Mutex<Seen>>) {
+        self.line.desk.table().leave_out(self.id, sent);
     }
 
     /// Waits until the node has confirmed that it tells everything followed. Gives the number of the connection: under another

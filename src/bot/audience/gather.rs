@@ -57,8 +57,10 @@ impl Ask<'_> {
     }
 }
 
-/// Wallets that are planned in one transaction, and merged in one go.
-pub(crate) const CHUNK: usize = 1_024;
+/// Wallets that are planned in one transaction: what goes out meanwhile waits for no longer one.
+pub(crate) const CHUNK: usize = 256;
+/// Wallets that are planned without being stored first.
+const FEW: usize = 1_024;
 
 /// Reads an audience and fixes the samples of its set. A large one is in the store afterwards, marked as read.
 ///
@@ -88,7 +90,7 @@ pub(crate) async fn gather(
         stage.begin(number, source(branch.audience), branch.gives);
         read(&ask, branch.audience, several, &mut stage).await?;
     }
-    match stage.end(CHUNK).await? {
+    match stage.end(FEW).await? {
         Staged::Few { named, broken } => {
             draw_few(set, &named);
             Ok(Gathered::Few { named, broken })

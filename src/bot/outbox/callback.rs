@@ -55,7 +55,7 @@ pub(super) fn places(
     for (row, state, _) in settled {
         let sealed = row.sealed.as_ref().filter(|_| *state == State::Delivered);
         if let Some(sealed) = sealed
-            && let Some(topic) = publish::topic_of(&sealed.request)
+            && let Some(topic) = publish::topic_of(sealed.request.clone())
         {
             let sealed = sealed.sealed;
             places.insert(row.id, Place { topic, sealed });
@@ -122,7 +122,7 @@ pub(crate) fn replied(
         }
     }
     for row in store::on_their_way(transaction, bot, wallet)? {
-        if row.sealed <= sent && publish::topic_of(&row.request).as_deref() == Some(topic) {
+        if row.sealed <= sent && publish::topic_of(row.request.clone()).as_deref() == Some(topic) {
             let awaited = AwaitedReply {
                 delivery: row.delivery,
                 bot,

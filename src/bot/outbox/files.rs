@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::render::FileMessage;
+use super::{render::FileMessage, with_causes};
 use crate::{
     bot::{
         folder,
@@ -135,12 +135,6 @@ fn failure(error: &attachments::Error) -> Failure {
         Disposition::Reject => Failure::Never(reason),
         Disposition::Retry(_) => Failure::Later(reason),
     }
-}
-
-/// An error and what caused it, in one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Reads a file in the bot's folder.

@@ -20,14 +20,10 @@ pub(super) fn delivered(
     row: &Delivery,
     now: DateTime<Utc>,
 ) -> Result<Vec<String>, rusqlite::Error> {
-    let rule = running.bot.rules.get(&row.rule);
-    let Some(rule) = rule.filter(|_| row.part.step() == 0) else {
+    let Some(rule) = followed(running, row) else {
         return Ok(Vec::new());
     };
     let after = &rule.policy.after;
-    if rule.policy.then.is_empty() && after.leave.is_none() && after.set.is_empty() {
-        return Ok(Vec::new());
-    }
     let mut failures = Vec::new();
     match scope_of(transaction, running, (rule, row), now)? {
         Ok(scope) => {
@@ -46,6 +42,14 @@ pub(super) fn delivered(
         store::leave(transaction, &row.bot, Some(list), row.wallet, now)?;
     }
     Ok(failures)
+}
+
+/// The rule of a row whose delivery something follows.
+pub(super) fn followed<'r>(running: &'r Running, row: &Delivery) -> Option<&'r Rule> {
+    let rule = running.bot.rules.get(&row.rule)?;
+    let (then, after) = (&rule.policy.then, &rule.policy.after);
+    let is_followed = !then.is_empty() || after.leave.is_some() || !after.set.is_empty();
+    (is_followed && row.part.step() == 0).then_some(rule)
 }
 
 /// When each follow-up of a row is due that is delivered now, or why it never is.

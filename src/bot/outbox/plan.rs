@@ -279,22 +279,24 @@ impl Plan<'_> {
     /// Plans an audience that the store holds, from where the plan stood.
     async fn stored(&self, runs: u32, set: &Set<'_>) -> Result<Result<(), End>, store::Error> {
         let (store, row) = (&self.running.store, self.occurrence.row);
-        let mut merge = Merge::new(row, runs, self.occurrence.planned_to);
+        let merge = Merge::new(row, runs, self.occurrence.planned_to);
+        let (mut merge, mut named) = store.merge(merge, CHUNK).await?;
         loop {
-            let (rest, named) = store.merge(merge, CHUNK).await?;
-            merge = rest;
+            let ends = named.len() < CHUNK;
             let chunk = Chunk {
                 planned_to: named.last().map(|last| last.wallet),
-                ends: named.len() < CHUNK,
+                ends,
                 rows: self.rows(named, set),
                 broken: Vec::new(),
             };
-            let ends = chunk.ends;
-            store.plan(row, chunk).await?;
+            // The next chunk is read while this one is written.
+            let (planned, next) = tokio::join!(store.plan(row, chunk), store.merge(merge, CHUNK));
+            planned?;
             if ends {
                 break;
             }
             self.running.to_deliver.notify_one();
+            (merge, named) = next?;
         }
         while store.drop_run(row).await? > 0 {}
         Ok(Ok(()))

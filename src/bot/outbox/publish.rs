@@ -2,6 +2,7 @@
 
 use std::sync::PoisonError;
 
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use herald_protocol::proto::api::{Envelope, PublishRequest};
 use prost::Message as _;
@@ -52,17 +53,17 @@ pub(super) fn chunks(rows: Vec<Delivery>) -> Vec<Chunk> {
 
 /// The envelopes of a sealed row; the last one is the message, invitations come before it.
 fn envelopes(sealed: &Sealed) -> Vec<Envelope> {
-    envelopes_of(&sealed.request)
+    envelopes_of(sealed.request.clone())
 }
 
-fn envelopes_of(request: &[u8]) -> Vec<Envelope> {
+fn envelopes_of(request: Bytes) -> Vec<Envelope> {
     PublishRequest::decode(request)
         .map(|request| request.envelopes)
         .unwrap_or_default()
 }
 
 /// The conversation that an encoded publish request's message is in.
-pub(super) fn topic_of(request: &[u8]) -> Option<String> {
+pub(super) fn topic_of(request: Bytes) -> Option<String> {
     envelopes_of(request).pop().map(|envelope| envelope.content_topic)
 }
 

@@ -8,22 +8,29 @@ mod reach;
 mod seal;
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use chrono::{DateTime, Utc};
-use herald_protocol::{address::Address, consent::ConsentState};
+use futures::{StreamExt as _, stream::FuturesUnordered};
+use herald_protocol::{
+    address::Address,
+    consent::{ConsentProof, ConsentState},
+};
 use rusqlite::Transaction;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use load::Loader;
 
 use super::{
     callback, follow_up,
     judge::{self, Batch, Verdict},
     render::Outgoing,
-    retry,
+    retry, with_causes,
 };
 use crate::{
     bot::{
@@ -37,9 +44,11 @@ use crate::{
 };
 
 /// Rows in one round.
-const BATCH: u32 = 400;
-/// Rows that are reached and sealed together; the parts of a round go side by side.
-const PART: usize = 100;
+const BATCH: u32 = 800;
+/// Rounds side by side: one waits for the disk or the node while another has the processor.
+const ROUNDS: usize = 3;
+/// Rows that are judged, sealed and published together; the parts of a round go side by side.
+const PART: usize = 200;
 
 /// Why a round could not be finished; the rows stay as they are.
 #[derive(Debug, thiserror::Error)]
@@ -57,18 +66,21 @@ pub(crate) enum Error {
     },
 }
 
-/// Delivers until shutdown. What is sealed then goes out first.
+/// Delivers until shutdown. What is under way then goes out first.
 pub(crate) async fn deliver(running: Arc<Running>, client: Client, shutdown: CancellationToken) {
     let worker = Worker::new(running, client);
-    let (mut failures, mut outgoing) = (0, Vec::new());
+    let mut failures = 0;
     while !shutdown.is_cancelled() {
-        let looked = worker.running.now();
-        let wait = match worker.advance(&mut outgoing).await {
-            Ok(0) => {
+        match worker.work(&shutdown).await {
+            Ok(looked) => {
                 failures = 0;
-                worker.until_next(looked).await
+                let wait = worker.until_next(looked).await;
+                tokio::select! {
+                    () = shutdown.cancelled() => {}
+                    () = worker.running.to_deliver.notified() => {}
+                    () = tokio::time::sleep(wait) => {}
+                }
             }
-            Ok(_) => continue,
             Err(error) => {
                 let wait = if let Error::Limited { until, .. } = &error {
                     until.saturating_duration_since(Instant::now())
@@ -81,17 +93,8 @@ pub(crate) async fn deliver(running: Arc<Running>, client: Client, shutdown: Can
                     () = shutdown.cancelled() => {}
                     () = tokio::time::sleep(wait) => {}
                 }
-                continue;
             }
-        };
-        tokio::select! {
-            () = shutdown.cancelled() => {}
-            () = worker.running.to_deliver.notified() => {}
-            () = tokio::time::sleep(wait) => {}
         }
-    }
-    if let Err(error) = worker.send(outgoing).await {
-        worker.tell_failure(&error, Duration::ZERO).await;
     }
 }
 
@@ -125,6 +128,8 @@ struct Hold {
 struct Ready {
     row: Delivery,
     message: Outgoing,
+    /// The wallet's signed wish to be written to, if it gave one.
+    proof: Option<ConsentProof>,
 }
 
 /// A row with the content that is to go out.
@@ -134,6 +139,7 @@ struct Loaded {
     thread: Option<String>,
     /// The topic of the conversation that it must stand in.
     conversation: Option<String>,
+    proof: Option<ConsentProof>,
 }
 
 impl Worker {
@@ -159,35 +165,104 @@ impl Worker {
 
     async fn tell_failure(&self, error: &Error, wait: Duration) {
         let mut event = self.running.event(Kind::Error);
-        event.reason = Some(format!("deliveries wait: {error}"));
+        event.reason = Some(format!("deliveries wait: {}", with_causes(error)));
         event.until = Some(event.at + wait);
         self.running.tell(event).await;
     }
 
-    /// Takes one batch as far as it goes. Gives the number of rows it looked at.
+    /// Delivers what is due, a few batches side by side, so that none waits for the disk and the node of another. Ends when nothing is
+    /// due, and says when it looked; at shutdown and after a failure once what is under way has ended.
+    async fn work(&self, shutdown: &CancellationToken) -> Result<DateTime<Utc>, Error> {
+        let most = if self.is_limited() { 1 } else { ROUNDS };
+        let (mut rounds, mut under_way, mut errors) = (FuturesUnordered::new(), HashMap::new(), Vec::new());
+        let mut looked = self.running.now();
+        loop {
+            let mut ended = Vec::new();
+            let has_room = rounds.len() < most && errors.is_empty() && !shutdown.is_cancelled();
+            if has_room {
+                looked = self.running.now();
+                let mut picking = pin!(self.pick(looked, under_way.clone()));
+                let picked = loop {
+                    tokio::select! {
+                        picked = &mut picking => break picked,
+                        Some(round) = rounds.next() => ended.push(round),
+                    }
+                };
+                match picked {
+                    Ok(rows) if !rows.is_empty() => {
+                        let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+                        under_way.extend(rows.iter().map(|row| (row.id, row.wallet)));
+                        rounds.push(async move { (ids, self.take(rows, looked).await) });
+                        if ended.is_empty() {
+                            continue;
+                        }
+                    }
+                    // What ends makes others due.
+                    Ok(_) if rounds.is_empty() && ended.is_empty() => return Ok(looked),
+                    Ok(_) => {}
+                    Err(error) => errors.push(error),
+                }
+            }
+            if ended.is_empty() {
+                tokio::select! {
+                    round = rounds.next() => match round {
+                        Some(round) => ended.push(round),
+                        None => break,
+                    },
+                    () = self.running.to_deliver.notified(), if has_room => {}
+                }
+            }
+            for (ids, outcome) in ended {
+                for id in ids {
+                    under_way.remove(&id);
+                }
+                errors.extend(outcome.err());
+            }
+        }
+        worst(errors.into_iter())?;
+        Ok(looked)
+    }
+
+    /// Whether limits look at what all recipients got: then a batch is judged once the one before is sealed.
+    fn is_limited(&self) -> bool {
+        let rules = self.running.bot.rules.values();
+        rules
+            .map(|rule| &rule.policy.limits)
+            .any(|limits| limits.rule.is_some() || limits.bot.is_some())
+    }
+
+    /// Takes one batch as far as it goes. Gives the number of rows in it.
     pub(crate) async fn round(&self) -> Result<usize, Error> {
-        let mut outgoing = Vec::new();
-        let count = self.advance(&mut outgoing).await?;
-        self.send(outgoing).await?;
+        let now = self.running.now();
+        let rows = self.pick(now, HashMap::new()).await?;
+        let count = rows.len();
+        self.take(rows, now).await?;
         Ok(count)
     }
 
-    /// Publishes what was sealed last while it seals the next batch, so that neither waits for the other. Gives the number of rows it
-    /// looked at. After a failure what is sealed is left to the store, where it is found again.
-    async fn advance(&self, outgoing: &mut Vec<Delivery>) -> Result<usize, Error> {
-        let rows = std::mem::take(outgoing);
-        let count = rows.len();
-        let under_way = rows.iter().map(|row| row.id).collect();
-        let (sent, prepared) = tokio::join!(self.send(rows), self.prepare(under_way));
-        sent?;
-        let (looked_at, sealed) = prepared?;
-        *outgoing = sealed;
-        Ok(count + looked_at)
+    /// The next batch of rows that are due, none for a wallet to which something is under way.
+    async fn pick(
+        &self,
+        now: DateTime<Utc>,
+        under_way: HashMap<i64, Address>,
+    ) -> Result<Vec<Delivery>, Error> {
+        let (store, bot) = (&self.running.store, &self.running.bot.name);
+        Ok(store.due(bot, now, BATCH, under_way).await?)
     }
 
-    /// Publishes rows, and allows the wallets that are reached.
-    async fn send(&self, rows: Vec<Delivery>) -> Result<(), Error> {
-        let outcome = self.publish(rows).await;
+    /// Takes rows as far as they go, and allows the wallets that are reached. After a failure what is sealed is left to the store,
+    /// where it is found again.
+    async fn take(&self, rows: Vec<Delivery>, now: DateTime<Utc>) -> Result<(), Error> {
+        let (sealed, open): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.sealed.is_some());
+        let mut files = Loader::default();
+        let outcome = async {
+            // What needs no node comes first: rows end in time while it is away.
+            self.send(open, &mut files, now).await?;
+            let again = self.look(sealed, now).await?;
+            self.send(again.seal, &mut files, self.running.now()).await?;
+            self.publish(again.publish).await
+        };
+        let outcome = outcome.await;
         let reached = std::mem::take(&mut *self.reached.lock().unwrap_or_else(PoisonError::into_inner));
         if let Err(error) = self.client.allow_unknown(reached).await {
             // The messages are out; the next ones allow their wallets.
@@ -196,46 +271,59 @@ impl Worker {
         outcome
     }
 
-    /// Takes a batch of rows that are not under way to where they may go out. Gives those, and how many it looked at.
-    async fn prepare(&self, under_way: HashSet<i64>) -> Result<(usize, Vec<Delivery>), Error> {
-        let now = self.running.now();
-        let due = self
-            .running
-            .store
-            .due(&self.running.bot.name, now, BATCH, under_way);
-        let rows = due.await?;
-        let count = rows.len();
-        let (sealed, open): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.sealed.is_some());
-        // What needs no node comes first: rows end in time while it is away.
-        let mut ready = self.judge(open, now).await?;
-        let again = self.look(sealed, now).await?;
-        ready.extend(self.judge(again.seal, self.running.now()).await?);
-        let mut loaded = self.load(ready, now).await?;
-        let mut parts = Vec::with_capacity(loaded.len().div_ceil(PART));
-        while !loaded.is_empty() {
-            let rest = loaded.split_off(loaded.len().min(PART));
-            let part = std::mem::replace(&mut loaded, rest);
-            parts.push(async move { self.seal(self.reach(part, now).await?).await });
-        }
-        let (mut outgoing, mut errors) = (again.publish, Vec::new());
-        for part in futures::future::join_all(parts).await {
-            match part {
-                Ok(rows) => outgoing.extend(rows),
-                Err(error) => errors.push(error),
+    /// Judges, seals and publishes open rows, in parts: one is judged while others are sealed and published.
+    async fn send(&self, rows: Vec<Delivery>, files: &mut Loader, now: DateTime<Utc>) -> Result<(), Error> {
+        let (mut rows, mut batch) = (rows.into_iter(), Batch::default());
+        let (mut parts, mut errors) = (FuturesUnordered::new(), Vec::new());
+        loop {
+            let part: Vec<_> = rows.by_ref().take(PART).collect();
+            if part.is_empty() {
+                break;
+            }
+            let mut loading = pin!(async {
+                let (ready, batch) = self.judge(part, batch, now).await?;
+                Ok::<_, Error>((self.load(ready, files, now).await?, batch))
+            });
+            let loaded = loop {
+                tokio::select! {
+                    loaded = &mut loading => break loaded,
+                    Some(part) = parts.next() => errors.extend(Result::err(part)),
+                }
+            };
+            let loaded = match loaded {
+                Ok((loaded, rest)) => {
+                    batch = rest;
+                    loaded
+                }
+                Err(error) => {
+                    errors.push(error);
+                    break;
+                }
+            };
+            // Once a part has failed the others are judged only: rows end in time while the node is away.
+            if errors.is_empty() {
+                parts.push(async move {
+                    let sealed = self.seal(self.reach(loaded, now).await?).await?;
+                    self.publish(sealed).await
+                });
             }
         }
-        worst(errors.into_iter())?;
-        Ok((count, outgoing))
+        while let Some(part) = parts.next().await {
+            errors.extend(part.err());
+        }
+        worst(errors.into_iter())
     }
 
-    /// Judges open rows; what is skipped, expired or held is noted and told.
-    async fn judge(&self, rows: Vec<Delivery>, now: DateTime<Utc>) -> Result<Vec<Ready>, Error> {
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
+    /// Judges open rows of a batch; what is skipped, expired or held is noted and told.
+    async fn judge(
+        &self,
+        rows: Vec<Delivery>,
+        mut batch: Batch,
+        now: DateTime<Utc>,
+    ) -> Result<(Vec<Ready>, Batch), Error> {
         let (running, client) = (Arc::clone(&self.running), self.client.clone());
         let judged = self.running.store.read(move |connection| {
-            let (mut batch, mut judged) = (Batch::default(), Vec::with_capacity(rows.len()));
+            let mut judged = Vec::with_capacity(rows.len());
             for row in rows {
                 let mut facts = judge::facts(connection, &mut batch, &running, &row, now)?;
                 facts.denied = client.consent_of(row.wallet) == ConsentState::Denied;
@@ -245,13 +333,14 @@ impl Worker {
                     let full = batch.take(connection, &running, rule, now)?;
                     verdict = full.unwrap_or(verdict);
                 }
-                judged.push((verdict, row));
+                judged.push((verdict, row, facts.standing.proof));
             }
-            Ok(judged)
+            Ok((judged, batch))
         });
         let (mut ready, mut settled, mut held, mut ended) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut carried = Vec::new();
-        for (verdict, row) in judged.await? {
+        let (judged, batch) = judged.await?;
+        for (verdict, row, proof) in judged {
             match verdict {
                 Verdict::Send(send) => {
                     let dropped = send.dropped.into_iter();
@@ -262,6 +351,7 @@ impl Worker {
                     ready.push(Ready {
                         row,
                         message: send.message,
+                        proof,
                     });
                 }
                 Verdict::Hold {
@@ -288,7 +378,7 @@ impl Worker {
         self.hold(held).await?;
         self.settle(settled).await?;
         self.merge(carried, ended).await?;
-        Ok(ready)
+        Ok((ready, batch))
     }
 
     async fn end_later_steps(&self, row: Delivery, reason: String) -> Result<(), Error> {
@@ -381,7 +471,7 @@ impl Worker {
         let now = self.running.now();
         let delivered = settled.iter().filter(|(_, state, _)| *state == State::Delivered);
         let delivered: Vec<Delivery> = delivered
-            .filter(|(row, ..)| self.running.bot.rules.contains_key(&row.rule))
+            .filter(|(row, ..)| follow_up::followed(&self.running, row).is_some())
             .map(|(row, ..)| row.clone())
             .collect();
         let running = Arc::clone(&self.running);

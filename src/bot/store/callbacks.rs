@@ -1,5 +1,6 @@
 //! Callbacks: what is told of deliveries, from the transaction that made it to tell until it is told or given up.
 
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use herald_protocol::address::Address;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -139,7 +140,7 @@ pub(crate) struct AwaitedReply<'a> {
 pub(crate) struct OnItsWay {
     pub(crate) delivery: i64,
     /// The encoded publish request of the message it is part of.
-    pub(crate) request: Vec<u8>,
+    pub(crate) request: Bytes,
     pub(crate) sealed: DateTime<Utc>,
 }
 
@@ -293,7 +294,7 @@ pub(crate) fn on_their_way(
     let rows = statement.query_map(params![bot, wallet.to_string()], |row| {
         Ok(OnItsWay {
             delivery: row.get(0)?,
-            request: row.get(1)?,
+            request: row.get::<_, Vec<u8>>(1)?.into(),
             sealed: time(row.get(2)?),
         })
     })?;

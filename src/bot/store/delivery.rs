@@ -1,4 +1,7 @@
 //! Deliveries: one row a message and wallet, from plan to settled.
+//!
+//! Updates of single rows are made `OR FAIL`: one that fails fails the change that it is part of, so SQLite need not keep for each
+//! what would undo it alone.
 
 /// Rows that are due.
 mod queue;
@@ -7,6 +10,7 @@ mod state;
 /// What limits look at.
 mod windows;
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use herald_protocol::address::Address;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -89,7 +93,7 @@ pub struct Wait {
 #[derive(Clone, Debug)]
 pub struct Sealed {
     /// The encoded publish request: the same bytes on every try. Empty once the row is delivered or skipped.
-    pub request: Vec<u8>,
+    pub request: Bytes,
     /// The envelope's digest, SHA-256(topic || message).
     pub envelope: [u8; 32],
     /// The message id, SHA-256(message).
@@ -173,7 +177,7 @@ pub(super) fn delivery(row: &Row<'_>) -> Result<Delivery, rusqlite::Error> {
     };
     let sealed = match row.get::<_, Option<i64>>(18)? {
         Some(sealed) => Some(Sealed {
-            request: row.get::<_, Option<Vec<u8>>>(15)?.unwrap_or_default(),
+            request: row.get::<_, Option<Vec<u8>>>(15)?.unwrap_or_default().into(),
             envelope: row.get(16)?,
             message: row.get(17)?,
             sealed: time(sealed),
@@ -263,7 +267,7 @@ pub(crate) fn settle(
 ) -> Result<Vec<i64>, rusqlite::Error> {
     let mut ended = Vec::with_capacity(rows.len());
     let mut settle = transaction.prepare_cached(
-        "UPDATE delivery SET state = ?2, reason = ?3, settled_ms = ?4, until_ms = NULL, parked = 0,
+        "UPDATE OR FAIL delivery SET state = ?2, reason = ?3, settled_ms = ?4, until_ms = NULL, parked = 0,
                 request = CASE WHEN ?2 IN ('rejected', 'expired') THEN request END,
                 tries = tries + (?2 = 'delivered')
          WHERE id = ?1 AND settled_ms IS NULL",

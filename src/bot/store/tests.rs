@@ -1,6 +1,6 @@
 //! What the store promises to the outbox, on a real file.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use herald_protocol::address::Address;
@@ -56,7 +56,7 @@ fn chunk(rows: Vec<NewDelivery>) -> Chunk {
 fn sealed(second: i64) -> Sealed {
     Sealed {
         thread: None,
-        request: vec![1],
+        request: vec![1].into(),
         envelope: [2; 32],
         message: [3; 32],
         sealed: at(second),
@@ -123,7 +123,7 @@ async fn add(store: &Store, rows: Vec<NewDelivery>) {
 }
 
 async fn due(store: &Store, second: i64) -> Vec<String> {
-    let rows = store.due("b", at(second), 100, HashSet::new()).await.unwrap();
+    let rows = store.due("b", at(second), 100, HashMap::new()).await.unwrap();
     rows.into_iter().map(|row| row.key).collect()
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
@@ -112,6 +113,11 @@ impl Feed {
     /// Follows these topics, too.
     pub(super) fn follow(&mut self, topics: Vec<String>, from: From) {
         self.group(topics, (from, false, false));
+    }
+
+    /// Leaves out what this client sent lately, before it is taken in.
+    pub(super) fn leave_out_own(&self) {
+        self.reader.leave_out(Arc::clone(&self.client.inner.sent));
     }
 
     fn group(&mut self, topics: Vec<String>, (from, followed, filled): (From, bool, bool)) {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures::{
-    StreamExt as _,
+    FutureExt as _, StreamExt as _,
     stream::{self, BoxStream},
 };
 use herald_protocol::{envelope::digest, limits, proto::api::Envelope};
@@ -35,6 +35,8 @@ const GATHER: Duration = Duration::from_millis(20);
 /// stays small beside the rest.
 const SETTLE: Duration = Duration::from_secs(1);
 const SETTLE_EACH: Duration = Duration::from_millis(1);
+/// Envelopes that are taken before anything else is looked at.
+const AT_ONCE: usize = 64;
 /// How long a subscription is read on at least after its topics have moved.
 const LINGER: Duration = Duration::from_secs(3);
 /// How often it is, when it does not tell what the new one has told: nodes may drop what they do not store.
@@ -154,11 +156,26 @@ impl Operator {
         tokio::select! {
             // In this order: when it is time to look at a subscription, nothing of it waits to be read.
             biased;
-            told = self.live.next(), if self.held.is_none() && !self.live.is_empty() => self.take(told)?,
+            told = self.live.next(), if self.held.is_none() && !self.live.is_empty() => self.take_all(told)?,
             () = desk.changed.notified() => {}
             () = sleep_until(timer.unwrap_or_else(Instant::now)), if timer.is_some() => self.tidy().await?,
         }
         tokio::task::consume_budget().await;
+        Ok(())
+    }
+
+    /// Takes what was told, and what has come with it.
+    fn take_all(&mut self, first: Option<(u64, Option<Result<Envelope, Status>>)>) -> Result<(), Error> {
+        self.take(first)?;
+        for _ in 1..AT_ONCE {
+            if self.held.is_some() {
+                break;
+            }
+            let Some(told) = self.live.next().now_or_never() else {
+                break;
+            };
+            self.take(told)?;
+        }
         Ok(())
     }
 

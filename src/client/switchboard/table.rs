@@ -2,13 +2,13 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use herald_protocol::{limits, proto::api::Envelope, time::TimestampNs};
+use herald_protocol::{envelope::digest, limits, proto::api::Envelope, time::TimestampNs};
 use tokio::sync::Notify;
 
-use crate::client::api;
+use crate::client::{api, seen::Seen};
 
 /// What one mailbox holds before it is full: some hundred messages, so that a thousand readers who are slow at once hold
 /// little. A larger envelope fits into an empty one.
@@ -62,12 +62,21 @@ struct Mailbox {
     missed: BTreeSet<String>,
     missed_since: u64,
     refusal: Option<api::Error>,
+    /// The digests of what is not put in.
+    left_out: Option<Arc<Mutex<Seen>>>,
     wake: Arc<Notify>,
 }
 
 impl Mailbox {
     fn is_full(&self) -> bool {
         self.bytes >= MAILBOX_BYTES
+    }
+
+    fn leaves_out(&self, envelope: &Envelope) -> bool {
+        self.left_out.as_ref().is_some_and(|sent| {
+            let sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
+            sent.contains(&digest(&envelope.content_topic, &envelope.message))
+        })
     }
 
     /// Takes an envelope, or notes that it was missed. Behind one that was, all are: the store has them in order.
@@ -140,6 +149,12 @@ impl Table {
         }
     }
 
+    pub(super) fn leave_out(&mut self, reader: u64, sent: Arc<Mutex<Seen>>) {
+        if let Some(mailbox) = self.readers.get_mut(&reader) {
+            mailbox.left_out = Some(sent);
+        }
+    }
+
     pub(super) fn remove(&mut self, reader: u64) {
         let Some(mailbox) = self.readers.remove(&reader) else {
             return;
@@ -186,15 +201,21 @@ impl Table {
         let Some(topic) = self.topics.get(envelope.content_topic.as_str()) else {
             return Ok(());
         };
+        let takes = |id: &&u64| {
+            self.readers
+                .get(id)
+                .is_some_and(|mailbox| !mailbox.leaves_out(&envelope))
+        };
+        let readers: Vec<u64> = topic.readers.iter().filter(takes).copied().collect();
         let is_full = |id: &u64| self.readers.get(id).is_some_and(Mailbox::is_full);
-        if topic.readers.iter().any(is_full) {
+        if readers.iter().any(is_full) {
             let mut reading = self.readers.values().filter(|reader| !reader.followed.is_empty());
             if reading.all(Mailbox::is_full) {
                 return Err(envelope);
             }
         }
-        for id in &topic.readers {
-            if let Some(mailbox) = self.readers.get_mut(id) {
+        for id in readers {
+            if let Some(mailbox) = self.readers.get_mut(&id) {
                 mailbox.put(&envelope);
             }
         }
@@ -322,6 +343,23 @@ mod tests {
         table.remove(a);
         assert!(table.route(envelope("a", 5, 1)).is_ok());
         assert_eq!(times(table.take(also_a, 0)), [5]);
+    }
+
+    #[test]
+    fn what_a_reader_leaves_out_takes_no_room_and_is_not_missed() {
+        let (mut table, [sender, other]) = table(["a", "a"]);
+        let (own, full) = (envelope("a", 2, 7), envelope("a", 1, MAILBOX_BYTES));
+        let sent = Arc::new(Mutex::new(Seen::of(1)));
+        table.leave_out(sender, Arc::clone(&sent));
+        sent.lock()
+            .unwrap()
+            .insert(digest(&own.content_topic, &own.message));
+        assert!(table.route(full).is_ok());
+        assert_eq!(times(table.take(other, 0)), [1]);
+        assert!(table.route(own).is_ok());
+        assert_eq!(times(table.take(other, 0)), [2]);
+        assert_eq!(times(table.take(sender, 0)), [1]);
+        assert!(table.take(sender, 0).is_none());
     }
 
     #[test]

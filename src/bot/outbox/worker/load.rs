@@ -14,14 +14,25 @@ use crate::bot::{
 /// Files inside of messages in one round: 16 MB at the most, and their seals.
 const ATTACHED: usize = 16;
 
+/// What the messages of one round share.
+#[derive(Default)]
+pub(super) struct Loader {
+    files: Files,
+    attached: usize,
+}
+
 impl Worker {
     /// Reads and uploads the files of messages. A file that may be there later holds its row; files inside of messages that would
     /// take too much memory at once stay for the next round.
-    pub(super) async fn load(&self, ready: Vec<Ready>, now: DateTime<Utc>) -> Result<Vec<Loaded>, Error> {
-        let (mut files, mut loaded) = (Files::default(), Vec::with_capacity(ready.len()));
+    pub(super) async fn load(
+        &self,
+        ready: Vec<Ready>,
+        shared: &mut Loader,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Loaded>, Error> {
+        let mut loaded = Vec::with_capacity(ready.len());
         let (mut held, mut settled) = (Vec::new(), Vec::new());
-        let mut attached = 0;
-        for Ready { row, message } in ready {
+        for Ready { row, message, proof } in ready {
             let Outgoing {
                 message,
                 thread,
@@ -31,12 +42,12 @@ impl Worker {
                 Message::Content(content) => content,
                 Message::File(file) => {
                     if file.upload.is_none() {
-                        attached += 1;
-                        if attached > ATTACHED {
+                        shared.attached += 1;
+                        if shared.attached > ATTACHED {
                             continue;
                         }
                     }
-                    match files.content(&self.running, &row, file).await? {
+                    match shared.files.content(&self.running, &row, file).await? {
                         Ok(content) => content,
                         Err(Failure::Later(reason)) => {
                             held.push(looked_at_again(row, reason, now));
@@ -54,6 +65,7 @@ impl Worker {
                 content,
                 thread,
                 conversation,
+                proof,
             });
         }
         self.hold(held).await?;

@@ -1,7 +1,7 @@
 //! How wallets are reached: the conversation of each, and rows that wait for a contact.
 
 use chrono::{DateTime, Utc};
-use herald_protocol::{address::Address, consent::ConsentProof, limits};
+use herald_protocol::{consent::ConsentProof, limits};
 
 use super::{Error, Loaded, Worker, looked_at_again};
 use crate::{
@@ -48,11 +48,15 @@ impl Worker {
                 Err(error) => return Err(error.into()),
             }
         }
-        let wallets = others.iter().map(|ready| ready.row.wallet).collect();
-        let asked = self.with_proofs(wallets).await?.into_iter().zip(&others);
-        let asked = asked.map(|(asked, ready)| Asked {
+        // A reader's client takes no proof that is too old.
+        let now_ms = self.running.clock.now().as_ms();
+        let is_fresh = |proof: &ConsentProof| {
+            now_ms.saturating_sub(proof.timestamp_ms) <= limits::CONSENT_PROOF_AGE_SECONDS * 1_000
+        };
+        let asked = others.iter_mut().map(|ready| Asked {
+            wallet: ready.row.wallet,
             context: self.context(ready.thread.as_deref()),
-            ..asked
+            consent_proof: ready.proof.take().filter(is_fresh),
         });
         let peers = self.client.reach_as(asked.collect()).await?;
         for (ready, peer) in others.into_iter().zip(peers) {
@@ -75,21 +79,6 @@ impl Worker {
     fn skips_unreached(&self, row: &Delivery) -> bool {
         let rule = self.running.bot.rules.get(&row.rule);
         rule.is_some_and(|rule| rule.policy.unreached == Unreached::Skip)
-    }
-
-    /// Wallets to be reached, with the proofs of those who signed that they want to be. A reader's client takes none that is too old.
-    async fn with_proofs(&self, wallets: Vec<Address>) -> Result<Vec<Asked>, Error> {
-        let now_ms = self.running.clock.now().as_ms();
-        let is_fresh = |proof: &ConsentProof| {
-            now_ms.saturating_sub(proof.timestamp_ms) <= limits::CONSENT_PROOF_AGE_SECONDS * 1_000
-        };
-        let store = &self.running.store;
-        let proofs = store.proofs(&self.running.bot.name, wallets.clone()).await?;
-        let asked = wallets.into_iter().zip(proofs).map(|(wallet, proof)| Asked {
-            consent_proof: proof.filter(is_fresh),
-            ..wallet.into()
-        });
-        Ok(asked.collect())
     }
 }
 

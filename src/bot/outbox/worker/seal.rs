@@ -37,7 +37,7 @@ impl Worker {
                 match client.seal(&peer, &content) {
                     Ok(sealed) => {
                         row.sealed = Some(Sealed {
-                            request: sealed.request(),
+                            request: sealed.request().into(),
                             envelope: sealed.envelope_id(),
                             message: *sealed.message_id().as_bytes(),
                             sealed: to_utc(sealed.sent()),

@@ -1,8 +1,9 @@
 //! The rows that are due, and what becomes of them before they are settled.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
+use herald_protocol::address::Address;
 use rusqlite::{OptionalExtension as _, params};
 
 use super::{COLUMNS, Delivery, Sealed, State, Wait, delivery};
@@ -48,16 +49,17 @@ impl Store {
         .await
     }
 
-    /// The next rows of the bot that are due and not under way, the urgent ones first, at most one a wallet: the oldest of the most
-    /// urgent of its open rows that do not wait. Rows that wait for one wallet's contact go in their order once it is there.
+    /// The next rows of the bot that are due, the urgent ones first, at most one a wallet, and none for a wallet to which one is
+    /// under way: the oldest of the most urgent of its open rows that do not wait. Rows that wait for one wallet's contact go in their order once it is there.
     pub async fn due(
         &self,
         bot: &str,
         now: DateTime<Utc>,
         limit: u32,
-        under_way: HashSet<i64>,
+        under_way: HashMap<i64, Address>,
     ) -> Result<Vec<Delivery>, Error> {
         let bot = bot.to_owned();
+        let busy: HashSet<Address> = under_way.values().copied().collect();
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         self.read(move |connection| {
             let query = format!(
@@ -84,13 +86,16 @@ impl Store {
                 let most = i64::try_from(limit - due.len() + under_way.len()).unwrap_or(i64::MAX);
                 let mut rows = statement.query(params![bot, millis(now), most, priority.rank()])?;
                 while let Some(row) = rows.next()? {
-                    if under_way.contains(&row.get(0)?) {
+                    if under_way.contains_key(&row.get(0)?) {
                         continue;
                     }
                     if due.len() == limit || bytes > BYTES {
                         return Ok(due);
                     }
                     let row = delivery(row)?;
+                    if busy.contains(&row.wallet) {
+                        continue;
+                    }
                     bytes += row.sealed.as_ref().map_or(0, |sealed| sealed.request.len());
                     due.push(row);
                 }
@@ -125,7 +130,7 @@ impl Store {
             let mut before = transaction
                 .prepare_cached("SELECT 1 FROM delivery WHERE id = ?1 AND state = 'held' AND reason = ?2")?;
             let mut hold = transaction.prepare_cached(
-                "UPDATE delivery SET state = 'held', reason = ?2, due_ms = iif(parked, ?4, ?3), expires_ms = ?4, until_ms = ?5,
+                "UPDATE OR FAIL delivery SET state = 'held', reason = ?2, due_ms = iif(parked, ?4, ?3), expires_ms = ?4, until_ms = ?5,
                         period_ms = coalesce(?6, period_ms)
                  WHERE id = ?1 AND settled_ms IS NULL",
             )?;
@@ -156,14 +161,14 @@ impl Store {
     pub async fn seal(&self, rows: Vec<(i64, Sealed, DateTime<Utc>)>) -> Result<HashSet<i64>, Error> {
         self.write(move |transaction| {
             let mut seal = transaction.prepare_cached(
-                "UPDATE delivery SET state = 'sealed', reason = NULL, until_ms = NULL, request = ?2, envelope = ?3, message = ?4,
+                "UPDATE OR FAIL delivery SET state = 'sealed', reason = NULL, until_ms = NULL, request = ?2, envelope = ?3, message = ?4,
                         sealed_ms = ?5, expires_ms = ?6, thread = ?7
                  WHERE id = ?1 AND settled_ms IS NULL AND parked = 0",
             )?;
             let mut fixed = HashSet::new();
             for (id, sealed, expires) in rows {
                 let changed = seal.execute(params![
-                    id, sealed.request, sealed.envelope, sealed.message, millis(sealed.sealed), millis(expires),
+                    id, &*sealed.request, sealed.envelope, sealed.message, millis(sealed.sealed), millis(expires),
                     sealed.thread
                 ])?;
                 if changed == 1 {
@@ -184,7 +189,7 @@ impl Store {
     ) -> Result<(), Error> {
         self.write(move |transaction| {
             let mut note = transaction.prepare_cached(
-                "UPDATE delivery SET tries = tries + 1, tried_ms = ?2, due_ms = ?3, reason = ?4
+                "UPDATE OR FAIL delivery SET tries = tries + 1, tried_ms = ?2, due_ms = ?3, reason = ?4
                  WHERE id = ?1 AND settled_ms IS NULL",
             )?;
             for (id, due) in rows {

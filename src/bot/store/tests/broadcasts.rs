@@ -19,7 +19,7 @@ async fn a_row_behind_a_gate_is_due_only_when_it_expires_and_nothing_that_was_un
     store.plan(planned, chunk(vec![row])).await.unwrap();
     assert!(
         store
-            .due("b", at(1), 10, HashSet::new())
+            .due("b", at(1), 10, HashMap::new())
             .await
             .unwrap()
             .is_empty()
@@ -39,7 +39,7 @@ async fn a_row_behind_a_gate_is_due_only_when_it_expires_and_nothing_that_was_un
     store.hold(vec![wait(row.id, 5)]).await.unwrap();
     assert!(
         store
-            .due("b", at(6), 10, HashSet::new())
+            .due("b", at(6), 10, HashMap::new())
             .await
             .unwrap()
             .is_empty()
@@ -49,7 +49,7 @@ async fn a_row_behind_a_gate_is_due_only_when_it_expires_and_nothing_that_was_un
     let progress = store.progress(planned, None).await.unwrap();
     assert_eq!((progress.planned, progress.held, progress.left), (1, 1, 0));
     // Its time ends all the same.
-    let expired = store.due("b", at(65), 10, HashSet::new()).await.unwrap();
+    let expired = store.due("b", at(65), 10, HashMap::new()).await.unwrap();
     assert_eq!(expired.len(), 1);
     end(&store, vec![(row.id, State::Expired, None)], at(65)).await;
     let progress = store.progress(planned, None).await.unwrap();
@@ -74,7 +74,7 @@ async fn what_is_let_out_is_sealed_and_what_is_cancelled_is_not() {
         .collect();
     store.plan(planned, chunk(rows)).await.unwrap();
     assert_eq!(store.let_out(planned, 2, at(1)).await.unwrap(), 2);
-    let due = store.due("b", at(1), 10, HashSet::new()).await.unwrap();
+    let due = store.due("b", at(1), 10, HashMap::new()).await.unwrap();
     assert_eq!(due.len(), 2);
     let first = store
         .seal(vec![(due[0].id, sealed(1), due[0].expires)])

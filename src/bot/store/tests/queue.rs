@@ -14,7 +14,7 @@ async fn a_wallet_has_one_row_under_way_and_a_held_one_blocks_nobody() {
     add(store, vec![answer("a1", 1), answer("a2", 1), answer("b1", 2)]).await;
     add(store, vec![answer("a1", 1)]).await;
     assert_eq!(due(store, 1).await, ["a1", "b1"]);
-    let first = store.due("b", at(1), 1, HashSet::new()).await.unwrap().remove(0);
+    let first = store.due("b", at(1), 1, HashMap::new()).await.unwrap().remove(0);
     let held = store.hold(vec![wait(first.id, 60)]).await.unwrap();
     assert_eq!(held, [first.id]);
     assert_eq!(
@@ -56,7 +56,7 @@ async fn steps(rows: u32) -> u64 {
     assert_eq!(
         opened
             .store
-            .due("b", at(1), 10, HashSet::new())
+            .due("b", at(1), 10, HashMap::new())
             .await
             .unwrap()
             .len(),
@@ -77,11 +77,15 @@ async fn what_is_under_way_is_not_due_and_keeps_back_its_wallet_and_nobody_else(
     let store = &opened.store;
     let rows = [("a1", 1), ("b1", 2), ("c1", 3), ("a2", 1)];
     add(store, rows.map(|(key, number)| answer(key, number)).into()).await;
-    let mut under_way = HashSet::new();
-    for row in store.due("b", at(1), 2, HashSet::new()).await.unwrap() {
-        under_way.insert(row.id);
+    let mut under_way = HashMap::new();
+    for row in store.due("b", at(1), 2, HashMap::new()).await.unwrap() {
+        under_way.insert(row.id, row.wallet);
         store.seal(vec![(row.id, sealed(1), row.expires)]).await.unwrap();
     }
+    // Nor does a more urgent one overtake what is under way.
+    let mut urgent = answer("b2", 2);
+    urgent.priority = Priority::Urgent;
+    add(store, vec![urgent]).await;
     let rows = store.due("b", at(1), 2, under_way).await.unwrap();
     let keys: Vec<_> = rows.into_iter().map(|row| row.key).collect();
     assert_eq!(keys, ["c1"]);
@@ -92,14 +96,14 @@ async fn sealed_bytes_that_are_read_at_once_are_bounded() {
     let opened = open();
     let store = &opened.store;
     add(store, (1..=6).map(|number| answer("a", number)).collect()).await;
-    for row in store.due("b", at(1), 6, HashSet::new()).await.unwrap() {
+    for row in store.due("b", at(1), 6, HashMap::new()).await.unwrap() {
         let sealed = Sealed {
-            request: vec![1; 12 * 1024 * 1024],
+            request: vec![1; 12 * 1024 * 1024].into(),
             ..sealed(1)
         };
         store.seal(vec![(row.id, sealed, row.expires)]).await.unwrap();
     }
-    assert_eq!(store.due("b", at(1), 6, HashSet::new()).await.unwrap().len(), 3);
+    assert_eq!(store.due("b", at(1), 6, HashMap::new()).await.unwrap().len(), 3);
 }
 
 #[tokio::test]
@@ -107,7 +111,7 @@ async fn a_row_that_waits_for_its_next_try_holds_back_later_ones_of_its_wallet()
     let opened = open();
     let store = &opened.store;
     add(store, vec![answer("a1", 1), answer("a2", 1)]).await;
-    let first = store.due("b", at(1), 1, HashSet::new()).await.unwrap().remove(0);
+    let first = store.due("b", at(1), 1, HashMap::new()).await.unwrap().remove(0);
     store
         .seal(vec![(first.id, sealed(1), first.expires)])
         .await
@@ -117,7 +121,7 @@ async fn a_row_that_waits_for_its_next_try_holds_back_later_ones_of_its_wallet()
         .await
         .unwrap();
     assert!(due(store, 3).await.is_empty());
-    let row = store.due("b", at(31), 1, HashSet::new()).await.unwrap().remove(0);
+    let row = store.due("b", at(31), 1, HashMap::new()).await.unwrap().remove(0);
     assert_eq!((row.key.as_str(), row.tries, row.state), ("a1", 1, State::Sealed));
     assert_eq!(row.sealed.unwrap().request, vec![1], "the bytes stay");
     end(store, vec![(first.id, State::Delivered, None)], at(32)).await;
@@ -174,11 +178,11 @@ async fn urgent_rows_go_before_others_also_to_the_same_wallet_and_a_row_of_tomor
     insert.await.unwrap();
     let keys = |rows: Vec<Delivery>| rows.into_iter().map(|row| row.key).collect::<Vec<_>>();
     assert_eq!(
-        keys(store.due("b", at(0), 10, HashSet::new()).await.unwrap()),
+        keys(store.due("b", at(0), 10, HashMap::new()).await.unwrap()),
         ["urgent", "first", "bulk"]
     );
     assert_eq!(
-        keys(store.due("b", at(0), 2, HashSet::new()).await.unwrap()),
+        keys(store.due("b", at(0), 2, HashMap::new()).await.unwrap()),
         ["urgent", "first"]
     );
     assert_eq!(store.next_due("b", at(0)).await.unwrap(), Some(at(1)));
@@ -200,7 +204,7 @@ async fn a_recipients_window_leaves_the_row_itself_out_and_names_the_time_of_roo
         };
         store.plan(row, chunk(vec![part(0), part(1)])).await.unwrap();
         for _ in 0..2 {
-            let planned = store.due("b", at(10), 1, HashSet::new()).await.unwrap().remove(0);
+            let planned = store.due("b", at(10), 1, HashMap::new()).await.unwrap().remove(0);
             if number < 3 {
                 store
                     .seal(vec![(planned.id, sealed(10 * number), planned.expires)])
@@ -210,7 +214,7 @@ async fn a_recipients_window_leaves_the_row_itself_out_and_names_the_time_of_roo
             }
         }
     }
-    let last = store.due("b", at(10), 1, HashSet::new()).await.unwrap().remove(0);
+    let last = store.due("b", at(10), 1, HashMap::new()).await.unwrap().remove(0);
     let own = last.occurrence.unwrap();
     let frees = async |rule: Option<&'static str>, since, limit| {
         let last = last.clone();
@@ -239,7 +243,7 @@ async fn rows_of_a_digest_end_with_the_one_that_carries_them_unless_it_is_skippe
     insert.await.unwrap();
     let keys = |rows: Vec<Delivery>| rows.into_iter().map(|row| row.key).collect::<Vec<_>>();
     assert_eq!(
-        keys(store.due("b", at(0), 10, HashSet::new()).await.unwrap()),
+        keys(store.due("b", at(0), 10, HashMap::new()).await.unwrap()),
         ["a"]
     );
     end(
@@ -249,7 +253,7 @@ async fn rows_of_a_digest_end_with_the_one_that_carries_them_unless_it_is_skippe
     )
     .await;
     assert_eq!(
-        keys(store.due("b", at(1), 10, HashSet::new()).await.unwrap()),
+        keys(store.due("b", at(1), 10, HashMap::new()).await.unwrap()),
         ["b"],
         "another carries them"
     );
