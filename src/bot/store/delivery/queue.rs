@@ -50,7 +50,8 @@ impl Store {
     }
 
     /// The next rows of the bot that are due, the urgent ones first, at most one a wallet, and none for a wallet to which one is
-    /// under way: the oldest of the most urgent of its open rows that do not wait. Rows that wait for one wallet's contact go in their order once it is there.
+    /// under way: the oldest of the most urgent of its open rows that do not wait. Rows that wait for one wallet's contact go in
+    /// their order once it is there.
     pub async fn due(
         &self,
         bot: &str,
