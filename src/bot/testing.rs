@@ -124,9 +124,12 @@ async fn play(bot: &Bot, test: &Test, ground: &Ground) -> Result<Outcome, Broken
     }));
     let received = stage.received().await?;
     let (rows, callbacks) = (stage.rows().await?, stage.callbacks().await?);
-    problems.extend(stage.errors().await);
+    let (errors, ended) = stage.end().await;
+    problems.extend(errors);
     let stored = (rows.as_slice(), callbacks.as_slice());
-    Ok(compare::compare(&test.expected, received, stored, problems))
+    let mut outcome = compare::compare(&test.expected, received, stored, problems);
+    outcome.undelivered.extend(ended);
+    Ok(outcome)
 }
 
 /// The wallet of a name in tests: always the same, and of no value anywhere else.

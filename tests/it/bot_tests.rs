@@ -186,6 +186,18 @@ async fn a_row_that_was_not_delivered_is_named_by_its_state() {
 }
 
 #[tokio::test]
+async fn a_rule_that_wrote_to_nobody_says_why() {
+    let test = r"
+  - name: nobody reads
+    do: [{ run: news }]
+    expect: [{ to: alice, text: News. }]
+";
+    let told = outcome(test).await;
+    assert_eq!(told["ok"], false);
+    assert_eq!(told["undelivered"], json!(["news skipped: `to` names no wallet"]));
+}
+
+#[tokio::test]
 async fn a_test_may_change_the_file_and_what_fires_at_a_start_fires_again() {
     let text = bot(r"
   - name: reloads

@@ -17,7 +17,7 @@ pub struct Outcome {
     pub problems: Vec<String>,
     /// What was expected beside what arrived, in order per wallet.
     pub lines: Vec<Line>,
-    /// Rows that were not delivered, and why; each in words.
+    /// Rows that were not delivered, and what fired for nobody, and why; each in words.
     pub undelivered: Vec<String>,
     /// What was told where rules' `callback` says, or would be, oldest first.
     pub callbacks: Vec<Told>,

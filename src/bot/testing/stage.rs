@@ -31,7 +31,7 @@ use crate::{
         running::Running,
         runtime,
         source::{Answer, Answers, Given},
-        store::{self, Callback, CallbackFilter, Delivery, Filter, Member, Store},
+        store::{self, Callback, CallbackFilter, Delivery, Filter, Member, State, Store},
         trigger,
         uploads::Uploads,
     },
@@ -362,8 +362,8 @@ impl<'a> Stage<'a> {
         Box::pin(self.start(bot, store)).await
     }
 
-    /// Ends the bot, and gives what went wrong by its own account.
-    pub(super) async fn errors(mut self) -> Vec<String> {
+    /// Ends the bot. Gives what went wrong by its own account, and which rules fired for nobody.
+    pub(super) async fn end(mut self) -> (Vec<String>, Vec<String>) {
         if let Some(life) = self.life.take() {
             self.ground.bots.take(&life.running.bot.name);
         }
@@ -382,7 +382,18 @@ impl<'a> Stage<'a> {
         });
         // What is tried again goes wrong again.
         let mut once = BTreeSet::new();
-        said.filter(|said| once.insert(said.clone())).collect()
+        let errors = said.filter(|said| once.insert(said.clone())).collect();
+        let ended = told.iter().filter_map(|event| {
+            let state = match event.event {
+                Kind::Skipped => State::Skipped,
+                Kind::Rejected => State::Rejected,
+                _ => return None,
+            };
+            let (rule, reason) = (event.rule.as_ref()?, event.reason.as_ref()?);
+            let for_nobody = event.wallet.is_none();
+            for_nobody.then(|| format!("{rule} {}: {reason}", state.as_str()))
+        });
+        (errors, ended.collect())
     }
 
     /// Notes where messages come from, while the bot's file is the one they come from.
