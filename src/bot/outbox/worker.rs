@@ -1,4 +1,4 @@
-//! Delivers the rows of one bot as they are due: judge, reach, seal, publish, settle, a batch at a time.
+//! Delivers the rows of one bot as they are due: judge, reach, seal, publish, settle; batches go side by side.
 
 /// The files of messages.
 mod load;
@@ -103,7 +103,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// The longest sleep without a look at the wall clock, which may be set meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
-/// Delivers the rows of one bot, a batch at a time.
+/// Delivers the rows of one bot.
 pub(crate) struct Worker {
     pub(super) running: Arc<Running>,
     pub(super) client: Client,
