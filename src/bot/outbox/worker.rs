@@ -6,6 +6,8 @@ mod load;
 mod reach;
 /// Seals.
 mod seal;
+/// What became of rows.
+mod settle;
 
 use std::{
     collections::HashMap,
@@ -25,9 +27,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use load::Loader;
+use settle::{Hold, looked_at_again};
 
 use super::{
-    callback, follow_up,
     judge::{self, Batch, Verdict},
     render::Outgoing,
     retry, with_causes,
@@ -37,7 +39,7 @@ use crate::{
         config::Retry,
         event::Kind,
         running::Running,
-        store::{self, Delivery, State, Wait},
+        store::{self, Delivery, State},
     },
     client::{self, Client},
     content::Content,
@@ -109,19 +111,6 @@ pub(crate) struct Worker {
     pub(super) client: Client,
     /// Wallets whose messages are out and who are to be allowed at the end of the round, however it ends.
     pub(super) reached: Mutex<Vec<Address>>,
-}
-
-/// A row that waits.
-struct Hold {
-    row: Delivery,
-    reason: String,
-    /// Looked at again.
-    due: DateTime<Utc>,
-    /// How long it waits at the most.
-    until: DateTime<Utc>,
-    expires: DateTime<Utc>,
-    /// When the digest is due that it belongs to.
-    period: Option<DateTime<Utc>>,
 }
 
 /// A row with the message that is to go out.
@@ -223,7 +212,7 @@ impl Worker {
         Ok(looked)
     }
 
-    /// Whether limits look at what all recipients got: then a batch is judged once the one before is sealed.
+    /// Whether limits look at what all recipients got: then a batch is judged once the one before has ended, so that it counts.
     fn is_limited(&self) -> bool {
         let rules = self.running.bot.rules.values();
         rules
@@ -404,109 +393,6 @@ impl Worker {
         };
         Ok(self.running.store.write(merge).await?)
     }
-
-    /// Holds rows and tells those that were not held for this reason before.
-    async fn hold(&self, held: Vec<Hold>) -> Result<(), Error> {
-        if held.is_empty() {
-            return Ok(());
-        }
-        let waits = held.iter().map(|hold| Wait {
-            row: hold.row.id,
-            reason: hold.reason.clone(),
-            due: hold.due,
-            until: hold.until,
-            expires: hold.expires,
-            period: hold.period,
-        });
-        let news = self.running.store.hold(waits.collect()).await?;
-        for hold in held {
-            if news.contains(&hold.row.id) {
-                let mut event = self.delivery_event(Kind::Held, &hold.row);
-                event.reason = Some(hold.reason);
-                event.until = Some(hold.until);
-                self.running.tell(event).await;
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends rows and tells it.
-    pub(super) async fn settle(&self, settled: Vec<(Delivery, State, Option<String>)>) -> Result<(), Error> {
-        if settled.is_empty() {
-            return Ok(());
-        }
-        let rows = settled
-            .iter()
-            .map(|(row, state, reason)| (row.id, *state, reason.clone()))
-            .collect();
-        let failures = self.settle_rows(rows, &settled).await?;
-        self.running.to_call_back.notify_one();
-        for (rule, reason) in failures {
-            let mut event = self.running.event(Kind::Error);
-            event.rule = Some(rule);
-            event.reason = Some(reason);
-            self.running.tell(event).await;
-        }
-        for (row, state, reason) in settled {
-            let kind = match state {
-                State::Delivered => Kind::Delivered,
-                State::Expired => Kind::Expired,
-                State::Skipped => Kind::Skipped,
-                _ => Kind::Rejected,
-            };
-            metrics::counter!("herald_deliveries_total", "state" => state.as_str()).increment(1);
-            let mut event = self.delivery_event(kind, &row);
-            event.reason = reason;
-            self.running.tell(event).await;
-        }
-        Ok(())
-    }
-
-    /// Settles rows, and does what follows the delivery of some of them in the same transaction. Gives what of that failed.
-    async fn settle_rows(
-        &self,
-        rows: Vec<(i64, State, Option<String>)>,
-        settled: &[(Delivery, State, Option<String>)],
-    ) -> Result<Vec<(String, String)>, Error> {
-        let now = self.running.now();
-        let delivered = settled.iter().filter(|(_, state, _)| *state == State::Delivered);
-        let delivered: Vec<Delivery> = delivered
-            .filter(|(row, ..)| follow_up::followed(&self.running, row).is_some())
-            .map(|(row, ..)| row.clone())
-            .collect();
-        let running = Arc::clone(&self.running);
-        let places = callback::places(&running, settled);
-        let settle = move |transaction: &Transaction<'_>| {
-            let ended = store::settle(transaction, &rows, now)?;
-            callback::settled(transaction, &running, (&ended, &places), now)?;
-            let mut failures = Vec::new();
-            for row in delivered {
-                let failed = follow_up::delivered(transaction, &running, &row, now)?;
-                failures.extend(failed.into_iter().map(|reason| (row.rule.clone(), reason)));
-            }
-            Ok(failures)
-        };
-        Ok(self.running.store.write(settle).await?)
-    }
-
-    fn delivery_event(&self, kind: Kind, row: &Delivery) -> crate::bot::event::Event {
-        let mut event = self.running.event(kind);
-        event.rule = Some(row.rule.clone());
-        event.key = Some(row.key.clone());
-        event.wallet = Some(row.wallet);
-        event.delivery = Some(row.id);
-        if kind == Kind::Delivered {
-            event.envelope = row
-                .sealed
-                .as_ref()
-                .map(|sealed| const_hex::encode(sealed.envelope));
-            event.message = row
-                .sealed
-                .as_ref()
-                .map(|sealed| const_hex::encode(sealed.message));
-        }
-        event
-    }
 }
 
 /// Of several errors the longest wait that the node has named.
@@ -516,20 +402,6 @@ pub(super) fn worst(errors: impl Iterator<Item = Error>) -> Result<(), Error> {
         Error::Store(_) | Error::Client(_) => None,
     });
     worst.map_or(Ok(()), Err)
-}
-
-/// A row that waits for its wallet's contact or for a file as long as it is worth anything.
-fn looked_at_again(row: Delivery, reason: String, now: DateTime<Utc>) -> Hold {
-    let waited = (now - row.created).to_std().unwrap_or_default();
-    let expires = row.expires;
-    Hold {
-        row,
-        reason,
-        due: (now + retry::look_again(waited)).min(expires),
-        until: expires,
-        expires,
-        period: None,
-    }
 }
 
 /// Sealed rows after a look at their topics.

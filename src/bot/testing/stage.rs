@@ -362,7 +362,7 @@ impl<'a> Stage<'a> {
         Box::pin(self.start(bot, store)).await
     }
 
-    /// Ends the bot. Gives what went wrong by its own account, and which rules fired for nobody.
+    /// Ends the bot. Gives what went wrong by its own account, and which rules wrote to nobody, and why.
     pub(super) async fn end(mut self) -> (Vec<String>, Vec<String>) {
         if let Some(life) = self.life.take() {
             self.ground.bots.take(&life.running.bot.name);
