@@ -1,9 +1,15 @@
 //! How much a wallet gets: the rule's limit and the ceiling above it hold messages, and drop none.
 
 use chrono::{DateTime, TimeDelta};
+use herald_protocol::topic::Topic;
 use serde_json::Value;
 
-use crate::harness::{house::House, people::person};
+use crate::harness::{
+    house::{House, Node},
+    people::person,
+    program::DEADLINE,
+    proxy::Proxy,
+};
 
 const BOT: &str = "herald: 1
 bot: post
@@ -83,4 +89,40 @@ async fn no_rule_raises_the_ceiling_of_twenty_a_day_and_answers_do_not_count() {
     let carol = person("carol", herald.node()).await;
     herald.fire_for("fast", carol.address(), "1").await;
     carol.reads(bot, &["fast 1"]).await;
+}
+
+#[tokio::test]
+async fn what_is_not_sealed_yet_counts_towards_a_limit_of_all_recipients() {
+    let node = Node::start().await;
+    let proxy = Proxy::to(node.grpc()).await;
+    let house = House::of(&format!(
+        "herald: 1
+bot: post
+identity: env:BOT_KEY
+node: grpc://{}
+rules:
+  one:
+    when: {{ manual: true }}
+    to: {{ wallet: body.wallet }}
+    consent: transactional
+    limit: {{ rule: 1/1h }}
+    send: \"{{{{ body.text }}}}\"
+",
+        proxy.address()
+    ));
+    let alice = person("alice", node.address()).await;
+    let carol = person("carol", node.address()).await;
+    let herald = house.start().await;
+    // The first one has passed its limits and waits for the contact of its wallet.
+    proxy.hold_answers_after(&Topic::contact(alice.address()).to_string());
+    herald.fire_for("one", alice.address(), "first").await;
+    proxy.until_held().await;
+    herald.fire_for("one", carol.address(), "second").await;
+    let planned = async { while house.deliveries(&[]).await.len() < 2 {} };
+    tokio::time::timeout(DEADLINE, planned).await.unwrap();
+    proxy.release();
+    let held = herald.event("held", |_| true).await;
+    assert_eq!(held["reason"], "over the limit of 1/1h");
+    alice.reads(herald.address(), &["first"]).await;
+    assert_eq!(herald.events("delivered").len(), 1);
 }

@@ -26,17 +26,6 @@ rules:
     )
 }
 
-async fn until(proxy: &Proxy) {
-    let forwarded = async {
-        while !proxy.holds() {
-            tokio::time::sleep(LOOK).await;
-        }
-    };
-    tokio::time::timeout(DEADLINE, forwarded)
-        .await
-        .expect("the publish is forwarded");
-}
-
 #[tokio::test]
 async fn a_message_whose_acknowledgement_is_lost_is_not_sent_again() {
     let node = Node::start().await;
@@ -50,7 +39,7 @@ async fn a_message_whose_acknowledgement_is_lost_is_not_sent_again() {
     let invite = Topic::invite(alice.address()).to_string();
     proxy.hold_answers_after(&invite);
     herald.fire_for("note", alice.address(), "first").await;
-    until(&proxy).await;
+    proxy.until_held().await;
     alice.reads(bot, &["first"]).await;
     let first = alice.messages_of(bot).await[0].id;
     assert_eq!(herald.events("delivered").len(), 0, "its answer is held");
@@ -71,7 +60,7 @@ async fn a_message_whose_acknowledgement_is_lost_is_not_sent_again() {
     let topic = alice.conversations_with(bot).await[0].topic().to_string();
     proxy.hold_answers_after(&topic);
     herald.fire_for("note", alice.address(), "second").await;
-    until(&proxy).await;
+    proxy.until_held().await;
     alice.reads(bot, &["first", "second"]).await;
     let second = alice.messages_of(bot).await[1].id;
     // This time herald itself is gone before the answer could come.

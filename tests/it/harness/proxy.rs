@@ -13,6 +13,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::program::DEADLINE;
+
 /// Forwards to a node until it is told to lose answers.
 pub(crate) struct Proxy {
     address: String,
@@ -77,16 +79,23 @@ impl Proxy {
         self.fault.needle.send_replace(Some(needle.as_bytes().to_vec()));
     }
 
-    /// Whether the request was forwarded whose answer is held.
-    pub(crate) fn holds(&self) -> bool {
-        *self.fault.forwarded.borrow()
+    /// Waits until the request is forwarded whose answer is held.
+    pub(crate) async fn until_held(&self) {
+        let mut forwarded = self.fault.forwarded.subscribe();
+        let held = tokio::time::timeout(DEADLINE, forwarded.wait_for(|forwarded| *forwarded));
+        held.await.expect("the request is forwarded").unwrap();
+    }
+
+    /// Lets the answers through that are held.
+    pub(crate) fn release(&self) {
+        self.fault.needle.send_replace(None);
+        self.fault.forwarded.send_replace(false);
     }
 
     /// Cuts every connection, and forwards new ones as if nothing had been.
     pub(crate) fn cut(&self) {
         self.fault.cut.send_replace(CancellationToken::new()).cancel();
-        self.fault.needle.send_replace(None);
-        self.fault.forwarded.send_replace(false);
+        self.release();
     }
 }
 
