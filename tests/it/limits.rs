@@ -114,7 +114,7 @@ rules:
     let carol = person("carol", node.address()).await;
     let herald = house.start().await;
     // The first one has passed its limits and waits for the contact of its wallet.
-    proxy.hold_answers_after(&Topic::contact(alice.address()).to_string());
+    proxy.hold_answers_after(Topic::contact(alice.address()).as_ref());
     herald.fire_for("one", alice.address(), "first").await;
     proxy.until_held().await;
     herald.fire_for("one", carol.address(), "second").await;
