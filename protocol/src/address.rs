@@ -54,22 +54,29 @@ impl Address {
         texts.sort_unstable();
         texts
     }
+
+    /// The EIP-55 text.
+    fn checksummed(self) -> [u8; 42] {
+        let mut digits = const_hex::Buffer::<20>::new();
+        let digits = digits.format(&self.0);
+        let hash = keccak256(&[digits.as_bytes()]);
+        let marks = hash.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+        let mut text = [b'0'; 42];
+        text[1] = b'x';
+        for ((letter, digit), mark) in text.iter_mut().skip(2).zip(digits.bytes()).zip(marks) {
+            *letter = if mark >= 8 {
+                digit.to_ascii_uppercase()
+            } else {
+                digit
+            };
+        }
+        text
+    }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lower = const_hex::encode(self.0);
-        let hash = const_hex::encode(keccak256(&[lower.as_bytes()]));
-        let mut text = String::with_capacity(42);
-        text.push_str("0x");
-        for (digit, mark) in lower.chars().zip(hash.chars()) {
-            text.push(if mark >= '8' {
-                digit.to_ascii_uppercase()
-            } else {
-                digit
-            });
-        }
-        formatter.pad(&text)
+        formatter.pad(std::str::from_utf8(&self.checksummed()).unwrap_or_default())
     }
 }
 

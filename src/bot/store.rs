@@ -15,6 +15,7 @@ mod follow_ups;
 mod lists;
 /// What one process has to itself.
 pub(crate) mod lock;
+mod log;
 mod messages;
 mod occurrences;
 mod people;
@@ -64,6 +65,7 @@ pub use schedules::{Schedule, ScheduleKey};
 pub use uploads::{UploadKey, Uploaded};
 pub use why::{Fired, Why};
 
+use log::Log;
 use readers::Readers;
 use writer::Writer;
 
@@ -125,10 +127,11 @@ pub enum Error {
 #[derive(Clone)]
 pub struct Store {
     path: Arc<PathBuf>,
-    /// None where the file is only looked at.
-    writer: Option<Arc<Writer>>,
     /// None where no other connection can see the file: then the writer looks, too.
     readers: Option<Arc<Readers>>,
+    /// None where the file is only looked at. It closes after the readers: the last connection puts the log into the file and
+    /// removes it, and one that only reads cannot.
+    writer: Option<Arc<Writer>>,
 }
 
 impl std::fmt::Debug for Store {
@@ -156,6 +159,19 @@ impl Store {
             path: path.to_owned(),
             source,
         };
+        // Opened before the connections and closed after them: a process that closes any handle of a file gives up the locks that
+        // SQLite has on it.
+        let mut file = File::options();
+        let file = file
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path);
+        let file = file.map_err(|source| Error::Io {
+            path: path.to_owned(),
+            source,
+        })?;
         let mut connection = Connection::open(path).map_err(failed)?;
         prepare(&connection).map_err(failed)?;
         check_history(&connection).map_err(failed)?;
@@ -169,19 +185,14 @@ impl Store {
         connection
             .pragma_update(None, "temp_store", "MEMORY")
             .map_err(failed)?;
+        let file = Arc::new(file);
+        let log = Log::of(&mut connection, path, Arc::clone(&file)).map_err(failed)?;
+        let writer = Writer::start(connection, Some(log), (file, lock));
         Ok(Self {
-            writer: Some(Self::writer(path, connection, Some(lock))?),
             readers: Some(Arc::new(Readers::new(path.to_owned()))),
+            writer: Some(started(path, writer)?),
             path: Arc::new(path.to_owned()),
         })
-    }
-
-    fn writer(path: &Path, connection: Connection, lock: Option<File>) -> Result<Arc<Writer>, Error> {
-        let writer = Writer::start(connection, lock).map_err(|source| Error::Io {
-            path: path.to_owned(),
-            source,
-        })?;
-        Ok(Arc::new(writer))
     }
 
     /// The folder of the file, where herald keeps everything of its own.
@@ -198,8 +209,8 @@ impl Store {
         })?;
         Ok(Self {
             path: Arc::new(path.to_owned()),
-            writer: None,
             readers: Some(Arc::new(readers)),
+            writer: None,
         })
     }
 
@@ -248,12 +259,20 @@ impl Store {
     }
 }
 
+fn started(path: &Path, writer: std::io::Result<Writer>) -> Result<Arc<Writer>, Error> {
+    writer.map(Arc::new).map_err(|source| Error::Io {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
     settle_in(connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)
+    // That is for `Log` to do.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)
 }
 
 /// What every connection is given.
@@ -265,8 +284,6 @@ fn settle_in(connection: &Connection) -> Result<(), rusqlite::Error> {
     Ok(())
 }
 
-/// Pages of the log, 32 MiB, before a commit takes the time to copy it into the file.
-const LOG_PAGES: u32 = 8_192;
 /// Prepared statements that are kept: more than there are.
 const STATEMENTS: usize = 256;
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use herald_protocol::address::Address;
 use rusqlite::{Connection, OptionalExtension as _, ToSql, params};
 
-use super::{Delivery, Error, Store, delivery, migrations, millis};
+use super::{Delivery, Error, Store, delivery, migrations, millis, writer::Writer};
 
 /// What a bot knows of people, by the tables that hold it.
 const PEOPLE: [&str; 4] = ["departure", "writer", "proof", "person"];
@@ -38,8 +38,8 @@ impl Store {
             })?;
             copy(&connection, &path, &bot, &others, since).map_err(&failed)?;
             Ok(Self {
-                writer: Some(Self::writer(&path, connection, None)?),
                 readers: None,
+                writer: Some(super::started(&path, Writer::start(connection, None, ()))?),
                 path,
             })
         };

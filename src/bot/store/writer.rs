@@ -2,7 +2,6 @@
 //! they share one sync of the disk; one that fails takes nothing of the others with it.
 
 use std::{
-    fs::File,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     thread::{self, JoinHandle},
@@ -10,6 +9,8 @@ use std::{
 
 use rusqlite::{Connection, Transaction};
 use tokio::sync::{mpsc, oneshot};
+
+use super::log::Log;
 
 /// Changes in one commit: as many rows as a broadcast has under way, some milliseconds of work.
 const GROUP: usize = 64;
@@ -35,12 +36,16 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// `lock` is free again once the connection is closed.
-    pub(super) fn start(connection: Connection, lock: Option<File>) -> io::Result<Self> {
+    /// `log` is that of a file which others look at, too; `kept` is let go of in its order once the connection is closed.
+    pub(super) fn start<K: Send + 'static>(
+        connection: Connection,
+        log: Option<Log>,
+        kept: K,
+    ) -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel(WAITING);
         let run = move || {
-            run(connection, queue);
-            drop(lock);
+            run(connection, queue, log);
+            drop(kept);
         };
         Ok(Self {
             jobs: Some(jobs),
@@ -88,14 +93,18 @@ impl Drop for Writer {
     }
 }
 
-fn run(mut connection: Connection, mut queue: mpsc::Receiver<Job>) {
+fn run(mut connection: Connection, mut queue: mpsc::Receiver<Job>, mut log: Option<Log>) {
     while let Some(first) = queue.blocking_recv() {
         let mut answers = Vec::new();
         let committed = commit(&mut connection, first, &mut queue, &mut answers);
         for answer in answers {
             answer(committed.as_ref().copied());
         }
+        if let Some(log) = &mut log {
+            log.look_after(&connection);
+        }
     }
+    drop(log);
 }
 
 /// Makes a change and those that wait, and commits the good ones.

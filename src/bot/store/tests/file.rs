@@ -19,6 +19,19 @@ fn a_second_process_is_refused_with_the_pid_of_the_first() {
 }
 
 #[tokio::test]
+async fn a_store_that_was_closed_is_one_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("herald.db")).unwrap();
+    add(&store, vec![answer("a", 1)]).await;
+    assert_eq!(due(&store, 1).await, ["a"]);
+    drop(store);
+    let files = std::fs::read_dir(folder.path()).unwrap();
+    let mut files: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+    files.sort_unstable();
+    assert_eq!(files, ["herald.db", "herald.lock"]);
+}
+
+#[tokio::test]
 async fn a_copy_made_while_the_store_is_written_opens_like_the_store() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("herald.db");
@@ -181,4 +194,41 @@ async fn the_file_is_free_once_a_change_that_held_the_last_handle_is_made() {
         .await
         .unwrap();
     assert_eq!(due(&store, 1).await, ["a"]);
+}
+
+#[tokio::test]
+async fn a_delivery_is_in_a_known_state_which_is_checked_without_an_index_of_its_own() {
+    let opened = open();
+    let store = &opened.store;
+    add(store, vec![answer("a", 1)]).await;
+    let set = |state: &'static str| {
+        let set = "UPDATE delivery SET state = ?1";
+        store.write(move |transaction| transaction.execute(set, [state]))
+    };
+    for state in [
+        "planned",
+        "held",
+        "sealed",
+        "delivered",
+        "rejected",
+        "expired",
+        "skipped",
+    ] {
+        set(state).await.unwrap();
+    }
+    let Err(Error::Sqlite { source, .. }) = set("lost").await else {
+        panic!("a row is in a state that there is not");
+    };
+    assert!(source.to_string().contains("CHECK"), "{source}");
+    let steps = store.read(|connection| {
+        let mut explained =
+            connection.prepare("EXPLAIN UPDATE OR FAIL delivery SET state = 'held' WHERE id = 1")?;
+        let steps = explained.query_map([], |row| row.get::<_, String>("opcode"))?;
+        steps.collect::<Result<Vec<_>, _>>()
+    });
+    let steps = steps.await.unwrap();
+    assert!(
+        steps.contains(&"OpenWrite".to_owned()) && !steps.contains(&"OpenEphemeral".to_owned()),
+        "{steps:?}"
+    );
 }
