@@ -17,8 +17,8 @@ use std::{
 
 use rusqlite::{Connection, config::DbConfig, ffi, hooks::Wal};
 
-/// Pages that are worth a copy, 32 MiB: those that change often are copied once.
-const WORTH: c_int = 8_192;
+/// Pages that are worth a copy, 64 MiB: those that change often are copied once.
+const WORTH: c_int = 16_384;
 /// Pages that the writer copies, a MiB.
 const REST: c_int = 256;
 /// Pages after which a copy that does not keep up is waited for and followed by the rest, however much that is.

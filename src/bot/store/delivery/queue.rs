@@ -61,12 +61,14 @@ impl Store {
     ) -> Result<Vec<Delivery>, Error> {
         let bot = bot.to_owned();
         let busy: HashSet<Address> = under_way.values().copied().collect();
+        let under_way: serde_json::Value = under_way.into_keys().collect();
+        let under_way = under_way.to_string();
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         self.read(move |connection| {
             let query = format!(
                 "SELECT {COLUMNS} FROM delivery
                  WHERE bot = ?1 AND settled_ms IS NULL AND carrier IS NULL AND priority = ?4 AND due_ms <= ?2
-                   AND (parked = 0 OR expires_ms <= ?2)
+                   AND id NOT IN (SELECT value FROM json_each(?5)) AND (parked = 0 OR expires_ms <= ?2)
                    AND (state = 'sealed' OR delivery.occurrence IS NULL OR expires_ms <= ?2
                         OR (SELECT gate FROM occurrence AS o WHERE o.id = delivery.occurrence) NOT IN ('paused', 'cancelled'))
                    AND (expires_ms <= ?2
@@ -84,12 +86,11 @@ impl Store {
             let mut statement = connection.prepare_cached(&query)?;
             let (mut due, mut bytes) = (Vec::new(), 0);
             for priority in PRIORITIES {
-                let most = i64::try_from(limit - due.len() + under_way.len()).unwrap_or(i64::MAX);
-                let mut rows = statement.query(params![bot, millis(now), most, priority.rank()])?;
+                // At most one row of each wallet that is busy comes between.
+                let most = i64::try_from(limit - due.len() + busy.len()).unwrap_or(i64::MAX);
+                let values = params![bot, millis(now), most, priority.rank(), under_way];
+                let mut rows = statement.query(values)?;
                 while let Some(row) = rows.next()? {
-                    if under_way.contains_key(&row.get(0)?) {
-                        continue;
-                    }
                     if due.len() == limit || bytes > BYTES {
                         return Ok(due);
                     }
