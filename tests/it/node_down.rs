@@ -14,7 +14,8 @@ use crate::harness::{
     shop::{self, Shop},
 };
 
-fn bot(node: &str) -> String {
+/// `policy` is more keys of the rule.
+fn bot_with(node: &str, policy: &str) -> String {
     format!(
         "herald: 1
 bot: post
@@ -29,8 +30,12 @@ rules:
     to: {{ wallet: body.wallet }}
     consent: transactional
     send: \"{{{{ body.text }}}}\"
-"
+{policy}"
     )
+}
+
+fn bot(node: &str) -> String {
+    bot_with(node, "")
 }
 
 #[tokio::test]
@@ -135,4 +140,43 @@ async fn no_row_follows_another_into_a_refusal_that_names_a_wait() {
         reader.reads(herald.address(), &["hello"]).await;
     }
     assert_eq!(herald.events("error").len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_is_tried_again_as_its_rule_says_and_ends_when_that_is_over() {
+    let node = Scripted::start().await;
+    let url = node.address().to_string();
+    let policy = "    retry: { for: 4s, from: 1s, to: 1s }\n";
+    let house = House::of(&bot_with(url.strip_prefix("grpc://").unwrap(), policy));
+    let house = house.set("SECRET", &shop::secret());
+    let alice = person("alice", node.address()).await;
+    let herald = house.start().await;
+    let shop = Shop::of(&herald, "post/order");
+    // It answers everything else.
+    node.answers(|call| match call {
+        Call::Publish { .. } => Some(Answer::Refusal(Status::unavailable("not now"))),
+        _ => None,
+    });
+    node.calls();
+    let body = json!({ "wallet": alice.address().to_string(), "text": "hello" });
+    shop.posts("one", &body).await;
+    let expired = herald.event("expired", |_| true).await;
+    let reason = expired["reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with("it is not tried any longer: cannot reach the node"),
+        "{reason}"
+    );
+    let calls = node.calls();
+    let tries: Vec<_> = calls
+        .iter()
+        .filter(|made| matches!(made.call, Call::Publish { .. }))
+        .map(|made| made.at)
+        .collect();
+    let (first, last) = (tries.first().unwrap(), tries.last().unwrap());
+    assert!(tries.len() >= 3, "it is tried again and again: {}", tries.len());
+    assert!(*last - *first < Duration::from_secs(5), "{:?}", *last - *first);
+    node.is_itself();
+    shop.posts("two", &body).await;
+    herald.event("delivered", |told| told["key"] == "two").await;
+    alice.reads(herald.address(), &["hello"]).await;
 }

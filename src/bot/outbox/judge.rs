@@ -166,12 +166,15 @@ fn digest_of<'r>(running: &'r Running, row: &Delivery) -> Option<&'r Digest> {
 /// Judges one row. Answers (welcome, reply, goodbye) carry their text and need no consent.
 pub(super) fn judge(running: &Running, row: &Delivery, facts: &Facts, now: DateTime<Utc>) -> Verdict {
     if row.expires <= now {
-        let waited = row
-            .reason
-            .as_ref()
-            .map(|reason| format!(" while it waited: {reason}"))
-            .unwrap_or_default();
-        return Verdict::Settle(State::Expired, format!("its ttl passed{waited}"));
+        let (over, while_it_waited) = match row.sealed {
+            Some(_) => ("it is not tried any longer", ""),
+            None => ("its ttl passed", " while it waited"),
+        };
+        let reason = match &row.reason {
+            Some(reason) => format!("{over}{while_it_waited}: {reason}"),
+            None => over.to_owned(),
+        };
+        return Verdict::Settle(State::Expired, reason);
     }
     let judged = match (&row.body, &facts.occurrence) {
         (Some(body), _) => answer(row, body),

@@ -178,7 +178,7 @@ impl Worker {
             .filter_map(|(_, envelopes)| envelopes.last().cloned())
             .collect();
         let mut there = self.client.stored(&messages).await?.into_iter();
-        let mut arrived = Vec::new();
+        let (mut arrived, mut over) = (Vec::new(), Vec::new());
         for (row, envelopes) in rows {
             if envelopes.is_empty() {
                 again.seal.push(row);
@@ -186,19 +186,26 @@ impl Worker {
                 arrived.push((row, envelopes));
             } else if is_stale(&row, now) {
                 again.seal.push(row);
+            } else if row.expires <= now {
+                over.push((row.id, stale_from(&row)));
             } else {
                 again.publish.push(row);
             }
         }
+        self.running.store.look_again(over).await?;
         self.delivered(arrived, Vec::new()).await?;
         Ok(again)
     }
 }
 
-/// Whether bytes that never arrived may be replaced: no try can still be under way, and clients would not notice them.
+/// Whether bytes that never arrived may be replaced, or given up.
 fn is_stale(row: &Delivery, now: DateTime<Utc>) -> bool {
-    let answered = TimeDelta::from_std(CALL_TIMEOUT).unwrap_or(TimeDelta::MAX);
+    now >= stale_from(row)
+}
+
+/// When no try can still be under way, and clients would not notice the bytes any more.
+fn stale_from(row: &Delivery) -> DateTime<Utc> {
     let sealed = row.sealed.as_ref().map_or(row.created, |sealed| sealed.sealed);
     let last = row.tried.unwrap_or(sealed).max(sealed);
-    now - last > answered && now - sealed > FRESH
+    (last + CALL_TIMEOUT).max(sealed + FRESH)
 }

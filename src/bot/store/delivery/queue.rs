@@ -201,4 +201,21 @@ impl Store {
         })
         .await
     }
+
+    /// Leaves rows as they are until these times.
+    pub async fn look_again(&self, rows: Vec<(i64, DateTime<Utc>)>) -> Result<(), Error> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.write(move |transaction| {
+            let mut wait = transaction.prepare_cached(
+                "UPDATE OR FAIL delivery SET due_ms = ?2 WHERE id = ?1 AND settled_ms IS NULL",
+            )?;
+            for (id, due) in rows {
+                wait.execute(params![id, millis(due)])?;
+            }
+            Ok(())
+        })
+        .await
+    }
 }
