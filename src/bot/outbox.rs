@@ -27,8 +27,14 @@ pub(crate) use judge::humane;
 pub(crate) use plan::{evaluate_key, plan, plan_next};
 pub(crate) use worker::{Error as DeliveryError, Worker, deliver};
 
-/// An error and what caused it, in one line.
+/// An error and what caused it, in one line. What it tells of its causes by itself is not said again.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    causes.fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        if text.contains(&cause) {
+            return text;
+        }
+        format!("{text}: {cause}")
+    })
 }

@@ -93,10 +93,10 @@ async fn remote(
     if let Some((remote, true)) = known {
         return Ok(Ok(remote.into()));
     }
-    let uploads = running.uploads.clone();
+    let (uploads, name) = (running.uploads.clone(), upload.clone());
     let target = off_thread(move || {
         uploads
-            .target(&upload)
+            .target(&name)
             .map_err(|error| Failure::Later(with_causes(&error)))
     });
     let target = match target.await {
@@ -118,19 +118,19 @@ async fn remote(
     };
     let prepared = match prepared {
         Ok(prepared) => prepared,
-        Err(error) => return Ok(Err(failure(&error))),
+        Err(error) => return Ok(Err(failure(&upload, &error))),
     };
     let content = prepared.remote().encode().encode();
     store.begin_upload(key.clone(), content).await?;
     if let Err(error) = prepared.put(running.uploads.fetch(), &target).await {
-        return Ok(Err(failure(&error)));
+        return Ok(Err(failure(&upload, &error)));
     }
     store.end_upload(key.clone(), running.now()).await?;
     Ok(Ok(prepared.remote().clone().into()))
 }
 
-fn failure(error: &attachments::Error) -> Failure {
-    let reason = format!("the upload: {}", with_causes(error));
+fn failure(upload: &str, error: &attachments::Error) -> Failure {
+    let reason = format!("upload target `{upload}`: {}", with_causes(error));
     match error.disposition() {
         Disposition::Reject => Failure::Never(reason),
         Disposition::Retry(_) => Failure::Later(reason),

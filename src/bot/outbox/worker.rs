@@ -111,6 +111,8 @@ pub(crate) struct Worker {
     pub(super) client: Client,
     /// Wallets whose messages are out and who are to be allowed at the end of the round, however it ends.
     pub(super) reached: Mutex<Vec<Address>>,
+    /// Held while a file is looked for and uploaded, so that no two rounds upload it.
+    uploading: tokio::sync::Mutex<()>,
 }
 
 /// A row with the message that is to go out.
@@ -137,6 +139,7 @@ impl Worker {
             running,
             client,
             reached: Mutex::default(),
+            uploading: tokio::sync::Mutex::default(),
         }
     }
 

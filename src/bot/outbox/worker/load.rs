@@ -47,6 +47,10 @@ impl Worker {
                             continue;
                         }
                     }
+                    let _turn = match file.upload {
+                        Some(_) => Some(self.uploading.lock().await),
+                        None => None,
+                    };
                     match shared.files.content(&self.running, &row, file).await? {
                         Ok(content) => content,
                         Err(Failure::Later(reason)) => {
