@@ -15,7 +15,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use rusqlite::{Connection, config::DbConfig, ffi, hooks::Wal};
+use rusqlite::{Connection, config::DbConfig, hooks::Wal};
 
 /// Pages that are worth a copy, 64 MiB: those that change often are copied once.
 const WORTH: c_int = 16_384;
@@ -31,13 +31,25 @@ pub(super) struct Log {
     /// How many there were when it was copied last.
     from: c_int,
     is_copying: bool,
+    /// None once the log is left as it is.
     copier: Option<Copier>,
+}
+
+/// Why the log was not copied.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// Nothing of it counts, so another copy makes up for it.
+    #[error("{0}")]
+    Copy(#[from] rusqlite::Error),
+    /// It counts, and what was copied may not be on the disk.
+    #[error("the file cannot be synced: {0}")]
+    Sync(io::Error),
 }
 
 /// The thread that copies, for as long as it is asked to.
 struct Copier {
     ask: SyncSender<()>,
-    answers: Receiver<Result<(), rusqlite::Error>>,
+    answers: Receiver<Result<(), Failure>>,
     thread: JoinHandle<()>,
 }
 
@@ -61,8 +73,7 @@ impl Log {
         let run = move || {
             while asked.recv().is_ok() {
                 // `SQLite` syncs the file only where nothing was written meanwhile, and would leave all of it to the writer.
-                let copied =
-                    copy(&connection).and_then(|()| file.sync_data().map_err(|error| unsynced(&error)));
+                let copied = copy(&connection).and_then(|()| file.sync_data().map_err(Failure::Sync));
                 if answer.send(copied).is_err() {
                     break;
                 }
@@ -100,18 +111,36 @@ impl Log {
         } else {
             copier.answers.try_recv()
         };
-        match answer {
+        let ended = |_| Err(Failure::Sync(io::Error::other("the thread has ended")));
+        let mut outcome = match answer {
             Err(TryRecvError::Empty) => return,
-            // A copier that has ended leaves everything to the writer.
-            Err(TryRecvError::Disconnected) => {}
-            Ok(outcome) => tell(outcome),
-        }
+            answer => answer.unwrap_or_else(ended),
+        };
         self.is_copying = false;
-        if is_late || pages - self.from <= REST {
-            tell(copy(writer));
-            self.from = pages;
-        } else {
-            self.begin(pages);
+        let is_little = is_late || pages - self.from <= REST;
+        if is_little {
+            outcome = outcome.and_then(|()| copy(writer));
+        }
+        match outcome {
+            Ok(()) if is_little => self.from = pages,
+            Ok(()) => self.begin(pages),
+            Err(error @ Failure::Copy(_)) => {
+                tracing::warn!(%error, "the log of the store was not copied into it; it is tried again when it has grown");
+                self.from = pages;
+            }
+            Err(error @ Failure::Sync(_)) => {
+                tracing::error!(%error, "the log of the store grows until the next start, which copies it");
+                self.leave(writer);
+            }
+        }
+    }
+
+    /// Copies nothing any more, at the end neither: after a sync that failed the next one may report a success that is none. The log
+    /// has everything.
+    fn leave(&mut self, writer: &Connection) {
+        self.end();
+        if let Err(error) = writer.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+            tracing::error!(%error, "the log may be copied into the store once more");
         }
     }
 
@@ -123,11 +152,9 @@ impl Log {
             let _ = copier.ask.try_send(());
         }
     }
-}
 
-impl Drop for Log {
     /// Waits for a copy under way, so that the writer's connection is the last one.
-    fn drop(&mut self) {
+    fn end(&mut self) {
         if let Some(Copier { ask, answers, thread }) = self.copier.take() {
             drop((ask, answers));
             let _ = thread.join();
@@ -135,21 +162,15 @@ impl Drop for Log {
     }
 }
 
-/// Copies what there is without disturbing anybody: what a reader still needs is left for the next time.
-fn copy(connection: &Connection) -> Result<(), rusqlite::Error> {
-    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-}
-
-/// A copy that failed loses nothing: the log has everything.
-fn tell(copied: Result<(), rusqlite::Error>) {
-    if let Err(error) = copied {
-        tracing::warn!(%error, "the log of the store could not be copied into it; it is tried again when it has grown");
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
-fn unsynced(error: &io::Error) -> rusqlite::Error {
-    let code = ffi::Error::new(ffi::SQLITE_IOERR_FSYNC);
-    rusqlite::Error::SqliteFailure(code, Some(error.to_string()))
+/// Copies what there is without disturbing anybody: what a reader still needs is left for the next time.
+fn copy(connection: &Connection) -> Result<(), Failure> {
+    Ok(connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?)
 }
 
 #[cfg(test)]
@@ -161,20 +182,26 @@ mod tests {
     struct Opened {
         log: Log,
         writer: Connection,
-        _folder: tempfile::TempDir,
+        folder: tempfile::TempDir,
     }
 
     fn opened() -> Opened {
         let folder = tempfile::tempdir().unwrap();
+        let file = File::create(folder.path().join("herald.db")).unwrap();
+        opened_with(folder, file)
+    }
+
+    /// `file` is what is synced.
+    fn opened_with(folder: tempfile::TempDir, file: File) -> Opened {
         let path = folder.path().join("herald.db");
-        let file = Arc::new(File::create(&path).unwrap());
+        let file = Arc::new(file);
         let mut writer = Connection::open(&path).unwrap();
         crate::bot::store::prepare(&writer).unwrap();
         writer.execute_batch("CREATE TABLE row (bytes BLOB)").unwrap();
         Opened {
             log: Log::of(&mut writer, &path, file).unwrap(),
             writer,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -223,5 +250,36 @@ mod tests {
             "the log goes on at {} pages",
             opened.pages()
         );
+    }
+
+    #[test]
+    fn after_a_sync_that_failed_the_log_stays_whole() {
+        // A device that takes everything and cannot be synced.
+        let null = File::options().write(true).open("/dev/null").unwrap();
+        let mut opened = opened_with(tempfile::tempdir().unwrap(), null);
+        opened.write(WORTH);
+        let began = Instant::now();
+        while opened.log.copier.is_some() {
+            assert!(began.elapsed() < Duration::from_mins(1), "it is not noticed");
+            opened.write(1);
+        }
+        let Opened { log, writer, folder } = opened;
+        let written: i64 = writer
+            .query_row("SELECT sum(length(bytes)) FROM row", [], |row| row.get(0))
+            .unwrap();
+        drop((log, writer));
+        let left = folder.path().join("herald.db-wal").metadata().unwrap().len();
+        assert!(
+            i64::try_from(left).unwrap() > written,
+            "{left} bytes of {written}"
+        );
+        let again = Connection::open(folder.path().join("herald.db")).unwrap();
+        let check: String = again
+            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+            .unwrap();
+        let kept: i64 = again
+            .query_row("SELECT sum(length(bytes)) FROM row", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!((check.as_str(), kept), ("ok", written));
     }
 }
