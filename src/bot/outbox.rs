@@ -27,6 +27,11 @@ pub(crate) use judge::humane;
 pub(crate) use plan::{evaluate_key, plan, plan_next};
 pub(crate) use worker::{Error as DeliveryError, Worker, deliver};
 
+/// What an error began with.
+fn first_cause(error: &dyn std::error::Error) -> Option<&(dyn std::error::Error + 'static)> {
+    std::iter::successors(error.source(), |cause| cause.source()).last()
+}
+
 /// An error and what caused it, in one line. What it tells of its causes by itself is not said again.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());

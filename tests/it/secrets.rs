@@ -197,7 +197,11 @@ uploads:
     for rule in ["source", "sql"] {
         herald.event("error", |told| told["rule"] == rule).await;
     }
-    herald.event("held", |told| told["rule"] == "file").await;
+    let held = herald.event("held", |told| told["rule"] == "file").await;
+    assert_eq!(
+        held["reason"],
+        "upload target `bucket`: the upload store did not take the file: Connection refused (os error 111)"
+    );
     let is_asked = asked.wait_for(|headers| {
         headers
             .get("authorization")

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{render::FileMessage, with_causes};
+use super::{first_cause, render::FileMessage, with_causes};
 use crate::{
     bot::{
         folder,
@@ -129,8 +129,12 @@ async fn remote(
     Ok(Ok(prepared.remote().clone().into()))
 }
 
+/// Tells the first cause only: those between say how long the try took, so that each would look like another reason.
 fn failure(upload: &str, error: &attachments::Error) -> Failure {
-    let reason = format!("upload target `{upload}`: {}", with_causes(error));
+    let cause = first_cause(error)
+        .map(|cause| format!(": {cause}"))
+        .unwrap_or_default();
+    let reason = format!("upload target `{upload}`: {error}{cause}");
     match error.disposition() {
         Disposition::Reject => Failure::Never(reason),
         Disposition::Retry(_) => Failure::Later(reason),
