@@ -128,6 +128,23 @@ mod tests {
     }
 
     #[test]
+    fn all_examples_of_eip_55_print_as_they_are_written() {
+        for text in [
+            "0x52908400098527886E0F7030069857D2E4169EE7",
+            "0x8617E340B3D01FA5F11F306F4090FD50E238070D",
+            "0xde709f2102306220921060314715629080e2fb77",
+            "0x27b1fdb04752bbc536007a920d24acb045561c26",
+            EIP55,
+            "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359",
+            "0xdbF03B407c01E7cD3CBea99509d93f8DDDC8C6FB",
+            "0xD1220A0cf47c7B9Be7A2E6BA89F429762e7b9aDb",
+        ] {
+            let address: Address = text.to_lowercase().parse().unwrap();
+            assert_eq!(address.to_string(), text);
+        }
+    }
+
+    #[test]
     fn a_wrong_checksum_is_refused_and_the_right_spelling_told() {
         let error = "0x5AAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
             .parse::<Address>()

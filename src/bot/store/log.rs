@@ -39,7 +39,7 @@ pub(super) struct Log {
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     /// Nothing of it counts, so another copy makes up for it.
-    #[error("{0}")]
+    #[error(transparent)]
     Copy(#[from] rusqlite::Error),
     /// It counts, and what was copied may not be on the disk.
     #[error("the file cannot be synced: {0}")]
