@@ -25,6 +25,7 @@ pub(crate) use foresee::{Foreseen, Step, foresee, foresee_steps};
 pub(crate) use gate::{approved_gate, first_gate, guard, guard_once};
 pub(crate) use judge::humane;
 pub(crate) use plan::{evaluate_key, plan, plan_next};
+pub(crate) use retry::wait as retry_wait;
 pub(crate) use worker::{Error as DeliveryError, Worker, deliver};
 
 /// What an error began with.

@@ -179,6 +179,7 @@ impl Probe {
             fetch: &self.fetch,
             answers: &answers,
             folder: bot.folder(),
+            fresh: Duration::ZERO,
         };
         let first = async { Pages::of(http, asker, &scope)?.next().await };
         match first.await {

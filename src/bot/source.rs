@@ -4,14 +4,7 @@
 //! or as they were given where nothing is to be asked. Promised: an answer is asked through the guarded client, bounded in size and time; paging ends; a part of an answer is never
 //! taken for the whole.
 
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
-
-use bytes::Bytes;
-use tokio::time::Instant;
+use std::time::Duration;
 
 use super::{
     config::SecretReference,
@@ -20,13 +13,20 @@ use super::{
 
 /// Where answers come from.
 mod answers;
+/// Answers that stand for a while.
+mod cache;
+/// RSS, Atom and JSON Feed.
+mod feed;
 /// Asking, page by page.
 mod pages;
 /// What is posted.
 mod post;
+/// Asking once.
+mod question;
 
 pub use answers::Answer;
 pub(crate) use answers::{Answers, CALLBACK, Given};
+pub(crate) use feed::{Entry, entry_type, read_feed};
 pub(crate) use pages::{Asker, Pages};
 pub use post::Post;
 
@@ -72,69 +72,5 @@ impl Header {
     }
 }
 
-/// Answers that stand for a while, for all sources of a bot.
-#[derive(Debug, Default)]
-pub(crate) struct Cache {
-    answers: Mutex<VecDeque<Cached>>,
-}
-
-#[derive(Debug)]
-struct Cached {
-    /// The digest of the request.
-    request: [u8; 32],
-    asked: Instant,
-    body: Bytes,
-}
-
-impl Cache {
-    /// The answer to a request, if it is not older than that.
-    fn get(&self, request: &[u8; 32], most: Duration) -> Option<Bytes> {
-        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = answers.iter().rev().find(|known| known.request == *request)?;
-        (known.asked.elapsed() < most).then(|| known.body.clone())
-    }
-
-    /// Keeps an answer; the oldest ones go when there are too many.
-    fn put(&self, request: [u8; 32], body: Bytes) {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.retain(|known| known.request != request);
-        answers.push_back(Cached {
-            request,
-            asked: Instant::now(),
-            body,
-        });
-        while answers.len() > 1 && answers.iter().map(|known| known.body.len()).sum::<usize>() > CACHED {
-            answers.pop_front();
-        }
-    }
-}
-
-/// Bytes of all answers that are kept for one bot.
-const CACHED: usize = 16 * 1024 * 1024;
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::{CACHED, Cache};
-    use bytes::Bytes;
-
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_stands_for_its_time_and_the_oldest_go_first() {
-        let cache = Cache::default();
-        let large = || Bytes::from(vec![0; CACHED / 3]);
-        for number in 0..3 {
-            cache.put([number; 32], large());
-        }
-        let minute = Duration::from_mins(1);
-        assert!(cache.get(&[0; 32], minute).is_some());
-        cache.put([3; 32], large());
-        assert!(cache.get(&[0; 32], minute).is_none(), "the oldest made room");
-        tokio::time::advance(Duration::from_secs(59)).await;
-        assert!(cache.get(&[1; 32], minute).is_some());
-        cache.put([1; 32], large());
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(cache.get(&[1; 32], minute).is_some(), "asked anew");
-        assert!(cache.get(&[2; 32], minute).is_none());
-    }
-}
+/// How long an answer may take unless said otherwise.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);

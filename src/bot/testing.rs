@@ -104,6 +104,7 @@ async fn play(bot: &Bot, test: &Test, ground: &Ground) -> Result<Outcome, Broken
                 signed,
                 answer,
             } => stage.post(rule, body, (*signed, *answer)).await,
+            Action::Read { rules, items } => stage.read(rules, items).await,
             Action::Restart => Box::pin(stage.restart()).await,
             Action::Reload(file) => Box::pin(stage.reload(file)).await,
         };

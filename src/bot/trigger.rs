@@ -5,12 +5,15 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 mod clock;
+mod reading;
 /// Five-field cron in a time zone.
 pub mod schedule;
 /// Webhooks: requests that are checked, and answered.
 pub mod webhook;
 
 pub(crate) use clock::{next_ticks, round, run};
+pub use reading::{Feed, Poll};
+pub(crate) use reading::{read, read_given, readers};
 pub use webhook::Webhook;
 
 /// One entry of a rule's `when`.
@@ -44,6 +47,10 @@ pub enum Trigger {
         /// Counted from the rule's last occurrence, or else from when the trigger was first seen; at least one second.
         span: Duration,
     },
+    /// When a feed has an entry that it did not have before.
+    Feed(Box<Feed>),
+    /// When an item of a source is new, or has changed.
+    Poll(Box<Poll>),
     /// When the bot starts with a file it has not run before.
     Started,
     /// When somebody asks for it by command line or API.

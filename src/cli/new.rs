@@ -19,7 +19,7 @@ pub(super) struct New {
     /// The bot's name, and the folder's
     #[arg(value_name = "NAME")]
     name: String,
-    /// What it begins with: hello, orders, letter, tickets, course or drop
+    /// What it begins with: hello, orders, letter, tickets, course, drop or rss
     #[arg(long, value_name = "TEMPLATE", default_value = "hello")]
     from: String,
 }
@@ -36,6 +36,7 @@ const TEMPLATES: &[Template] = &[
     template("hello", include_str!("../../bots/hello.yaml")),
     template("orders", include_str!("../../bots/orders.yaml")),
     template("letter", include_str!("../../bots/letter.yaml")),
+    template("rss", include_str!("../../bots/rss.yaml")),
     template("tickets", include_str!("../../bots/tickets.yaml")),
     template("course", include_str!("../../bots/course.yaml")),
     Template {
@@ -57,7 +58,7 @@ const fn template(name: &'static str, bot: &'static str) -> Template {
 }
 
 /// Templates of bots that use what the language does not have yet.
-const LATER: &[&str] = &["liquidation", "dao", "rss", "price", "digest", "support"];
+const LATER: &[&str] = &["liquidation", "dao", "price", "digest", "support"];
 
 /// The editor's schema, beside the bot.
 const SCHEMA: &str = "bot.schema.json";

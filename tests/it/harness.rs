@@ -9,4 +9,5 @@ pub(crate) mod proxy;
 pub(crate) mod receiver;
 pub(crate) mod scripted;
 pub(crate) mod shop;
+pub(crate) mod site;
 pub(crate) mod web;

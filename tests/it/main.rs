@@ -53,6 +53,8 @@ mod policy;
 #[cfg(test)]
 mod project;
 #[cfg(test)]
+mod reading;
+#[cfg(test)]
 mod rehearsal;
 #[cfg(test)]
 mod reload;

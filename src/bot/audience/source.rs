@@ -1,5 +1,7 @@
 //! The items of a source, page by page.
 
+use std::time::Duration;
+
 use super::{
     gather::{Ask, Error},
     row::{self, Filter},
@@ -33,6 +35,7 @@ impl Source {
             fetch: &ask.running.fetch,
             answers: &ask.running.answers,
             folder: ask.running.bot.folder(),
+            fresh: Duration::ZERO,
         };
         let mut pages = Pages::of(&self.http, asker, ask.scope).map_err(unresolved)?;
         let mut number = 0;

@@ -42,6 +42,8 @@ mod node;
 mod policy;
 /// `herald.yaml`.
 pub(super) mod project;
+/// `feed` and `poll`.
+mod reading;
 /// Findings, and the readers of single texts.
 mod report;
 /// `rules` and `commands`.

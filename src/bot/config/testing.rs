@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use herald_protocol::address::Address;
 
 use crate::bot::config::CallbackEvent;
+use crate::bot::expression::Value;
 use crate::bot::source::Answer;
 use crate::bot::store::{CallbackState, Member, State};
 use crate::bot::testing;
@@ -37,6 +38,8 @@ pub struct Given {
     pub members: Vec<(String, Member)>,
     /// Files by their path, with their text.
     pub files: BTreeMap<String, String>,
+    /// What feeds and polls have read already, by the rules that read them.
+    pub seen: BTreeMap<String, Vec<Value>>,
 }
 
 /// One entry of `do`.
@@ -79,6 +82,13 @@ pub enum Action {
         signed: bool,
         /// The status that must be answered; one of 200 to 299 if left out.
         answer: Option<u16>,
+    },
+    /// A feed, or the source of a poll, is read.
+    Read {
+        /// The rules that read it.
+        rules: Vec<String>,
+        /// Its entries or items.
+        items: Vec<Value>,
     },
     /// The bot ends and starts again.
     Restart,

@@ -31,6 +31,12 @@ impl Names {
         self.insert(name, expression.ty().clone());
     }
 
+    /// Takes a name away.
+    pub fn remove(&mut self, name: &str) {
+        self.types.remove(name);
+        self.origins.remove(name);
+    }
+
     /// The names that a name stands on; none unless it is computed.
     pub(super) fn origins(&self, name: &str) -> impl Iterator<Item = &str> {
         self.origins.get(name).into_iter().flatten().map(String::as_str)

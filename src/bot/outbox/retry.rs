@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{bot::config::Retry, client::jittered};
 
 /// The wait after the `tries`-th try failed: usually 5 s doubling to 10 min, give or take a fifth.
-pub(super) fn wait(tries: u32, retry: Retry) -> Duration {
+pub(crate) fn wait(tries: u32, retry: Retry) -> Duration {
     jittered(step(tries, retry))
 }
 

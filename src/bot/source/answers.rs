@@ -3,12 +3,9 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
-use bytes::Bytes;
-
-use super::Cache;
+use super::cache::Cache;
 use crate::bot::expression::Value;
 
 /// The answers of the sources of a bot.
@@ -43,18 +40,11 @@ impl Answers {
         }
     }
 
-    /// The answer to a request that was asked not longer ago than that.
-    pub(super) fn kept(&self, request: &[u8; 32], most: Duration) -> Option<Bytes> {
+    /// The answers that stand for a while; none where answers are given.
+    pub(super) fn cache(&self) -> Option<&Cache> {
         match self {
-            Self::Asked(cache) => cache.get(request, most),
+            Self::Asked(cache) => Some(cache),
             Self::Given(_) => None,
-        }
-    }
-
-    /// Keeps the answer to a request.
-    pub(super) fn keep(&self, request: [u8; 32], body: Bytes) {
-        if let Self::Asked(cache) = self {
-            cache.put(request, body);
         }
     }
 }

@@ -1,19 +1,19 @@
 //! Asks a source page by page, until it names no next one.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use super::{Answers, Header, Http};
+use super::{Answers, Header, Http, question::Question};
 use crate::{
     bot::{
         config::diagnostics::quote,
         expression::{Scope, Type, Value},
     },
-    fetch::{Fetch, Request},
+    fetch::Fetch,
 };
 
 /// What asking needs.
@@ -23,6 +23,8 @@ pub(crate) struct Asker<'a> {
     pub(crate) answers: &'a Answers,
     /// The folder that files of secrets are relative to.
     pub(crate) folder: &'a Path,
+    /// How old an answer may be that others asked for, whatever the source says of it.
+    pub(crate) fresh: Duration,
 }
 
 /// The pages of one answer. Errors are sentences for people; none names a URL's query, a header or a body.
@@ -115,41 +117,14 @@ impl<'a> Pages<'a> {
     }
 
     async fn ask(&self, url: &Url) -> Result<Bytes, String> {
-        let mut request = match &self.post {
-            Some(post) => Request::post(url.as_str(), "application/json", post.clone()),
-            None => Request::read(url.as_str()),
-        }
-        .map_err(|error| error.to_string())?
-        .within(self.source.timeout);
-        let mut digest = Sha256::new().chain_update(url.as_str());
-        for (name, value) in &self.headers {
-            request = request.header(name, value).map_err(|error| error.to_string())?;
-            digest.update([0]);
-            digest.update(name);
-            digest.update([0]);
-            digest.update(value);
-        }
-        digest.update([0]);
-        digest.update(self.post.as_deref().unwrap_or_default());
-        let digest = digest.finalize().into();
-        if let Some(cached) = self
-            .source
-            .cache
-            .and_then(|most| self.asker.answers.kept(&digest, most))
-        {
-            return Ok(cached);
-        }
-        let answer = self
-            .asker
-            .fetch
-            .send(request)
-            .await
-            .and_then(crate::fetch::Answer::success);
-        let body = answer.map_err(|error| with_cause(&error))?.body;
-        if self.source.cache.is_some() {
-            self.asker.answers.keep(digest, body.clone());
-        }
-        Ok(body)
+        let question = Question {
+            url,
+            headers: &self.headers,
+            post: self.post.as_ref(),
+            within: self.source.timeout,
+            most: self.source.cache.unwrap_or_default().max(self.asker.fresh),
+        };
+        question.ask(self.asker).await
     }
 }
 
@@ -179,17 +154,6 @@ fn headers(source: &Http, asker: Asker<'_>, scope: &Scope) -> Result<Vec<(String
         ));
     }
     Ok(headers)
-}
-
-/// An error and what is behind it.
-fn with_cause(error: &crate::fetch::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// Where `next` leads from a page: nowhere, or to the same scheme, host and port, since that is who gets the headers.

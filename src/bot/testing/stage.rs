@@ -25,7 +25,7 @@ use crate::{
         },
         dialog::Inbox,
         event::{Event, Kind},
-        expression::Scope,
+        expression::{Scope, Value},
         fire::{self, Firing},
         outbox::{self, Worker},
         running::Running,
@@ -76,6 +76,8 @@ pub(super) struct Stage<'a> {
     /// What was given and replaced before anybody asked for it, with the lines of the steps.
     unused: Vec<(String, usize)>,
     origins: Origins,
+    /// What feeds and polls have read before the test, by the rules that read them.
+    seen: BTreeMap<String, Vec<Value>>,
     /// How often rules were fired by hand, and webhooks called.
     pub(super) count: usize,
     life: Option<Life>,
@@ -115,6 +117,7 @@ impl<'a> Stage<'a> {
             mocks: BTreeMap::new(),
             unused: Vec::new(),
             origins: Origins::default(),
+            seen: BTreeMap::new(),
             count: 0,
             life: None,
             listeners: JoinSet::new(),
@@ -124,6 +127,7 @@ impl<'a> Stage<'a> {
         let bot = post::with_own_secrets(bot.clone(), &ground.folder).map_err(Broken::Machine)?;
         let bot = files::with_files(bot, &test.given.files, &ground.folder.join("files"))
             .map_err(|error| Broken::Machine(format!("`given.files`: {error}")))?;
+        stage.seen.clone_from(&test.given.seen);
         Box::pin(stage.start(bot, store)).await?;
         Ok(stage)
     }
@@ -187,6 +191,7 @@ impl<'a> Stage<'a> {
         let client = Box::pin(client).await?;
         let listening = runtime::listen(&running, &client, before).await?;
         self.ground.bots.put(Arc::clone(&running));
+        self.begin_reading(&running).await?;
         outbox::give_up_others(&running).await;
         fire::started(&running, &const_hex::encode(running.bot.file_digest)).await?;
         self.life = Some(Life {
@@ -210,12 +215,35 @@ impl<'a> Stage<'a> {
         self.ground
     }
 
+    /// Lets what the bot reads begin with what the test gives, so that the first reading in the test is news.
+    async fn begin_reading(&self, running: &Running) -> Result<(), Broken> {
+        for reader in trigger::readers(running) {
+            if reader.is_new().await? {
+                let seen = self.seen.get(reader.rule()).map_or(&[][..], Vec::as_slice);
+                reader.begin(seen, running.now()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A feed, or the source of a poll, is read and gives this.
+    pub(super) async fn read(&mut self, rules: &[String], items: &[Value]) -> Result<(), Broken> {
+        let running = self.running()?;
+        for reader in trigger::readers(&running) {
+            if rules.iter().any(|rule| rule == reader.rule()) {
+                reader.read_as(items).await?;
+            }
+        }
+        self.settle().await.map(drop)
+    }
+
     /// Does what is due until nothing is left, and gives the next instant at which something is.
     pub(super) async fn settle(&mut self) -> Result<Option<DateTime<Utc>>, Broken> {
         let life = self.life()?;
         let running = &life.running;
         for _ in 0..ROUNDS {
             let scheduled = trigger::round(running).await;
+            let to_read = trigger::read_given(running).await?;
             let guarded = outbox::guard_once(running).await?;
             let is_planning = outbox::plan_next(running).await?;
             let is_delivering = life.worker.round().await? > 0;
@@ -224,7 +252,7 @@ impl<'a> Stage<'a> {
                 let now = running.now();
                 let planned = running.store.next_plan_due(&running.bot.name, now).await?;
                 let due = running.store.next_due(&running.bot.name, now).await?;
-                let next = [scheduled, guarded, planned, due, to_call_back];
+                let next = [scheduled, to_read, guarded, planned, due, to_call_back];
                 return Ok(next.into_iter().flatten().min());
             }
         }

@@ -1,119 +1,15 @@
 //! Sources as audiences: pages of JSON from servers of all kinds.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-};
 
 use super::{broken, nobody, rows, rule};
 use crate::harness::{
     house::{Herald, House},
     people::{address, person},
+    site::{Answer, Site, ok},
 };
-
-/// What a site answers.
-enum Answer {
-    /// A status line, header lines, a body.
-    Whole(&'static str, String, Vec<u8>),
-    /// A 200 that never ends.
-    Endless,
-    /// Nothing, for as long as the other side waits.
-    Silence,
-}
-
-fn ok(body: &Value) -> Answer {
-    Answer::Whole("200 OK", String::new(), body.to_string().into_bytes())
-}
-
-/// A web server on this machine. It ends when it is dropped.
-struct Site {
-    address: SocketAddr,
-    /// Head and body of every request.
-    asked: Arc<Mutex<Vec<(String, String)>>>,
-    _serving: JoinSet<()>,
-}
-
-impl Site {
-    async fn start(answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let (log, answer) = (Arc::clone(&asked), Arc::new(answer));
-        let mut serving = JoinSet::new();
-        serving.spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, Arc::clone(&log), Arc::clone(&answer)));
-            }
-        });
-        Self {
-            address,
-            asked,
-            _serving: serving,
-        }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    fn asked(&self) -> Vec<(String, String)> {
-        self.asked.lock().unwrap().clone()
-    }
-}
-
-async fn serve(
-    mut stream: TcpStream,
-    log: Arc<Mutex<Vec<(String, String)>>>,
-    answer: Arc<impl Fn(&str) -> Answer>,
-) {
-    let mut bytes = Vec::new();
-    let (head, body) = loop {
-        if stream.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
-            return;
-        }
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let Some((head, body)) = text.split_once("\r\n\r\n") else {
-            continue;
-        };
-        let length = head
-            .to_lowercase()
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-        if body.len() >= length.unwrap_or(0) {
-            break (head.to_owned(), body.to_owned());
-        }
-    };
-    let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-    log.lock().unwrap().push((head, body));
-    match answer(&path) {
-        Answer::Whole(status, headers, body) => {
-            let head = format!(
-                "HTTP/1.1 {status}\r\ncontent-length: {}\r\n{headers}connection: close\r\n\r\n",
-                body.len()
-            );
-            let _ = stream.write_all(head.as_bytes()).await;
-            let _ = stream.write_all(&body).await;
-        }
-        Answer::Endless => {
-            let _ = stream
-                .write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n[")
-                .await;
-            let spaces = vec![b' '; 65_536];
-            while stream.write_all(&spaces).await.is_ok() {}
-        }
-        Answer::Silence => {
-            let _ = stream.read_to_end(&mut bytes).await;
-        }
-    }
-}
 
 /// A bot with sources and rules, in a project that lets it ask this machine.
 fn house(sources: &str, rules: &str) -> House {

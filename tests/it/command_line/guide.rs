@@ -128,6 +128,8 @@ fn trigger(name: &str) -> &'static str {
         "joined" => "{ joined: people }",
         "left" => "{ left: people }",
         "silent" => "{ silent: other, for: 1d }",
+        "feed" => "{ feed: https://blog.example/rss.xml }",
+        "poll" => "{ poll: source }",
         "started" => "{ started: true }",
         "manual" => "{ manual: true }",
         new => panic!("`{new}` is a trigger that the guide and this test do not know"),
@@ -148,8 +150,8 @@ async fn the_guide_has_every_trigger_with_the_names_it_gives() {
         let name = variant["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
         let name = name.strip_suffix("File").unwrap().to_lowercase();
         let text = format!(
-            "herald: 1\nbot: example\nidentity: env:BOT_KEY\nlists: {{ people: {{ join: /join }} }}\nrules:\n  \
-             other: {{ when: {{ every: 1h }}, to: people, send: hi }}\n  \
+            "herald: 1\nbot: example\nidentity: env:BOT_KEY\nlists: {{ people: {{ join: /join }} }}\nsources: {{ source: {{ http: https://a.example/ }} }}\nrules:\n  \
+             other: {{ when: [{{ every: 1h }}, {{ poll: source }}], to: people, send: hi }}\n  \
              rule: {{ when: {}, to: people, send: hi }}\n",
             trigger(&name)
         );

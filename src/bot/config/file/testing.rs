@@ -11,7 +11,7 @@ use crate::bot::config::spanned::{Entries, Raw, Spanned, Text};
 pub(crate) struct TestFile {
     /// What it shows. Literal.
     pub(crate) name: Text,
-    /// What is so before the bot starts: `now`, `files`, and members by the name of their list.
+    /// What is so before the bot starts: `now`, `files`, members by the name of their list, and as `seen` what feeds and polls have read, by their rules.
     #[serde(default)]
     pub(crate) given: Entries<Raw>,
     /// What happens, in order.
@@ -37,6 +37,10 @@ pub(crate) struct StepFile {
     pub(crate) approve: Option<Text>,
     /// A request arrives, by the rule it makes fire.
     pub(crate) webhook: Option<Entries<Raw>>,
+    /// The entries that a feed has now, by the rule that reads it.
+    pub(crate) feed: Option<Entries<Raw>>,
+    /// The items that a source gives a poll now, by the rule that polls it or the source.
+    pub(crate) poll: Option<Entries<Raw>>,
     /// `wrong`. Literal.
     pub(crate) signature: Option<Text>,
     /// The status that the webhook answers. Literal.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::bot::config::spanned::{Entries, Spanned, Text};
+use crate::bot::config::spanned::{Entries, OneOrMany, Spanned, Text};
 
 /// A trigger, told by its key.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -19,6 +19,8 @@ pub(crate) enum TriggerFile {
     Every(EveryFile),
     Left(LeftFile),
     Silent(SilentFile),
+    Feed(FeedFile),
+    Poll(PollFile),
 }
 
 /// `cron` in a zone.
@@ -170,4 +172,36 @@ pub(crate) struct StartedFile {
 pub(crate) struct ManualFile {
     /// `true`. Literal.
     pub(crate) manual: Text,
+}
+
+/// `feed`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a feed: a map of keys")]
+pub(crate) struct FeedFile {
+    /// The URL of RSS, Atom or JSON Feed. Literal.
+    pub(crate) feed: Text,
+    /// How often it is read; 10m if left out. Literal.
+    pub(crate) every: Option<Text>,
+    /// `now`: what stands in it at first is no news; or `all`. Literal.
+    pub(crate) start: Option<Text>,
+    /// At most so many entries of one reading are news. Literal.
+    pub(crate) newest: Option<Text>,
+    /// Entries that are older are no news. Literal.
+    pub(crate) max_age: Option<Text>,
+    /// `send`: an entry is news again once its title, summary or link has changed; or `ignore`. Literal.
+    pub(crate) edits: Option<Text>,
+}
+
+/// `poll`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a poll: a map of keys")]
+pub(crate) struct PollFile {
+    /// The name of a source that gives a list. Literal.
+    pub(crate) poll: Text,
+    /// How often it is asked; 5m if left out. Literal.
+    pub(crate) every: Option<Text>,
+    /// Members of an item, like `state` or `space.id`: once one of them changes the item is news again. Literals.
+    pub(crate) changed: Option<OneOrMany<Text>>,
+    /// `baseline`: what it gives at first is no news; or `all`. Literal.
+    pub(crate) start: Option<Text>,
 }

@@ -13,11 +13,10 @@ use crate::bot::config::shape::Place;
 use crate::bot::config::spanned::{Raw, Spanned, Text};
 use crate::bot::config::tree::{Content, NodeId};
 use crate::bot::expression::{Expression, Names, Type};
-use crate::bot::source::{Header, Http, Post};
+use crate::bot::source::{Header, Http, Post, TIMEOUT};
 use crate::fetch::Request;
 
-/// How long an answer may take unless said otherwise, and at the most.
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long an answer may take at the most.
 const LONGEST_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// The source of a name, for a place where these names are in scope.

@@ -6,6 +6,8 @@ mod expect;
 mod given;
 /// `mock`.
 mod mock;
+/// What is read.
+mod reading;
 /// Steps.
 mod step;
 

@@ -6,13 +6,14 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use super::report::Report;
-use super::{Context, ListReference, declared, find_list, scope, webhook};
+use super::{Context, ListReference, declared, find_list, reading, scope, webhook};
 use crate::bot::config::diagnostics::{Code, quote};
 use crate::bot::config::file::{EveryFile, SilentFile, TriggerFile};
 use crate::bot::config::shape::Place;
 use crate::bot::config::spanned::Text;
 use crate::bot::config::tree::NodeId;
 use crate::bot::expression::Type;
+use crate::bot::source::entry_type;
 use crate::bot::trigger::schedule::{self, Schedule};
 use crate::bot::trigger::{Trigger, Words};
 
@@ -85,6 +86,15 @@ pub(super) fn resolve(
         TriggerFile::Manual(file) => {
             names.push(("body", Type::Any));
             report.is_true(&file.manual).map(|()| Trigger::Manual)
+        }
+        TriggerFile::Feed(file) => {
+            names.push(("item", entry_type()));
+            reading::feed(report, file).map(|feed| Trigger::Feed(Box::new(feed)))
+        }
+        TriggerFile::Poll(file) => {
+            names.push(("item", Type::Any));
+            names.push(("previous", Type::Any));
+            reading::poll(report, context, file).map(|poll| Trigger::Poll(Box::new(poll)))
         }
     };
     Resolved {

@@ -102,9 +102,14 @@ impl<'t> NodeReader<'_, 't> {
                 if let Some((key, entry)) = later {
                     return reader.located(Err(Error::NotYet(key.to_owned())), Place::Key(entry), id);
                 }
-                let mut told = reader
+                let mut told: Vec<_> = reader
                     .entries(id)
-                    .filter_map(|(key, entry)| Some((named(key)?, entry)));
+                    .filter_map(|(key, entry)| Some((named(key)?, entry)))
+                    .collect();
+                if told.iter().any(|(name, _)| !SHARED.contains(name)) {
+                    told.retain(|(name, _)| !SHARED.contains(name));
+                }
+                let mut told = told.into_iter();
                 let kind = told.next().map(|(name, _)| name);
                 if let (Some(first), Some((second, entry))) = (kind, told.next()) {
                     let message = format!("`{second}` cannot stand beside `{first}`");
@@ -133,6 +138,9 @@ impl<'t> NodeReader<'_, 't> {
         reader.located(variant, Place::Value(id), id)
     }
 }
+
+/// Keys that tell a trigger, unless another does that has them among its own.
+const SHARED: [&str; 2] = ["every", "at"];
 
 impl<'t> Deserializer<'t> for NodeReader<'_, 't> {
     type Error = Error;

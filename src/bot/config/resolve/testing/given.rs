@@ -25,6 +25,7 @@ impl Resolving<'_, '_, '_> {
             now: DateTime::<Utc>::from_timestamp(NEW_YEAR, 0).unwrap_or_default(),
             members: Vec::new(),
             files: BTreeMap::new(),
+            seen: BTreeMap::new(),
         };
         let mut is_right = true;
         for (key, raw) in &file.0 {
@@ -32,7 +33,8 @@ impl Resolving<'_, '_, '_> {
             let read = match key.as_str() {
                 "now" => self.instant(node).map(|now| given.now = now),
                 "files" => self.files(node).map(|files| given.files = files),
-                "seen" | "holders" => {
+                "seen" => self.seen(node).map(|seen| given.seen = seen),
+                "holders" => {
                     let message = format!("`{key}` is not available yet");
                     self.report.add(Place::Key(node), Code::NotYet, message, None);
                     None
@@ -110,8 +112,8 @@ impl Resolving<'_, '_, '_> {
         let known = self.context.lists.get(name);
         let Some(list) = known.map(Option::as_ref) else {
             let lists = declared(tree, "lists");
-            let hint = Report::meant(name, lists.chain(["now", "files"])).or_else(|| {
-                Some("`given` takes `now`, `files`, and members by the name of their list".to_owned())
+            let hint = Report::meant(name, lists.chain(["now", "files", "seen"])).or_else(|| {
+                Some("`given` takes `now`, `files`, `seen`, and members by the name of their list".to_owned())
             });
             let message = format!("there is no list {}", quote(name));
             self.report.add(Place::Key(node), Code::Undefined, message, hint);

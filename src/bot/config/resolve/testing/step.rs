@@ -23,6 +23,8 @@ impl Resolving<'_, '_, '_> {
             file.message.is_some(),
             file.run.is_some(),
             file.webhook.is_some(),
+            file.feed.is_some(),
+            file.poll.is_some(),
             file.join.is_some(),
             file.restart.is_some(),
             file.reload.is_some(),
@@ -30,7 +32,7 @@ impl Resolving<'_, '_, '_> {
         if told.into_iter().filter(|told| *told).count() != 1 {
             // A step that is not available yet is reported at its key.
             if !self.report.has_left_out(step.node) {
-                let message = "expected a step with one of `mock`, `wait`, `message`, `run`, `approve`, `webhook`, `join`, `restart`, `reload`";
+                let message = "expected a step with one of `mock`, `wait`, `message`, `run`, `approve`, `webhook`, `feed`, `poll`, `join`, `restart`, `reload`";
                 self.report
                     .add(Place::Value(step.node), Code::Shape, message, None);
             }
@@ -57,6 +59,10 @@ impl Resolving<'_, '_, '_> {
             self.mock(step.node, mock)?
         } else if let Some(webhook) = &file.webhook {
             self.post(step.node, webhook, file)?
+        } else if let Some(feed) = &file.feed {
+            self.read(step.node, feed)?
+        } else if let Some(poll) = &file.poll {
+            self.read(step.node, poll)?
         } else if let Some(join) = &file.join {
             self.join(step.node, join)?
         } else if let Some(text) = &file.reload {
