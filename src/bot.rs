@@ -16,6 +16,7 @@ pub(crate) mod fire;
 pub(crate) mod folder;
 mod identity;
 mod outbox;
+pub(crate) mod outside;
 pub mod policy;
 pub mod probe;
 pub mod project;

@@ -19,6 +19,7 @@ use crate::bot::audience::Audience;
 use crate::bot::dialog::command::{Command, CommandDeclaration};
 use crate::bot::expression::{Expression, Names, Template, Type, Value};
 use crate::bot::project::Project;
+use crate::bot::source::Source;
 use crate::bot::trigger::Trigger;
 use crate::client::mnemonic::DerivationPath;
 
@@ -231,6 +232,8 @@ pub struct Bot {
     pub lists: BTreeMap<String, List>,
     /// The lists of other bots that its rules write to, by `BOT/LIST`.
     pub borrowed: BTreeMap<String, List>,
+    /// The sources that expressions may use, by name; what a name stands for is known where it is used.
+    pub sources: BTreeMap<String, Source>,
     /// The rules, by name.
     pub rules: BTreeMap<String, Rule>,
     /// The commands, in the order of the file.

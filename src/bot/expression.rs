@@ -40,6 +40,7 @@ pub use meter::{EvaluationError, Failure, MAX_OUTPUT, MAX_STEPS, MAX_TEXT};
 pub use nearest::nearest;
 pub use read::JsonMismatch;
 pub use scope::{Names, Scope};
+pub(crate) use scope::{Outside, Question, SourceType, SourceTypes};
 pub use template::Template;
 pub use types::{Record, Type};
 pub use value::Value;
@@ -106,6 +107,8 @@ pub(crate) struct Uses {
     names: BTreeSet<String>,
     /// `vars.place` where a source takes a member, `vars` where it takes the whole.
     paths: BTreeSet<String>,
+    /// Whether others are asked for a part of it.
+    asks: bool,
 }
 
 impl Expression {
@@ -135,6 +138,11 @@ impl Expression {
     /// Where it takes its values: `vars.place` of a member, `vars` of the whole.
     pub(crate) fn paths(&self) -> &BTreeSet<String> {
         &self.uses.paths
+    }
+
+    /// Whether others are asked for a part of it.
+    pub(crate) fn asks(&self) -> bool {
+        self.uses.asks
     }
 
     /// Computes the value.

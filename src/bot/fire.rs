@@ -35,7 +35,7 @@ pub(crate) fn occurrence(running: &Running, rule: &Rule, firing: &Firing) -> New
         scope.insert(name, value.clone());
     }
     scope.insert("occurrence", running::occurrence_record(&firing.id, firing.at));
-    let computed = running::add_lets(rule, false, &mut scope);
+    let computed = running.add_lets(rule, false, &mut scope);
     let mut names = firing.names.clone();
     for once in &rule.lets {
         if let Some(value) = scope.get(&once.name) {

@@ -12,7 +12,8 @@ use tokio::sync::{Notify, OnceCell};
 use super::{
     config::{Bot, Field, Let, Rule},
     event::{Event, Events, Kind},
-    expression::{Scope, Type, Value},
+    expression::{Outside, Scope, Type, Value},
+    outside::{CameUpon, Round},
     project::Project,
     source,
     store::{Member, Occurrence, Standing, Store},
@@ -23,7 +24,7 @@ use crate::{client::Client, fetch::Fetch};
 /// What the tasks of one bot share.
 #[derive(Clone)]
 pub(crate) struct Running {
-    pub(crate) bot: Bot,
+    pub(crate) bot: Arc<Bot>,
     pub(crate) project: Arc<Project>,
     pub(crate) uploads: Uploads,
     /// The bot's wallet.
@@ -35,6 +36,8 @@ pub(crate) struct Running {
     pub(crate) fetch: Fetch,
     /// Where the answers of its sources come from.
     pub(crate) answers: Arc<source::Answers>,
+    /// What its expressions may ask, while somebody works who asks for it.
+    pub(crate) outside: Option<(Outside, Arc<Round>)>,
     pub(crate) events: Events,
     pub(crate) clock: Clock,
     /// An occurrence was recorded. A bot that is reloaded keeps it, so that who knows the old one wakes the new.
@@ -71,11 +74,23 @@ impl Running {
         Event::new(kind, self.now(), &self.bot.name)
     }
 
+    /// Why what was just evaluated could not ask what it needs.
+    pub(crate) fn unanswered(&self) -> Option<String> {
+        let (_, round) = self.outside.as_ref()?;
+        match round.came_upon() {
+            CameUpon::Failed(reason) => Some(reason),
+            CameUpon::Nothing | CameUpon::Lacking => None,
+        }
+    }
+
     /// The names that exist everywhere.
     pub(crate) fn scope(&self) -> Scope {
         let mut scope = Scope::new();
         scope.insert("now", Value::Time(self.now()));
         scope.insert("vars", self.bot.vars.clone());
+        if let Some((outside, _)) = &self.outside {
+            scope.set_outside(outside.clone());
+        }
         scope
     }
 
@@ -101,10 +116,34 @@ impl Running {
             let stored = given.get(&once.name);
             let stored = stored.and_then(|json| once.expression.ty().read_json(json).ok());
             // A file that has changed since asks for it anew.
-            let value = stored.map_or_else(|| evaluate(once, &scope), Ok)?;
-            scope.insert(&once.name, value);
+            let value = match stored {
+                Some(value) => Some(value),
+                None => self.computed(once, &scope)?,
+            };
+            if let Some(value) = value {
+                scope.insert(&once.name, value);
+            }
         }
         Ok(scope)
+    }
+
+    /// Computes the names of a rule that are the occurrence's, or those that are a recipient's, into a scope. Those that ask others are
+    /// left out while nobody is there to ask.
+    pub(crate) fn add_lets(&self, rule: &Rule, per_recipient: bool, scope: &mut Scope) -> Result<(), String> {
+        let lets = rule.lets.iter();
+        for own in lets.filter(|own| own.is_per_recipient() == per_recipient) {
+            if let Some(value) = self.computed(own, scope)? {
+                scope.insert(&own.name, value);
+            }
+        }
+        Ok(())
+    }
+
+    fn computed(&self, own: &Let, scope: &Scope) -> Result<Option<Value>, String> {
+        if own.expression.asks() && self.outside.is_none() {
+            return Ok(None);
+        }
+        evaluate(own, scope).map(Some)
     }
 
     /// The record of a member of a list: `sub`, and `to` of a message to that list.
@@ -185,14 +224,19 @@ pub(crate) fn overlaid(known: Value, vars: &str) -> Result<Value, String> {
     Ok(Value::Record(Arc::new(fields)))
 }
 
-/// Computes the names of a rule that are the occurrence's, or those that are a recipient's, into a scope.
-pub(crate) fn add_lets(rule: &Rule, per_recipient: bool, scope: &mut Scope) -> Result<(), String> {
-    let lets = rule.lets.iter();
-    for own in lets.filter(|own| own.is_per_recipient() == per_recipient) {
-        let value = evaluate(own, scope)?;
-        scope.insert(&own.name, value);
+/// The names of an occurrence with those that others were asked for once; none where that is all there already.
+pub(crate) fn with_asked(rule: &Rule, names: &str, scope: &Scope) -> Option<String> {
+    let mut asked = rule
+        .lets
+        .iter()
+        .filter(|own| own.expression.asks() && !own.is_per_recipient())
+        .peekable();
+    asked.peek()?;
+    let mut names: serde_json::Map<String, serde_json::Value> = serde_json::from_str(names).ok()?;
+    for own in asked {
+        names.insert(own.name.clone(), scope.get(&own.name)?.to_json());
     }
-    Ok(())
+    Some(serde_json::Value::Object(names).to_string())
 }
 
 fn evaluate(own: &Let, scope: &Scope) -> Result<Value, String> {

@@ -174,9 +174,9 @@ impl Bots {
     }
 
     /// What each bot's file says, and its wallet.
-    pub fn list(&self) -> Vec<(Bot, Address)> {
+    pub fn list(&self) -> Vec<(Arc<Bot>, Address)> {
         let all = self.all().into_values();
-        all.map(|running| (running.bot.clone(), running.address))
+        all.map(|running| (Arc::clone(&running.bot), running.address))
             .collect()
     }
 
@@ -240,7 +240,7 @@ fn running(
     [to_plan, to_deliver, to_guard, to_call_back]: [Arc<Notify>; 4],
 ) -> Arc<Running> {
     Arc::new(Running {
-        bot,
+        bot: Arc::new(bot),
         project: Arc::clone(&shared.project),
         uploads: shared.uploads.clone(),
         address,
@@ -248,6 +248,7 @@ fn running(
         store: shared.store.clone(),
         fetch: shared.fetch.clone(),
         answers: Arc::default(),
+        outside: None,
         events: shared.events.clone(),
         clock: shared.clock.clone(),
         to_plan,

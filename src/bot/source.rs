@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{
     config::SecretReference,
-    expression::{Expression, Template},
+    expression::{EvaluationError, Expression, Scope, Template, Value},
 };
 
 /// Where answers come from.
@@ -29,6 +29,45 @@ pub(crate) use answers::{Answers, CALLBACK, Given};
 pub(crate) use feed::{Entry, entry_type, read_feed};
 pub(crate) use pages::{Asker, Pages};
 pub use post::Post;
+
+/// A source that expressions use by its name.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// JSON over HTTP.
+    Http(Http),
+}
+
+impl Source {
+    /// The digest of what is asked where these names have these values.
+    pub(crate) fn digest(&self, scope: &Scope) -> Result<[u8; 32], EvaluationError> {
+        match self {
+            Self::Http(http) => pages::digest(http, scope),
+        }
+    }
+
+    /// Asks. Errors are sentences for people.
+    pub(crate) async fn ask(&self, asker: Asker<'_>, scope: &Scope) -> Result<Value, String> {
+        match self {
+            Self::Http(http) => pages::value(http, asker, scope).await,
+        }
+    }
+
+    /// What is given for it; none where answers are asked.
+    pub(crate) fn given(
+        &self,
+        name: &str,
+        answers: &Answers,
+        scope: &Scope,
+    ) -> Option<Result<Value, String>> {
+        let given = answers.given_value(name)?;
+        Some(given.and_then(|value| match self {
+            Self::Http(http) => {
+                let arguments = http.arguments(scope).map_err(|error| error.to_string())?;
+                Ok(answers::of_argument(&value, &arguments))
+            }
+        }))
+    }
+}
 
 /// A source that answers JSON over HTTP.
 #[derive(Debug, Clone)]
@@ -51,6 +90,17 @@ pub struct Http {
     pub cache: Option<Duration>,
     /// How long an answer may take, the whole of one page.
     pub timeout: Duration,
+}
+
+impl Http {
+    /// The values that what is asked for depends on.
+    fn arguments(&self, scope: &Scope) -> Result<Vec<Value>, EvaluationError> {
+        let mut arguments = self.url.outputs(scope)?;
+        if let Some(post) = &self.post {
+            post.outputs(scope, &mut arguments)?;
+        }
+        Ok(arguments)
+    }
 }
 
 /// The value of a header.

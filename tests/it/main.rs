@@ -63,6 +63,8 @@ mod schedules;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
+mod sources;
+#[cfg(test)]
 mod streams;
 #[cfg(test)]
 mod subscribers;

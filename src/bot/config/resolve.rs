@@ -14,8 +14,9 @@ use super::tree::{Content, NodeId, Tree};
 use super::{Bot, Identity, List, NodeAddress, Profile, Rule};
 use crate::bot::audience::Audience;
 use crate::bot::dialog::command::Command;
-use crate::bot::expression::{Type, Value};
+use crate::bot::expression::{SourceTypes, Type, Value};
 use crate::bot::project::Project;
+use crate::bot::source::Source;
 use crate::client::mnemonic::{self, DerivationPath};
 
 use report::Report;
@@ -75,6 +76,8 @@ struct Context {
     lists: BTreeMap<String, Option<List>>,
     /// The sources, as the file has them: they are read where they are used.
     sources: Vec<(String, Spanned<SourceFile>)>,
+    /// What the sources give, where expressions use them by name.
+    source_types: SourceTypes,
     /// The lists of the bots beside it.
     neighbours: Neighbours,
 }
@@ -121,14 +124,15 @@ pub(crate) fn resolve(
         vars: vars_type,
         lists: BTreeMap::new(),
         sources: file.sources.0.clone(),
+        source_types: source::types(tree, &file.sources.0),
         neighbours: neighbours.clone(),
     };
     context.lists = list::resolve_all(&mut report, &context, &file.lists);
     // Also when no rule is there to read them.
     let _ = policy::literals(&mut report, &context.folder, file.defaults.policy());
+    let sources = source::resolve_all(&mut report, &context, file);
     let rules = rules(&mut report, &context, file);
     let commands = commands(&mut report, &context, file);
-    source::check_names(&mut report, file);
     let tests = testing::resolve_all(&mut report, &context, rules.as_ref(), file);
     unused::report(&mut report, file, rules.as_ref());
     let bot = assemble(
@@ -140,6 +144,7 @@ pub(crate) fn resolve(
             profile,
             vars,
             context,
+            sources,
             rules,
             commands,
             tests,
@@ -167,6 +172,7 @@ pub(crate) fn lists(
         vars: vars::resolve(&mut report, file.vars.as_ref()).0,
         lists: BTreeMap::new(),
         sources: Vec::new(),
+        source_types: source::types(tree, &[]),
         neighbours: Neighbours::default(),
     };
     let lists = list::resolve_all(&mut report, &context, &file.lists);
@@ -181,6 +187,7 @@ struct Parts {
     profile: Option<Profile>,
     vars: Option<Value>,
     context: Context,
+    sources: Option<BTreeMap<String, Source>>,
     rules: Option<BTreeMap<String, Rule>>,
     commands: Option<Vec<Command>>,
     tests: Option<Vec<Test>>,
@@ -210,6 +217,7 @@ fn assemble(file: &BotFile, path: &Path, parts: Parts) -> Option<Bot> {
         vars: parts.vars?,
         lists,
         borrowed,
+        sources: parts.sources?,
         rules,
         commands: parts.commands?,
         tests: parts.tests?,

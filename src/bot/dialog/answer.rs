@@ -38,6 +38,9 @@ pub(super) enum Effect {
     Occurrence(Box<NewOccurrence>, Planned),
 }
 
+/// Said where an answer needs what does not answer.
+const UNANSWERED: &str = "I cannot look that up right now. Please try again in a few minutes.";
+
 /// Answers are worth sending for a day.
 const ANSWER_LIFE: TimeDelta = TimeDelta::days(1);
 
@@ -314,6 +317,9 @@ impl Answer<'_> {
                     let mut event = self.new_event(Kind::Error, rule);
                     event.reason = Some(format!("the answer cannot be rendered: {error}"));
                     self.effects.push(Effect::Event(Box::new(event)));
+                    if self.running.unanswered().is_some() {
+                        return self.say(rule, number, UNANSWERED.to_owned());
+                    }
                 }
             }
         }

@@ -11,6 +11,7 @@ use crate::{
     bot::{
         event::Kind,
         fire,
+        outside::Asking,
         running::Running,
         store::{self, Listening},
     },
@@ -149,17 +150,11 @@ async fn until_handled(running: &Arc<Running>, incoming: Incoming, shutdown: &Ca
 }
 
 async fn handle(running: &Arc<Running>, incoming: Incoming) -> Result<(), store::Error> {
-    let shared = Arc::clone(running);
     let now = running.clock.now();
-    let effects = running.store.write(move |transaction| {
-        if store::handle(
-            transaction,
-            &shared.bot.name,
-            &incoming.id,
-            (incoming.from, incoming.sent),
-            now,
-        )? {
-            answer::answer(transaction, &shared, &incoming)
+    let effects = Asking::write(running, move |transaction, running| {
+        let (bot, sent) = (&running.bot.name, (incoming.from, incoming.sent));
+        if store::handle(transaction, bot, &incoming.id, sent, now)? {
+            answer::answer(transaction, running, &incoming)
         } else {
             Ok(Vec::new())
         }

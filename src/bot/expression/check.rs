@@ -8,7 +8,7 @@ use super::code::{Code, Operation};
 use super::functions;
 use super::operators::{arithmetic_type, comparable, sortable};
 use super::syntax::{Identifier, Kind, Operator, Syntax, too_deep};
-use super::{Finding, MAX_DEPTH, MAX_FINDINGS, Names, Type, Uses, Value};
+use super::{Finding, MAX_DEPTH, MAX_FINDINGS, Names, SourceType, Type, Uses, Value};
 
 /// Checks the expressions of one source and collects what is wrong with all of them.
 #[derive(Debug)]
@@ -143,7 +143,30 @@ impl<'n> Checker<'n> {
             self.uses.names.insert(name.to_owned());
             let origins = self.names.origins(name).map(ToOwned::to_owned);
             self.uses.names.extend(origins);
+            if self.names.is_asking(name) {
+                self.note_asking(name, span);
+            }
             return ty.clone();
+        }
+        match self.names.source(name) {
+            Some(Ok(SourceType { ty, names })) => {
+                self.uses.names.insert(name.to_owned());
+                self.uses.names.extend(names);
+                self.uses.paths.insert(format!("sources.{name}"));
+                self.note_asking(name, span);
+                return ty;
+            }
+            Some(Err(reason)) => {
+                self.uses.paths.insert(format!("sources.{name}"));
+                let message = format!("source `{name}` cannot be asked here: {reason}");
+                self.report(Finding::new(span.clone(), message));
+                return Type::Any;
+            }
+            None if self.names.is_open() => {
+                self.uses.names.insert(name.to_owned());
+                return Type::Any;
+            }
+            None => {}
         }
         let finding = Finding::new(span.clone(), format!("unknown name `{name}`"));
         let known = self
@@ -159,6 +182,16 @@ impl<'n> Checker<'n> {
         };
         self.report(finding);
         Type::Any
+    }
+
+    /// Others are asked for a name.
+    fn note_asking(&mut self, name: &str, span: &Range<usize>) {
+        self.uses.asks = true;
+        if self.names.is_closed() {
+            let message = format!("`{name}` asks others, and nobody can be asked here");
+            let hint = "it may stand in `let` (of a name without `to`), `if`, `send` and what is answered";
+            self.report(Finding::new(span.clone(), message).with_hint(hint));
+        }
     }
 
     fn member(&mut self, whole: &Syntax, record: &Syntax, field: &Identifier) -> (Operation, Type) {
@@ -193,7 +226,7 @@ impl<'n> Checker<'n> {
         };
         let path = path(whole).filter(|_| matches!(last.name.as_str(), "eth" | "lens"))?;
         let root = path.split('.').next()?;
-        let in_scope = self.names.get(root).is_some() || self.local(root).is_some();
+        let in_scope = self.names.get(root).is_some() || self.local(root).is_some() || self.names.is_open();
         (!in_scope).then_some(path)
     }
 

@@ -9,7 +9,7 @@ use super::functions::Call;
 use super::meter::Meter;
 use super::operators::{arithmetic, contains, equal, index, member, negate, order};
 use super::syntax::Operator;
-use super::{EvaluationError, Failure, Scope, Value};
+use super::{EvaluationError, Failure, Question, Scope, Value};
 
 /// One run of an expression or a template.
 #[derive(Debug)]
@@ -136,10 +136,11 @@ impl<'s> Evaluation<'s> {
             .rev()
             .find(|(local, _)| local == name)
             .map(|(_, value)| value);
-        local
-            .or_else(|| self.scope.get(name))
-            .cloned()
-            .ok_or_else(|| Failure::NoValue(name.to_owned()))
+        if let Some(value) = local.or_else(|| self.scope.get(name)) {
+            return Ok(value.clone());
+        }
+        let asked = self.scope.ask(Question::Source(name));
+        asked.unwrap_or_else(|| Err(Failure::NoValue(name.to_owned())))
     }
 
     /// The instant of the run; a loop variable does not stand in for it.

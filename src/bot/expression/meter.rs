@@ -64,6 +64,12 @@ pub enum Failure {
     /// A name was declared when the source was checked and has no value now.
     #[error("`{0}` has no value here")]
     NoValue(String),
+    /// Others are to be asked first: whoever evaluates it does so, and begins anew.
+    #[error("`{0}` is not known yet")]
+    Unasked(String),
+    /// Others were asked and have not answered.
+    #[error("{0}")]
+    Unanswered(String),
 }
 
 impl Failure {

@@ -1,9 +1,10 @@
 //! The names an expression may use: their types when it is checked, their values when it runs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
-use super::{Expression, Type, Value};
+use super::{Expression, Failure, Type, Value};
 
 /// The types of the names in scope.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -11,6 +12,48 @@ pub struct Names {
     types: BTreeMap<String, Type>,
     /// The names that a computed one stands on.
     origins: BTreeMap<String, BTreeSet<String>>,
+    /// Computed names whose values others are asked for.
+    asking: BTreeSet<String>,
+    sources: Option<SourceTypes>,
+    /// Whether nothing can be asked where the expression is computed.
+    is_closed: bool,
+    /// Whether names that are not declared may be anything.
+    is_open: bool,
+}
+
+/// What a source gives, seen from a place where these names are in scope.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SourceType {
+    /// The type of its value.
+    pub(crate) ty: Type,
+    /// The names that what is asked depends on.
+    pub(crate) names: BTreeSet<String>,
+}
+
+type FindType = dyn Fn(&str, &Names) -> Option<Result<SourceType, String>> + Send + Sync;
+
+/// The sources that an expression may use by name: what the one of a name gives, or why it cannot be asked here.
+#[derive(Clone)]
+pub(crate) struct SourceTypes(Arc<FindType>);
+
+impl SourceTypes {
+    pub(crate) fn new(
+        find: impl Fn(&str, &Names) -> Option<Result<SourceType, String>> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(find))
+    }
+}
+
+impl fmt::Debug for SourceTypes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SourceTypes")
+    }
+}
+
+impl PartialEq for SourceTypes {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 impl Names {
@@ -24,9 +67,61 @@ impl Names {
         self.types.insert(name.into(), ty);
     }
 
+    /// Names of which nothing is known: every one may be anything.
+    pub(crate) fn open() -> Self {
+        Self {
+            is_open: true,
+            ..Self::default()
+        }
+    }
+
+    /// Lets sources be used by their names.
+    pub(crate) fn set_sources(&mut self, sources: SourceTypes) {
+        self.sources = Some(sources);
+    }
+
+    /// The same names for a place where nothing can be asked.
+    pub(crate) fn closed(&self) -> Self {
+        Self {
+            is_closed: true,
+            ..self.clone()
+        }
+    }
+
+    /// The same names for a place where nothing can be asked, but what the occurrence asked for is known.
+    pub(crate) fn planned(&self) -> Self {
+        let mut names = self.closed();
+        let origins = &self.origins;
+        let is_of_recipient = |name: &String| origins.get(name).is_some_and(|names| names.contains("to"));
+        names.asking.retain(is_of_recipient);
+        names
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// Whether a name stands for an expression that asks others.
+    pub(super) fn is_asking(&self, name: &str) -> bool {
+        self.asking.contains(name)
+    }
+
+    /// The source of a name.
+    pub(super) fn source(&self, name: &str) -> Option<Result<SourceType, String>> {
+        let SourceTypes(find) = self.sources.as_ref()?;
+        find(name, self)
+    }
+
     /// Declares a name that stands for an expression: who uses it uses the names of the expression, too.
     pub fn insert_computed(&mut self, name: impl Into<String>, expression: &Expression) {
         let name = name.into();
+        if expression.asks() {
+            self.asking.insert(name.clone());
+        }
         self.origins.insert(name.clone(), expression.names().clone());
         self.insert(name, expression.ty().clone());
     }
@@ -57,7 +152,7 @@ impl<N: Into<String>> FromIterator<(N, Type)> for Names {
     fn from_iter<I: IntoIterator<Item = (N, Type)>>(names: I) -> Self {
         Self {
             types: names.into_iter().map(|(name, ty)| (name.into(), ty)).collect(),
-            origins: BTreeMap::new(),
+            ..Self::default()
         }
     }
 }
@@ -66,12 +161,57 @@ impl<N: Into<String>> FromIterator<(N, Type)> for Names {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Scope {
     values: Arc<BTreeMap<String, Value>>,
+    outside: Option<Outside>,
+}
+
+/// What an expression asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Question<'q> {
+    /// The value of a source, by its name.
+    Source(&'q str),
+}
+
+type Ask = dyn Fn(Question<'_>, &Scope) -> Option<Result<Value, Failure>> + Send + Sync;
+
+/// Answers what no scope holds, out of what is known already. It waits for nobody: see [`Failure::Unasked`].
+#[derive(Clone)]
+pub(crate) struct Outside(Arc<Ask>);
+
+impl Outside {
+    pub(crate) fn new(
+        ask: impl Fn(Question<'_>, &Scope) -> Option<Result<Value, Failure>> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(ask))
+    }
+}
+
+impl fmt::Debug for Outside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Outside")
+    }
+}
+
+impl PartialEq for Outside {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 impl Scope {
     /// A scope without values.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Lets what is not in it be asked for.
+    pub(crate) fn set_outside(&mut self, outside: Outside) {
+        self.outside = Some(outside);
+    }
+
+    /// What is known of a question; none if nobody is there to ask.
+    pub(super) fn ask(&self, question: Question<'_>) -> Option<Result<Value, Failure>> {
+        let Outside(ask) = self.outside.as_ref()?;
+        ask(question, self)
     }
 
     /// Gives a name its value, in place of an earlier one.
@@ -99,6 +239,7 @@ impl<N: Into<String>> FromIterator<(N, Value)> for Scope {
                     .map(|(name, value)| (name.into(), value))
                     .collect(),
             ),
+            outside: None,
         }
     }
 }

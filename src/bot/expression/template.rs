@@ -70,6 +70,20 @@ impl Template {
         &self.uses.paths
     }
 
+    /// The values that it prints outside of conditions and loops.
+    ///
+    /// # Errors
+    ///
+    /// As [`Expression::evaluate`](super::Expression::evaluate).
+    pub(crate) fn outputs(&self, scope: &Scope) -> Result<Vec<Value>, EvaluationError> {
+        let mut evaluation = Evaluation::new(scope);
+        let outputs = self.nodes.iter().filter_map(|node| match node {
+            Node::Output(code) => Some(evaluation.evaluate(code)),
+            _ => None,
+        });
+        outputs.collect()
+    }
+
     /// Writes the text.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use crate::bot::{
     config::{Digest, Period, Rule},
     dialog::command::order,
     expression::{Scope, Value},
-    running::{self, Running},
+    running::Running,
     store::{Delivery, Occurrence},
     trigger::schedule::{Schedule, instant_of},
 };
@@ -94,7 +94,7 @@ pub(super) fn collect(
     for (row, occurrence) in siblings {
         let mut scope = running.occurrence_scope(rule, occurrence)?;
         scope.insert("to", to.clone());
-        running::add_lets(rule, true, &mut scope)?;
+        running.add_lets(rule, true, &mut scope)?;
         let holds = rule.condition.as_ref().map_or(Ok(true), |condition| {
             condition.evaluate(&scope).map(|value| value.is_truthy())
         });

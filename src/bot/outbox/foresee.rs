@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     bot::{
+        outside::Asking,
         running::Running,
         store::{self, Delivery, FirstMessage, State},
     },
@@ -54,15 +55,20 @@ pub(crate) async fn foresee(
     running: &Arc<Running>,
     rows: Vec<Delivery>,
 ) -> Result<Vec<Foreseen>, store::Error> {
-    let running = Arc::clone(running);
-    let store = running.store.clone();
-    let foresee = move |connection: &Connection| {
-        let mut batch = Batch::default();
-        let rows = rows.into_iter();
-        let foreseen = rows.map(|row| Foreseen::of((connection, &mut batch), &running, row));
-        foreseen.collect()
-    };
-    store.read(foresee).await
+    let mut asking = Asking::of(running);
+    loop {
+        let (running, rows) = (Arc::clone(asking.running()), rows.clone());
+        let foresee = move |connection: &Connection| {
+            let mut batch = Batch::default();
+            let rows = rows.into_iter();
+            let foreseen = rows.map(|row| Foreseen::of((connection, &mut batch), &running, row));
+            foreseen.collect::<Result<Vec<_>, _>>()
+        };
+        let foreseen = asking.running().store.read(foresee).await?;
+        if !asking.ask().await {
+            return Ok(foreseen);
+        }
+    }
 }
 
 /// Lets rows be delivered, each at its time and with the id of its conversation, and judges what follows each as if it were due:
@@ -71,20 +77,25 @@ pub(crate) async fn foresee_steps(
     running: &Running,
     rows: Vec<(Delivery, DateTime<Utc>, Option<String>)>,
 ) -> Result<Vec<Vec<Step>>, store::Error> {
-    let (moment, store) = (Moment::default(), running.store.clone());
+    let moment = Moment::default();
     let running = Running {
         clock: moment.clock(),
         ..running.clone()
     };
-    let foresee = move |transaction: &Transaction<'_>| {
+    let foresee = move |transaction: &Transaction<'_>, running: &Arc<Running>| {
         let mut batch = Batch::default();
-        let rows = rows.into_iter().map(|(row, at, thread)| {
-            moment.set(at);
-            steps((transaction, &mut batch), (&running, &moment), &row, (at, thread))
+        let rows = rows.iter().map(|(row, at, thread)| {
+            moment.set(*at);
+            steps(
+                (transaction, &mut batch),
+                (running, &moment),
+                row,
+                (*at, thread.clone()),
+            )
         });
         rows.collect()
     };
-    store.write(foresee).await
+    Asking::write(&running, foresee).await
 }
 
 fn steps(
@@ -217,6 +228,7 @@ impl Foreseen {
             (Verdict::Hold { reason, until, .. }, _) | (_, Some((reason, until))) => {
                 ("held", Some(reason.clone()), Some(*until))
             }
+            (Verdict::Again(reason), _) => ("held", Some(reason.clone()), None),
             (Verdict::Send(_), None) => ("sent", None, None),
         }
     }

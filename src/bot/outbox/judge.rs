@@ -18,7 +18,7 @@ use crate::bot::{
     config::{Consent, Digest, FollowUp, Limit, Part, Priority, Rule},
     expression::{Expression, Scope},
     policy::window::Window,
-    running::{self, Running, overlaid},
+    running::{Running, overlaid},
     store::{self, Body, Delivery, FirstMessage, Occurrence, Standing, State, occurrence, window},
 };
 
@@ -53,6 +53,8 @@ pub(super) enum Verdict {
         /// When the digest is due that it belongs to.
         period: Option<DateTime<Utc>>,
     },
+    /// Something it needs is not to be had now, for this reason.
+    Again(String),
     /// It ends here.
     Settle(State, String),
     /// It ends here, and the follow-ups behind it too.
@@ -288,21 +290,22 @@ impl<'r> Turn<'r> {
 
     /// Judges the conditions of the whole row, with the names that they see.
     fn goes(&mut self, row: &Delivery) -> Result<(), Verdict> {
-        match self.follow_up {
-            Some(follow_up) => {
-                self.scope
-                    .insert("delivery", delivery_record(row.id, row.created));
-                if holds(follow_up.cancel_if.as_ref(), &self.scope, "cancel_if", false)? {
-                    return Err(Verdict::Cancel("`cancel_if` is true".to_owned()));
-                }
-                if !holds(follow_up.condition.as_ref(), &self.scope, "if", true)? {
-                    return Err(skipped("`if` is false"));
-                }
+        if let Some(follow_up) = self.follow_up {
+            self.scope
+                .insert("delivery", delivery_record(row.id, row.created));
+            if holds(follow_up.cancel_if.as_ref(), &self.scope, "cancel_if", false)? {
+                return Err(Verdict::Cancel("`cancel_if` is true".to_owned()));
             }
-            None if !holds(self.rule.condition.as_ref(), &self.scope, "if", true)? => {
+            if !holds(follow_up.condition.as_ref(), &self.scope, "if", true)? {
                 return Err(skipped("`if` is false"));
             }
-            None => {}
+            return Ok(());
+        }
+        // One that asks for the whole occurrence was judged when it was planned.
+        let condition = self.rule.condition.as_ref();
+        let condition = condition.filter(|own| own.names().contains("to") || !own.asks());
+        if !holds(condition, &self.scope, "if", true)? {
+            return Err(skipped("`if` is false"));
         }
         Ok(())
     }
@@ -401,7 +404,7 @@ pub(super) fn recipient_scope(
         scope.insert("sub", to.clone());
     }
     scope.insert("to", to);
-    running::add_lets(rule, true, &mut scope)?;
+    running.add_lets(rule, true, &mut scope)?;
     Ok(scope)
 }
 

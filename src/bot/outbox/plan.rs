@@ -18,7 +18,8 @@ use crate::bot::{
     config::Rule,
     event::Kind,
     expression::{Expression, Scope},
-    running::Running,
+    outside::Asking,
+    running::{self, Running},
     store::{self, BrokenRow, Chunk, Merge, MessageNumber, Named, NewDelivery, Occurrence},
 };
 
@@ -137,8 +138,20 @@ async fn plan_one(running: &Running, occurrence: &Occurrence) -> Result<(), stor
         let reason = "the rule is not in the file any more".to_owned();
         return end(running, occurrence, (Kind::Rejected, reason)).await;
     };
-    let planned = match prepare(running, rule, occurrence) {
+    let prepare = |running: &Running| prepare(running, rule, occurrence);
+    let (prepared, failed) = Asking::work(running, prepare).await;
+    let planned = match prepared {
+        Err(End::Rejected(reason)) => match failed {
+            Some(failed) => {
+                let what = "what it needs";
+                return postpone(running, rule, occurrence, (what, failed)).await;
+            }
+            None => Err(End::Rejected(reason)),
+        },
         Ok(scope) => {
+            if let Some(names) = running::with_asked(rule, &occurrence.names, &scope) {
+                running.store.keep_names(occurrence.row, names).await?;
+            }
             let plan = Plan {
                 running,
                 rule,
@@ -157,7 +170,7 @@ async fn plan_one(running: &Running, occurrence: &Occurrence) -> Result<(), stor
         }
         Err(End::Skipped(reason)) => end(running, occurrence, (Kind::Skipped, reason)).await,
         Err(End::Rejected(reason)) => end(running, occurrence, (Kind::Rejected, reason)).await,
-        Err(End::Unresolved(reason)) => postpone(running, rule, occurrence, reason).await,
+        Err(End::Unresolved(reason)) => postpone(running, rule, occurrence, ("its audience", reason)).await,
     }
 }
 
@@ -178,19 +191,19 @@ async fn end(
     tidy(running).await
 }
 
-/// Tries an audience that is not to be had again later, while the occurrence is worth sending.
+/// Tries what is not to be had now again later, while the occurrence is worth sending.
 async fn postpone(
     running: &Running,
     rule: &Rule,
     occurrence: &Occurrence,
-    reason: String,
+    (what, reason): (&str, String),
 ) -> Result<(), store::Error> {
     let due = TimeDelta::from_std(retry::wait(occurrence.tries + 1, rule.policy.retry))
         .ok()
         .and_then(|wait| running.now().checked_add_signed(wait))
         .unwrap_or(DateTime::<Utc>::MAX_UTC);
     if due >= expires(occurrence.at, rule) {
-        let reason = format!("its ttl passed while its audience could not be read: {reason}");
+        let reason = format!("its ttl passed while {what} could not be read: {reason}");
         return end(running, occurrence, (Kind::Rejected, reason)).await;
     }
     running
@@ -200,7 +213,7 @@ async fn postpone(
     let mut event = running.event(Kind::Error);
     event.rule = Some(occurrence.rule.clone());
     event.key = Some(occurrence.key.clone());
-    event.reason = Some(format!("its audience cannot be read: {reason}"));
+    event.reason = Some(format!("{what} cannot be read: {reason}"));
     event.until = Some(due);
     running.tell(event).await;
     Ok(())

@@ -22,7 +22,7 @@ use herald_protocol::{
     address::Address,
     consent::{ConsentProof, ConsentState},
 };
-use rusqlite::Transaction;
+use rusqlite::{Connection, Transaction};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +38,7 @@ use crate::{
     bot::{
         config::Retry,
         event::Kind,
+        outside::{Asking, CameUpon},
         running::Running,
         store::{self, Delivery, State},
     },
@@ -313,26 +314,46 @@ impl Worker {
         mut batch: Batch,
         now: DateTime<Utc>,
     ) -> Result<(Vec<Ready>, Batch), Error> {
-        let (running, client) = (Arc::clone(&self.running), self.client.clone());
-        let judged = self.running.store.read(move |connection| {
-            let mut judged = Vec::with_capacity(rows.len());
-            for row in rows {
-                let mut facts = judge::facts(connection, &mut batch, &running, &row, now)?;
-                facts.denied = client.consent_of(row.wallet) == ConsentState::Denied;
-                let mut verdict = judge::judge(&running, &row, &facts, now);
-                let rule = running.bot.rules.get(&row.rule);
-                if let (Verdict::Send(_), Some(rule)) = (&verdict, rule) {
-                    let full = batch.take(connection, &running, rule, now)?;
-                    verdict = full.unwrap_or(verdict);
+        let (mut asking, mut judged) = (Asking::of(&self.running), Vec::with_capacity(rows.len()));
+        let mut open: Vec<(usize, Delivery)> = rows.into_iter().enumerate().collect();
+        while !open.is_empty() {
+            let (running, round) = (Arc::clone(asking.running()), asking.round());
+            let client = self.client.clone();
+            let judge = move |connection: &Connection| {
+                let (mut judged, mut lacking) = (Vec::with_capacity(open.len()), Vec::new());
+                for (at, row) in open {
+                    round.begin();
+                    let mut facts = judge::facts(connection, &mut batch, &running, &row, now)?;
+                    facts.denied = client.consent_of(row.wallet) == ConsentState::Denied;
+                    let mut verdict = judge::judge(&running, &row, &facts, now);
+                    match (round.came_upon(), &verdict) {
+                        (CameUpon::Lacking, _) => {
+                            lacking.push((at, row));
+                            continue;
+                        }
+                        (CameUpon::Failed(reason), Verdict::Settle(State::Rejected, _)) => {
+                            verdict = Verdict::Again(reason);
+                        }
+                        _ => {}
+                    }
+                    let rule = running.bot.rules.get(&row.rule);
+                    if let (Verdict::Send(_), Some(rule)) = (&verdict, rule) {
+                        let full = batch.take(connection, &running, rule, now)?;
+                        verdict = full.unwrap_or(verdict);
+                    }
+                    judged.push((at, verdict, row, facts.standing.proof));
                 }
-                judged.push((verdict, row, facts.standing.proof));
-            }
-            Ok((judged, batch))
-        });
+                Ok((judged, lacking, batch))
+            };
+            let (known, lacking, rest) = self.running.store.read(judge).await?;
+            judged.extend(known);
+            (open, batch) = (lacking, rest);
+            asking.ask().await;
+        }
+        judged.sort_by_key(|(at, ..)| *at);
         let (mut ready, mut settled, mut held, mut ended) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut carried = Vec::new();
-        let (judged, batch) = judged.await?;
-        for (verdict, row, proof) in judged {
+        for (_, verdict, row, proof) in judged {
             match verdict {
                 Verdict::Send(send) => {
                     let dropped = send.dropped.into_iter();
@@ -360,6 +381,7 @@ impl Worker {
                     until,
                     period,
                 }),
+                Verdict::Again(reason) => held.push(looked_at_again(row, reason, now)),
                 Verdict::Settle(state, reason) => settled.push((row, state, Some(reason))),
                 Verdict::Cancel(reason) => {
                     self.end_later_steps(row.clone(), reason.clone()).await?;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::cache::Cache;
-use crate::bot::expression::Value;
+use crate::bot::{expression::Value, testing};
 
 /// The answers of the sources of a bot.
 #[derive(Debug)]
@@ -32,6 +32,14 @@ impl Answers {
         }
     }
 
+    /// What is given for a name as a value of any shape; none where answers are asked. Errors: nothing is, as a sentence for people.
+    pub(crate) fn given_value(&self, name: &str) -> Option<Result<Value, String>> {
+        match self {
+            Self::Asked(_) => None,
+            Self::Given(given) => Some(given.value(name).ok_or_else(|| not_given(name))),
+        }
+    }
+
     /// The status that the callback of a rule is answered with: 200 unless another is given; none where callbacks are posted.
     pub(crate) fn callback(&self, rule: &str) -> Option<u16> {
         match self {
@@ -53,14 +61,31 @@ impl Answers {
 pub(crate) const CALLBACK: &str = ".callback";
 
 fn not_given(name: &str) -> String {
-    format!("it is not mocked; put the step `mock: {{ {name}: [{{ wallet: alice }}] }}` before this one")
+    format!("it is not mocked; put a step like `mock: {{ {name}: [{{ wallet: alice }}] }}` before this one")
+}
+
+/// What is given for one of the arguments that are asked for: the entry of a map whose key is one of them, as it prints or, of a test
+/// wallet, by its name; anything else as a whole.
+pub(super) fn of_argument(given: &Value, arguments: &[Value]) -> Value {
+    let Value::Record(entries) = given else {
+        return given.clone();
+    };
+    let is_meant = |key: &str, argument: &Value| match argument {
+        Value::Wallet(wallet) => *key == wallet.to_string() || testing::wallet(key).address() == *wallet,
+        other => *key == other.to_text(),
+    };
+    let found = arguments.iter().find_map(|argument| {
+        let mut entries = entries.iter();
+        entries.find(|(key, _)| is_meant(key, argument))
+    });
+    found.map_or_else(|| given.clone(), |(_, value)| value.clone())
 }
 
 /// An answer that is given.
 #[derive(Debug, Clone)]
 pub enum Answer {
     /// Of a source: what `pick` gives.
-    Items(Arc<[Value]>),
+    Value(Value),
     /// Of who takes files, or is called back: an HTTP status.
     Status(u16),
 }
@@ -88,8 +113,15 @@ impl Given {
     }
 
     fn items(&self, name: &str) -> Option<Arc<[Value]>> {
+        match self.value(name)? {
+            Value::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    fn value(&self, name: &str) -> Option<Value> {
         match self.take(name)? {
-            Answer::Items(items) => Some(items),
+            Answer::Value(value) => Some(value),
             Answer::Status(_) => None,
         }
     }
@@ -98,7 +130,7 @@ impl Given {
     pub(crate) fn status(&self, name: &str) -> Option<u16> {
         match self.take(name)? {
             Answer::Status(status) => Some(status),
-            Answer::Items(_) => None,
+            Answer::Value(_) => None,
         }
     }
 

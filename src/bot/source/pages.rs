@@ -11,7 +11,7 @@ use super::{Answers, Header, Http, question::Question};
 use crate::{
     bot::{
         config::diagnostics::quote,
-        expression::{Scope, Type, Value},
+        expression::{EvaluationError, Scope, Type, Value},
     },
     fetch::Fetch,
 };
@@ -72,6 +72,34 @@ impl<'a> Pages<'a> {
         })
     }
 
+    /// The answer as one value, as `pick` gives it.
+    async fn whole(mut self) -> Result<Value, String> {
+        let url = match self.next.take() {
+            None => return Ok(Value::None),
+            Some(Next::Here(items)) => return Ok(Value::List(items)),
+            Some(Next::At(url)) => url,
+        };
+        self.read(&url).await?;
+        match &self.source.pick {
+            Some(pick) => pick
+                .evaluate(&self.scope)
+                .map_err(|error| format!("`pick`: {error}")),
+            None => Ok(self.scope.get("body").cloned().unwrap_or(Value::None)),
+        }
+    }
+
+    /// Asks for a page, whose answer is `body` from then on.
+    async fn read(&mut self, url: &Url) -> Result<(), String> {
+        let body = self.ask(url).await?;
+        let json: serde_json::Value =
+            serde_json::from_slice(&body).map_err(|error| format!("the answer is not JSON: {error}"))?;
+        // Nothing else is refused of JSON of unknown shape.
+        let rounded = "a number in it is one that JSON readers round, wanted a text in its place";
+        let value = Type::Any.read_json(&json).map_err(|_| rounded.to_owned())?;
+        self.scope.insert("body", value);
+        Ok(())
+    }
+
     /// The items of the next page; none after the last one.
     pub(crate) async fn next(&mut self) -> Result<Option<Arc<[Value]>>, String> {
         let url = match self.next.take() {
@@ -85,20 +113,12 @@ impl<'a> Pages<'a> {
         if !self.seen.insert(Sha256::digest(url.as_str()).into()) {
             return Err("`next` leads to a page that was read already".to_owned());
         }
-        let body = self.ask(&url).await?;
-        let json: serde_json::Value =
-            serde_json::from_slice(&body).map_err(|error| format!("the answer is not JSON: {error}"))?;
-        drop(body);
-        // Nothing else is refused of JSON of unknown shape.
-        let rounded = "a number in it is one that JSON readers round, wanted a text in its place";
-        let value = Type::Any.read_json(&json).map_err(|_| rounded.to_owned())?;
-        drop(json);
-        self.scope.insert("body", value.clone());
+        self.read(&url).await?;
         let items = match &self.source.pick {
             Some(pick) => pick
                 .evaluate_in_parts(&self.scope)
                 .map_err(|error| format!("`pick`: {error}"))?,
-            None => value,
+            None => self.scope.get("body").cloned().unwrap_or(Value::None),
         };
         let next = match &self.source.next {
             Some(next) => next
@@ -127,6 +147,44 @@ impl<'a> Pages<'a> {
         question.ask(self.asker).await
     }
 }
+
+/// The digest of what is asked, but for secrets, which are the same for all who ask.
+pub(super) fn digest(source: &Http, scope: &Scope) -> Result<[u8; 32], EvaluationError> {
+    let mut digest = Sha256::new().chain_update(&source.name);
+    let mut add = |text: &str| {
+        digest.update([0]);
+        digest.update(text);
+    };
+    add(&source.url.render(scope)?);
+    if let Some(post) = &source.post {
+        add(&post.render(scope)?.to_string());
+    }
+    for (_, header) in &source.headers {
+        if let Some(template) = header.template() {
+            add(&template.render(scope)?);
+        }
+    }
+    Ok(digest.finalize().into())
+}
+
+/// What a source gives as one value: `pick` of its answer, or the items of all its pages.
+pub(super) async fn value(source: &Http, asker: Asker<'_>, scope: &Scope) -> Result<Value, String> {
+    let mut pages = Pages::of(source, asker, scope)?;
+    if source.next.is_none() {
+        return pages.whole().await;
+    }
+    let mut items = Vec::new();
+    while let Some(page) = pages.next().await? {
+        items.extend(page.iter().cloned());
+        if items.len() > MAX_ITEMS {
+            return Err(format!("it gives more than {MAX_ITEMS} items"));
+        }
+    }
+    Ok(Value::list(items))
+}
+
+/// The most items of a value. Ours: they are held in memory for each who asks.
+const MAX_ITEMS: usize = 10_000;
 
 /// The headers of every request, resolved.
 fn headers(source: &Http, asker: Asker<'_>, scope: &Scope) -> Result<Vec<(String, String)>, String> {

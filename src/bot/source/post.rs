@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use crate::bot::expression::{EvaluationError, Scope, Template};
+use crate::bot::expression::{EvaluationError, Scope, Template, Value};
 
 /// A JSON value with templates in it.
 #[derive(Debug, Clone)]
@@ -18,6 +18,21 @@ pub enum Post {
 }
 
 impl Post {
+    /// The values that it prints.
+    pub(super) fn outputs(&self, scope: &Scope, into: &mut Vec<Value>) -> Result<(), EvaluationError> {
+        match self {
+            Self::Constant(_) => Ok(()),
+            Self::Text(template) => {
+                into.extend(template.outputs(scope)?);
+                Ok(())
+            }
+            Self::List(items) => items.iter().try_for_each(|item| item.outputs(scope, into)),
+            Self::Map(entries) => entries
+                .iter()
+                .try_for_each(|(_, entry)| entry.outputs(scope, into)),
+        }
+    }
+
     pub(super) fn render(&self, scope: &Scope) -> Result<Json, EvaluationError> {
         Ok(match self {
             Self::Constant(json) => json.clone(),

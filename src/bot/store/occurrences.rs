@@ -155,6 +155,18 @@ pub(crate) fn find(connection: &Connection, row: i64) -> Result<Option<Occurrenc
 }
 
 impl Store {
+    /// Keeps the names of an occurrence, once all of them are known.
+    pub async fn keep_names(&self, row: i64, names: String) -> Result<(), super::Error> {
+        self.write(move |transaction| {
+            let update = "UPDATE occurrence SET names = ?2 WHERE id = ?1";
+            transaction
+                .prepare_cached(update)?
+                .execute(params![row, names])
+                .map(drop)
+        })
+        .await
+    }
+
     /// Records an occurrence; a repeated id or key changes nothing and is said so.
     pub async fn record(&self, new: NewOccurrence) -> Result<Planned, super::Error> {
         self.write(move |transaction| record(transaction, &new)).await

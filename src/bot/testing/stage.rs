@@ -167,7 +167,7 @@ impl<'a> Stage<'a> {
         });
         let clock = self.ground.time.clock();
         let running = Arc::new(Running {
-            bot,
+            bot: Arc::new(bot),
             project: Arc::clone(&self.ground.project),
             uploads: Uploads::of(Arc::clone(&self.ground.project), self.closed.clone())
                 .answering(Arc::clone(&self.given)),
@@ -176,6 +176,7 @@ impl<'a> Stage<'a> {
             store,
             fetch: self.closed.clone(),
             answers: Answers::Given(Arc::clone(&self.given)).into(),
+            outside: None,
             events,
             clock: clock.clone(),
             to_plan: Arc::default(),
@@ -356,13 +357,13 @@ impl<'a> Stage<'a> {
 
     /// Ends the bot and starts it again.
     pub(super) async fn restart(&mut self) -> Result<(), Broken> {
-        let bot = self.running()?.bot.clone();
+        let bot = Bot::clone(&self.running()?.bot);
         self.again(bot).await
     }
 
     /// Starts the bot again with another text of its file.
     pub(super) async fn reload(&mut self, text: &str) -> Result<(), Broken> {
-        let old = self.running()?.bot.clone();
+        let old = Arc::clone(&self.running()?.bot);
         let loaded = config::load_text(&self.ground.project, &old.file, text.as_bytes().to_vec());
         let (bot, _) = loaded.map_err(|findings| {
             let errors = findings.iter().map(ToString::to_string);

@@ -46,7 +46,7 @@ fn follow_up(
     }
     let when = match (&file.at, &file.after) {
         (Some(at), None) => {
-            let time = report.expression(at, names);
+            let time = report.expression(at, &names.planned());
             let time = time.filter(|time| {
                 let fits = Type::Time.optional().accepts(time.ty());
                 if !fits {

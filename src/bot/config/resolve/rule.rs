@@ -65,12 +65,13 @@ fn rule_of(
     }
     let mut names = scope::everywhere(&context.vars);
     scope::of_all_triggers(&given, &mut names);
+    names.set_sources(context.source_types.clone());
     let mut given_names = Names::new();
     scope::of_all_triggers(&given, &mut given_names);
     let lets = lets::resolve(report, rule, &mut names);
-    let audience = audience::resolve(report, context, &rule.to, &names);
+    let audience = audience::resolve(report, context, &rule.to, &names.planned());
     let keys = rule.policy().over(defaults);
-    let policy = policy::resolve(report, &context.folder, keys, &names);
+    let policy = policy::resolve(report, &context.folder, keys, &names.closed());
     let paused = rule.paused.as_ref().map_or(Some(false), |text| report.bool(text));
     let (audience, to) = audience;
     let is_list = audience
@@ -93,7 +94,8 @@ fn rule_of(
     );
     let (names, of_all) = match keys.digest {
         Some(_) => {
-            let of_all = scope::everywhere(&context.vars);
+            let mut of_all = scope::everywhere(&context.vars);
+            of_all.set_sources(context.source_types.clone());
             (digest::names(of_all.clone(), &to, &given_names), of_all)
         }
         None => (names, of_all),
@@ -148,7 +150,7 @@ fn followed(
     let then = follow_up::resolve(report, context, keys.then.unwrap_or_default(), (&names, of_all));
     let after = match (keys.after, audience) {
         (Some(file), Some(audience)) => {
-            follow_up::after(report, context, (file, audience.only_list()), &names)
+            follow_up::after(report, context, (file, audience.only_list()), &names.planned())
         }
         _ => Some(After::default()),
     };
@@ -173,6 +175,7 @@ pub(super) fn resolve_command(
     });
     let sender = scope::sender(context.known_lists());
     let mut names = scope::everywhere(&context.vars);
+    names.set_sources(context.source_types.clone());
     names.insert("message", scope::message());
     names.insert("args", arguments);
     names.insert("sub", Type::Record(sender.clone()).optional());

@@ -6,6 +6,40 @@ use crate::bot::expression::{Names, Record, Type};
 /// What is known of every member of a list beside the list's own fields.
 pub(super) const MEMBER_NAMES: [&str; 5] = ["wallet", "name", "tz", "lang", "joined_at"];
 
+/// Names that the language gives somewhere: nothing of a file is called so.
+const NAMES: [&str; 25] = [
+    "vars",
+    "now",
+    "occurrence",
+    "to",
+    "sub",
+    "row",
+    "event",
+    "block",
+    "tx",
+    "log_index",
+    "contract",
+    "value",
+    "item",
+    "previous",
+    "items",
+    "items_left",
+    "message",
+    "args",
+    "answers",
+    "mine",
+    "body",
+    "headers",
+    "list",
+    "delivery",
+    "opens",
+];
+
+/// Whether the language gives a name somewhere.
+pub(super) fn is_name(name: &str) -> bool {
+    NAMES.contains(&name)
+}
+
 /// `vars`, `now` and `occurrence`: in scope everywhere.
 pub(super) fn everywhere(vars: &Type) -> Names {
     let occurrence: Record = [("id", Type::Text), ("at", Type::Time)].into_iter().collect();

@@ -1,19 +1,21 @@
 //! `sources`: read anew wherever one is used, with the names that are in scope there.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value as Json;
 
 use super::report::Report;
 use super::trigger::SHORTEST;
-use super::{Context, note_missing};
+use super::{Context, note_missing, scope};
 use crate::bot::config::diagnostics::{Code, quote};
 use crate::bot::config::file::{BotFile, HttpFile, SourceFile};
 use crate::bot::config::shape::Place;
 use crate::bot::config::spanned::{Raw, Spanned, Text};
-use crate::bot::config::tree::{Content, NodeId};
-use crate::bot::expression::{Expression, Names, Type};
-use crate::bot::source::{Header, Http, Post, TIMEOUT};
+use crate::bot::config::tree::{Content, NodeId, Tree};
+use crate::bot::expression::{self, Expression, Names, SourceType, SourceTypes, Template, Type};
+use crate::bot::source::{Header, Http, Post, Source, TIMEOUT};
 use crate::fetch::Request;
 
 /// How long an answer may take at the most.
@@ -24,7 +26,8 @@ pub(super) fn find(report: &mut Report<'_>, context: &Context, text: &Text, name
     report.used.insert(format!("sources.{}", text.value));
     if let Some((name, source)) = context.sources.iter().find(|(name, _)| *name == text.value) {
         let SourceFile::Http(file) = &source.value;
-        return http(report, context, (name, file), names);
+        let list = Type::List(Box::new(Type::Any));
+        return http(report, context, (name, file), (names, &list));
     }
     let declared = || super::declared(report.tree, "sources");
     if declared().all(|name| name != text.value) {
@@ -35,18 +38,115 @@ pub(super) fn find(report: &mut Report<'_>, context: &Context, text: &Text, name
     None
 }
 
-/// Checks what the sources are called.
-pub(super) fn check_names(report: &mut Report<'_>, file: &BotFile) {
+/// The sources of a file for those who use them by name: what names stand for is checked where that is.
+pub(super) fn resolve_all(
+    report: &mut Report<'_>,
+    context: &Context,
+    file: &BotFile,
+) -> Option<BTreeMap<String, Source>> {
+    let mut sources = Some(BTreeMap::new());
     for (name, source) in &file.sources.0 {
-        report.name(Place::Key(source.node), name, "source name");
+        let is_named = report.name(Place::Key(source.node), name, "source name");
+        let is_free = !scope::is_name(name);
+        if !is_free {
+            let message = format!("`{name}` is in scope already; a source has a name of its own");
+            report.add(Place::Key(source.node), Code::Name, message, None);
+        }
+        let SourceFile::Http(http) = &source.value;
+        let resolved = self::http(report, context, (name, http), (&Names::open(), &Type::Any));
+        let resolved = resolved.filter(|_| is_named && is_free).map(Source::Http);
+        sources = sources.zip(resolved).map(|(mut sources, source)| {
+            sources.insert(name.clone(), source);
+            sources
+        });
     }
+    sources
+}
+
+/// The texts by which a source is asked, and what it takes of the answer.
+struct Asked {
+    name: String,
+    templates: Vec<String>,
+    pick: Option<String>,
+}
+
+/// What sources give, for expressions that use them by name: each may use those before it.
+pub(super) fn types(tree: &Tree, sources: &[(String, Spanned<SourceFile>)]) -> SourceTypes {
+    let sources = sources.iter().map(|(name, source)| {
+        let SourceFile::Http(file) = &source.value;
+        let mut templates = vec![file.http.value.clone()];
+        if let Some(Raw(post)) = file.post {
+            add_texts(tree, post, &mut templates);
+        }
+        let headers = file.headers.0.iter().map(|(_, text)| &text.value.value);
+        templates.extend(headers.filter(|text| !is_secret(text)).cloned());
+        Asked {
+            name: name.clone(),
+            templates,
+            pick: file.pick.as_ref().map(|pick| pick.value.clone()),
+        }
+    });
+    let sources: Arc<[Asked]> = sources.collect();
+    let count = sources.len();
+    types_of(sources, count)
+}
+
+fn add_texts(tree: &Tree, node: NodeId, texts: &mut Vec<String>) {
+    match tree.content(node) {
+        Content::Scalar(text) => texts.push(text.clone()),
+        Content::List(items) => items.iter().for_each(|item| add_texts(tree, *item, texts)),
+        Content::Map(entries) => entries
+            .iter()
+            .for_each(|(_, entry)| add_texts(tree, *entry, texts)),
+    }
+}
+
+/// The first so many of the sources.
+fn types_of(sources: Arc<[Asked]>, count: usize) -> SourceTypes {
+    SourceTypes::new(move |wanted, names| {
+        let at = sources
+            .iter()
+            .take(count)
+            .position(|asked| asked.name == wanted)?;
+        let mut names = names.clone();
+        names.set_sources(types_of(Arc::clone(&sources), at));
+        Some(type_of(sources.get(at)?, &names))
+    })
+}
+
+/// What a source gives where these names are in scope, or the first mistake that keeps it from being asked.
+fn type_of(asked: &Asked, names: &Names) -> Result<SourceType, String> {
+    let mut used = BTreeSet::new();
+    let first = |findings: Vec<expression::Finding>| {
+        let first = findings.into_iter().next();
+        first.map_or_else(String::new, |finding| finding.message)
+    };
+    for text in &asked.templates {
+        let template = Template::parse(text, names).map_err(first)?;
+        used.extend(template.names().iter().cloned());
+    }
+    let mut of_answer = names.clone();
+    of_answer.insert("body", Type::Any);
+    let ty = match &asked.pick {
+        Some(pick) => {
+            let pick = Expression::parse(pick, &of_answer).map_err(first)?;
+            used.extend(pick.names().iter().filter(|name| *name != "body").cloned());
+            pick.ty().clone()
+        }
+        None => Type::Any,
+    };
+    Ok(SourceType { ty, names: used })
+}
+
+fn is_secret(text: &str) -> bool {
+    text.starts_with("env:") || text.starts_with("file:")
 }
 
 fn http(
     report: &mut Report<'_>,
     context: &Context,
     (name, file): (&str, &HttpFile),
-    names: &Names,
+    (names, wanted): (&Names, &Type),
 ) -> Option<Http> {
     let url = report.template(&file.http, names);
     let post = file.post.map(|Raw(node)| post(report, node, names));
@@ -64,8 +164,12 @@ fn http(
     let mut of_answer = names.clone();
     of_answer.insert("body", Type::Any);
     let pick = file.pick.as_ref().map(|text| {
-        let list = Type::List(Box::new(Type::Any));
-        gives(report, text, &of_answer, (&list, "a list of items"))
+        let what = if *wanted == Type::Any {
+            "a value"
+        } else {
+            "a list of items"
+        };
+        gives(report, text, &of_answer, (wanted, what))
     });
     let next = file
         .next
@@ -136,7 +240,7 @@ fn header(
         report.add(Place::Key(value.node), Code::Name, error.to_string(), None);
     }
     let value = &value.value;
-    let header = if value.value.starts_with("env:") || value.value.starts_with("file:") {
+    let header = if is_secret(&value.value) {
         let secret = report.secret(value)?;
         note_missing(report, value, &secret, &context.folder);
         Header::Secret(secret)

@@ -1,7 +1,5 @@
 //! `mock`: answers of sources and upload targets, of queries by the names of their rules, and of callbacks as `RULE.callback`.
 
-use std::sync::Arc;
-
 use super::Resolving;
 use crate::bot::audience::Audience;
 use crate::bot::config::diagnostics::{Code, quote};
@@ -13,6 +11,15 @@ use crate::bot::config::tree::{Content, NodeId};
 use crate::bot::expression::{Type, Value};
 use crate::bot::source::{Answer, CALLBACK};
 use crate::bot::testing;
+use crate::bot::trigger::Trigger;
+
+/// What an answer is read as.
+struct Columns {
+    /// The members of its items that hold wallets.
+    wallets: Vec<String>,
+    /// Whether something reads it as a list.
+    is_list: bool,
+}
 
 impl Resolving<'_, '_, '_> {
     pub(super) fn mock(&mut self, node: NodeId, mock: &Entries<Raw>) -> Option<Action> {
@@ -42,7 +49,7 @@ impl Resolving<'_, '_, '_> {
         if !is_source && self.context.project.uploads.contains_key(name) {
             return self.status(node).map(Answer::Status);
         }
-        self.items(name, node).map(Answer::Items)
+        self.value(name, node).map(Answer::Value)
     }
 
     /// Whether a rule calls back; a finding when it does not.
@@ -70,22 +77,30 @@ impl Resolving<'_, '_, '_> {
         status
     }
 
-    fn items(&mut self, name: &str, node: NodeId) -> Option<Arc<[Value]>> {
+    /// What a source gives, or the rows of a query.
+    fn value(&mut self, name: &str, node: NodeId) -> Option<Value> {
         let columns = self.columns(name, node)?;
-        let Content::List(items) = self.report.tree.content(node) else {
-            let message = format!(
-                "expected the items that {} gives, like `[{{ wallet: alice }}]`",
-                quote(name)
-            );
-            self.report.add(Place::Value(node), Code::Shape, message, None);
-            return None;
-        };
-        let items: Vec<Option<Value>> = items.iter().map(|item| self.item(*item, &columns)).collect();
-        items.into_iter().collect::<Option<_>>()
+        let is_list = columns.is_list;
+        match self.report.tree.content(node) {
+            Content::List(items) => {
+                let items = items.iter().map(|item| self.item(*item, &columns.wallets));
+                let items: Vec<Option<Value>> = items.collect();
+                items.into_iter().collect::<Option<Vec<_>>>().map(Value::list)
+            }
+            _ if !is_list => self.item(node, &[]),
+            _ => {
+                let message = format!(
+                    "expected the items that {} gives, like `[{{ wallet: alice }}]`",
+                    quote(name)
+                );
+                self.report.add(Place::Value(node), Code::Shape, message, None);
+                None
+            }
+        }
     }
 
     /// The members of an answer's items that hold wallets.
-    fn columns(&mut self, name: &str, node: NodeId) -> Option<Vec<String>> {
+    fn columns(&mut self, name: &str, node: NodeId) -> Option<Columns> {
         let tree = self.report.tree;
         let rules = self.rules?;
         if declared(tree, "sources").any(|source| source == name) {
@@ -94,7 +109,14 @@ impl Resolving<'_, '_, '_> {
                 Audience::Source(source) if source.http.name == name => Some(source.column.clone()),
                 _ => None,
             });
-            return Some(columns.collect());
+            let wallets: Vec<String> = columns.collect();
+            let mut triggers = rules.values().flat_map(|rule| &rule.triggers);
+            let is_polled =
+                triggers.any(|trigger| matches!(trigger, Trigger::Poll(poll) if poll.source.name == name));
+            return Some(Columns {
+                is_list: is_polled || !wallets.is_empty(),
+                wallets,
+            });
         }
         let queries = rules.values().filter(|rule| {
             let mut branches = rule.audience.branches().into_iter();
@@ -102,7 +124,10 @@ impl Resolving<'_, '_, '_> {
         });
         let queries: Vec<&str> = queries.map(|rule| rule.name.as_str()).collect();
         if queries.contains(&name) {
-            return Some(vec!["wallet".to_owned()]);
+            return Some(Columns {
+                wallets: vec!["wallet".to_owned()],
+                is_list: true,
+            });
         }
         let uploads = self.context.project.uploads.keys().map(String::as_str);
         let hint = match rules.get(name).filter(|rule| rule.policy.callback.is_some()) {
