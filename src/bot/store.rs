@@ -24,6 +24,7 @@ mod readings;
 mod rehearse;
 mod schedules;
 mod uploads;
+mod watches;
 mod why;
 mod writer;
 
@@ -65,6 +66,7 @@ pub(crate) use people::{forget, keep_proof, left_at, set_quiet, set_zone};
 pub use readings::{KnownItem, SeenItem};
 pub use schedules::{Schedule, ScheduleKey};
 pub use uploads::{UploadKey, Uploaded};
+pub use watches::Watched;
 pub use why::{Fired, Why};
 
 use log::Log;

@@ -8,12 +8,14 @@ mod clock;
 mod reading;
 /// Five-field cron in a time zone.
 pub mod schedule;
+mod watch;
 /// Webhooks: requests that are checked, and answered.
 pub mod webhook;
 
 pub(crate) use clock::{next_ticks, round, run};
 pub use reading::{Feed, Poll};
 pub(crate) use reading::{read, read_given, readers};
+pub use watch::{Edge, Watch};
 pub use webhook::Webhook;
 
 /// One entry of a rule's `when`.
@@ -51,6 +53,10 @@ pub enum Trigger {
     Feed(Box<Feed>),
     /// When an item of a source is new, or has changed.
     Poll(Box<Poll>),
+    /// When a value crosses a line.
+    Watch(Box<Watch>),
+    /// When what the rule of this name watches is cleared.
+    Cleared(String),
     /// When the bot starts with a file it has not run before.
     Started,
     /// When somebody asks for it by command line or API.

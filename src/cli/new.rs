@@ -19,7 +19,7 @@ pub(super) struct New {
     /// The bot's name, and the folder's
     #[arg(value_name = "NAME")]
     name: String,
-    /// What it begins with: hello, orders, letter, tickets, course, drop or rss
+    /// What it begins with: hello, orders, letter, tickets, course, drop, rss or health
     #[arg(long, value_name = "TEMPLATE", default_value = "hello")]
     from: String,
 }
@@ -37,6 +37,7 @@ const TEMPLATES: &[Template] = &[
     template("orders", include_str!("../../bots/orders.yaml")),
     template("letter", include_str!("../../bots/letter.yaml")),
     template("rss", include_str!("../../bots/rss.yaml")),
+    template("health", include_str!("../../bots/health.yaml")),
     template("tickets", include_str!("../../bots/tickets.yaml")),
     template("course", include_str!("../../bots/course.yaml")),
     Template {

@@ -71,4 +71,6 @@ mod subscribers;
 #[cfg(test)]
 mod unknown_outcome;
 #[cfg(test)]
+mod watches;
+#[cfg(test)]
 mod webhook;

@@ -19,8 +19,8 @@ pub(crate) use project::{ChainFile, FetchFile, FolderFile, ProjectFile, S3File, 
 pub(crate) use source::{HttpFile, SourceFile};
 pub(crate) use testing::{ExpectFile, SaidFile, StepFile, TestFile};
 pub(crate) use trigger::{
-    AnswerFieldFile, BodyFile, EveryFile, FeedFile, PollFile, SilentFile, TriggerFile, VerifyFile,
-    WebhookAnswerFile, WebhookFile,
+    AnswerFieldFile, BodyFile, ClearedFile, EveryFile, FeedFile, PollFile, SilentFile, TriggerFile,
+    VerifyFile, WatchFile, WebhookAnswerFile, WebhookFile,
 };
 
 /// `to`.

@@ -5,7 +5,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("BotFile", &["tables", "flows", "fallback"]),
     ("ListFile", &["import"]),
     ("FieldDetails", &["choices"]),
-    ("TriggerFile", &["log", "watch", "cleared"]),
+    ("TriggerFile", &["log"]),
     ("StepFile", &["log"]),
     ("MessageFile", &["from"]),
     ("AudienceFile", &["holders"]),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::diagnostics::{Code, Finding, quote};
-use super::file::{BotFile, IdentityFile, SourceFile};
+use super::file::{BotFile, IdentityFile, SourceFile, WatchFile};
 use super::neighbours::Neighbours;
 use super::secret::SecretReference;
 use super::shape::Place;
@@ -61,6 +61,8 @@ mod trigger;
 mod unused;
 /// `vars`.
 mod vars;
+/// `watch` and `cleared`.
+mod watch;
 /// `webhook`.
 mod webhook;
 
@@ -78,6 +80,8 @@ struct Context {
     sources: Vec<(String, Spanned<SourceFile>)>,
     /// What the sources give, where expressions use them by name.
     source_types: SourceTypes,
+    /// What rules watch, by their names.
+    watches: Vec<(String, WatchFile)>,
     /// The lists of the bots beside it.
     neighbours: Neighbours,
 }
@@ -125,6 +129,7 @@ pub(crate) fn resolve(
         lists: BTreeMap::new(),
         sources: file.sources.0.clone(),
         source_types: source::types(tree, &file.sources.0),
+        watches: watch::all(file),
         neighbours: neighbours.clone(),
     };
     context.lists = list::resolve_all(&mut report, &context, &file.lists);
@@ -173,6 +178,7 @@ pub(crate) fn lists(
         lists: BTreeMap::new(),
         sources: Vec::new(),
         source_types: source::types(tree, &[]),
+        watches: Vec::new(),
         neighbours: Neighbours::default(),
     };
     let lists = list::resolve_all(&mut report, &context, &file.lists);

@@ -61,7 +61,7 @@ impl Answers {
 pub(crate) const CALLBACK: &str = ".callback";
 
 fn not_given(name: &str) -> String {
-    format!("it is not mocked; put a step like `mock: {{ {name}: [{{ wallet: alice }}] }}` before this one")
+    format!("it is not mocked; put the step `mock: {{ {name}: [{{ wallet: alice }}] }}` before this one")
 }
 
 /// What is given for one of the arguments that are asked for: the entry of a map whose key is one of them, as it prints or, of a test

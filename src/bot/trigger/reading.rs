@@ -11,6 +11,7 @@
 mod feed;
 mod news;
 mod poll;
+mod watched;
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,7 +24,7 @@ pub use poll::Poll;
 
 pub(crate) use news::Item;
 
-use super::Trigger;
+use super::{Trigger, Watch};
 use crate::{
     bot::{
         config::{Retry, Rule},
@@ -55,12 +56,15 @@ pub(crate) struct Reader<'a> {
 enum What<'a> {
     Feed(&'a Feed),
     Poll(&'a Poll),
+    Watch(&'a Watch),
 }
 
 /// Why a reading came to nothing.
 enum Failure {
     /// What was asked did not answer as it should.
     Source(String),
+    /// Values cannot be read; the others were.
+    Value(String),
     Store(store::Error),
 }
 
@@ -90,6 +94,7 @@ pub(crate) fn readers(running: &Running) -> Vec<Reader<'_>> {
         let what = match trigger {
             Trigger::Feed(feed) => What::Feed(feed),
             Trigger::Poll(poll) => What::Poll(poll),
+            Trigger::Watch(watch) => What::Watch(watch),
             _ => return None,
         };
         Some(Reader { running, rule, what })
@@ -104,7 +109,7 @@ pub(crate) async fn read_given(running: &Running) -> Result<Option<DateTime<Utc>
         if reader.due().await? <= running.now() {
             match reader.read_now().await {
                 Ok(()) => {}
-                Err(Failure::Source(reason)) => {
+                Err(Failure::Source(reason) | Failure::Value(reason)) => {
                     reader
                         .tell(format!("{} cannot be read: {reason}", reader.name()), None)
                         .await;
@@ -129,6 +134,11 @@ impl Reader<'_> {
         match self.what {
             What::Feed(_) => false,
             What::Poll(poll) => matches!(self.running.answers.given(&poll.source.name), Some(Ok(_))),
+            What::Watch(watch) => {
+                let names = watch.value.names().iter();
+                let mut sources = names.filter(|name| self.running.bot.sources.contains_key(*name));
+                sources.all(|name| matches!(self.running.answers.given_value(name), Some(Ok(_))))
+            }
         }
     }
 
@@ -137,6 +147,7 @@ impl Reader<'_> {
         let trigger = match self.what {
             What::Feed(feed) => format!("feed {}", feed.url),
             What::Poll(poll) => format!("poll {} {}", poll.source.name, poll.changed.join(" ")),
+            What::Watch(watch) => format!("watch {}", watch.text),
         };
         ScheduleKey {
             bot: self.running.bot.name.clone(),
@@ -149,6 +160,7 @@ impl Reader<'_> {
         match self.what {
             What::Feed(feed) => feed.every,
             What::Poll(poll) => poll.every,
+            What::Watch(watch) => watch.every,
         }
     }
 
@@ -165,6 +177,15 @@ impl Reader<'_> {
             let reason = match self.read_now().await {
                 Ok(()) => {
                     (failures, told) = (0, None);
+                    due = self.next(self.running.now());
+                    continue;
+                }
+                Err(Failure::Value(reason)) => {
+                    let reason = format!("{} cannot be read: {reason}", self.name());
+                    if told.as_ref() != Some(&reason) {
+                        self.tell(reason.clone(), None).await;
+                        told = Some(reason);
+                    }
                     due = self.next(self.running.now());
                     continue;
                 }
@@ -186,6 +207,7 @@ impl Reader<'_> {
         match self.what {
             What::Feed(feed) => format!("feed {}", feed.place()),
             What::Poll(poll) => format!("source `{}`", poll.source.name),
+            What::Watch(_) => "what is watched".to_owned(),
         }
     }
 
@@ -220,12 +242,16 @@ impl Reader<'_> {
         let items = match self.what {
             What::Feed(feed) => feed.items(asker).await,
             What::Poll(poll) => poll.items(asker, &self.running.scope()).await,
+            What::Watch(watch) => return self.watch(watch).await,
         };
         self.take(items.map_err(Failure::Source)?).await
     }
 
-    /// Whether it was never read.
+    /// Whether it is compared with what was read before, and was never read.
     pub(crate) async fn is_new(&self) -> Result<bool, store::Error> {
+        if matches!(self.what, What::Watch(_)) {
+            return Ok(false);
+        }
         Ok(self.running.store.last_reading(self.key()).await?.is_none())
     }
 
@@ -249,6 +275,7 @@ impl Reader<'_> {
         match self.what {
             What::Feed(feed) => items.iter().filter_map(|item| feed.item_of(item)).collect(),
             What::Poll(poll) => items.iter().map(|item| poll.item(item)).collect(),
+            What::Watch(_) => Vec::new(),
         }
     }
 
@@ -272,6 +299,7 @@ impl Reader<'_> {
                 feed.starts_with_all
             }
             What::Poll(poll) => poll.starts_with_all,
+            What::Watch(_) => true,
         };
         let mut new = Vec::new();
         for sorted in sorted

@@ -232,10 +232,7 @@ async fn replies_are_read_like_texts_reactions_and_receipts_are_not_and_threads_
 #[tokio::test]
 async fn what_is_not_available_yet_is_said_at_its_place() {
     let tests = [
-        ("given: { seen: {} }, do: []", "`seen` is not available yet"),
         ("given: { holders: [] }, do: []", "`holders` is not available yet"),
-        ("do: [{ feed: {} }]", "`feed` is not available yet"),
-        ("do: [{ poll: {} }]", "`poll` is not available yet"),
         ("do: [{ log: {} }]", "`log` is not available yet"),
     ];
     for (test, wanted) in tests {

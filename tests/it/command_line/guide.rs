@@ -130,6 +130,8 @@ fn trigger(name: &str) -> &'static str {
         "silent" => "{ silent: other, for: 1d }",
         "feed" => "{ feed: https://blog.example/rss.xml }",
         "poll" => "{ poll: source }",
+        "watch" => "{ watch: source, each: people, above: 1 }",
+        "cleared" => "{ cleared: watched }",
         "started" => "{ started: true }",
         "manual" => "{ manual: true }",
         new => panic!("`{new}` is a trigger that the guide and this test do not know"),
@@ -152,6 +154,7 @@ async fn the_guide_has_every_trigger_with_the_names_it_gives() {
         let text = format!(
             "herald: 1\nbot: example\nidentity: env:BOT_KEY\nlists: {{ people: {{ join: /join }} }}\nsources: {{ source: {{ http: https://a.example/ }} }}\nrules:\n  \
              other: {{ when: [{{ every: 1h }}, {{ poll: source }}], to: people, send: hi }}\n  \
+             watched: {{ when: {{ watch: source, each: people, above: 1 }}, to: people, send: hi }}\n  \
              rule: {{ when: {}, to: people, send: hi }}\n",
             trigger(&name)
         );

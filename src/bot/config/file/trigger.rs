@@ -21,6 +21,8 @@ pub(crate) enum TriggerFile {
     Silent(SilentFile),
     Feed(FeedFile),
     Poll(PollFile),
+    Watch(WatchFile),
+    Cleared(ClearedFile),
 }
 
 /// `cron` in a zone.
@@ -204,4 +206,37 @@ pub(crate) struct PollFile {
     pub(crate) changed: Option<OneOrMany<Text>>,
     /// `baseline`: what it gives at first is no news; or `all`. Literal.
     pub(crate) start: Option<Text>,
+}
+
+/// `watch`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a watch: a map of keys")]
+pub(crate) struct WatchFile {
+    /// The value, of a source. Expression.
+    pub(crate) watch: Text,
+    /// A list's name: the value is read for each member, which is `sub`. Literal.
+    pub(crate) each: Option<Text>,
+    /// How often it is read; 1m if left out. Literal.
+    pub(crate) every: Option<Text>,
+    /// It fires once the value is below this. Expression.
+    pub(crate) below: Option<Text>,
+    /// It fires once the value is above this. Expression.
+    pub(crate) above: Option<Text>,
+    /// It fires once this holds, of `value`. Expression.
+    pub(crate) becomes: Option<Text>,
+    /// `true`: it fires each time the value is not what it was. Literal.
+    pub(crate) changes: Option<Text>,
+    /// Where it is cleared, to fire again; beside `becomes` a condition. Expression.
+    pub(crate) clear: Option<Text>,
+    /// How long every reading must say so before it fires. Literal.
+    #[serde(rename = "for")]
+    pub(crate) patience: Option<Text>,
+}
+
+/// `cleared`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a cleared trigger: a map of keys")]
+pub(crate) struct ClearedFile {
+    /// The name of a rule with a `watch`. Literal.
+    pub(crate) cleared: Text,
 }

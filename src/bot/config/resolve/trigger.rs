@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use super::report::Report;
-use super::{Context, ListReference, declared, find_list, reading, scope, webhook};
+use super::{Context, ListReference, declared, find_list, reading, scope, watch, webhook};
 use crate::bot::config::diagnostics::{Code, quote};
 use crate::bot::config::file::{EveryFile, SilentFile, TriggerFile};
 use crate::bot::config::shape::Place;
@@ -95,6 +95,16 @@ pub(super) fn resolve(
             names.push(("item", Type::Any));
             names.push(("previous", Type::Any));
             reading::poll(report, context, file).map(|poll| Trigger::Poll(Box::new(poll)))
+        }
+        TriggerFile::Watch(file) => {
+            let (watch, given) = watch::watch(report, context, file);
+            names.extend(given);
+            watch.map(|watch| Trigger::Watch(Box::new(watch)))
+        }
+        TriggerFile::Cleared(file) => {
+            let (cleared, given) = watch::cleared(report, context, (rule, file));
+            names.extend(given);
+            cleared.map(Trigger::Cleared)
         }
     };
     Resolved {

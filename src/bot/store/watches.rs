@@ -1,0 +1,110 @@
+//! Where watched values stand: an edge fires once, across restarts.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+
+use super::{NewOccurrence, Planned, ScheduleKey, Store, millis, occurrences, time};
+
+/// Where the value of one subject stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Watched {
+    /// Since when its condition has held at every reading; none while it does not.
+    pub since: Option<DateTime<Utc>>,
+    /// Whether it has fired and is not cleared yet.
+    pub fired: bool,
+    /// How often it has fired.
+    pub edges: u32,
+    /// Its last value as JSON, where a change of it is waited for.
+    pub value: Option<String>,
+}
+
+impl Store {
+    /// Where subjects stand, in their order.
+    pub async fn watched(
+        &self,
+        key: ScheduleKey,
+        subjects: Vec<String>,
+    ) -> Result<Vec<Watched>, super::Error> {
+        self.read(move |connection| {
+            let states = subjects.iter().map(|subject| find(connection, &key, subject));
+            states.collect()
+        })
+        .await
+    }
+
+    /// Notes where subjects stand now together with the occurrences that follow, in one transaction.
+    pub async fn note_watched(
+        &self,
+        key: ScheduleKey,
+        (states, new): (Vec<(String, Watched)>, Vec<NewOccurrence>),
+    ) -> Result<Vec<(NewOccurrence, Planned)>, super::Error> {
+        self.write(move |transaction| {
+            for (subject, state) in &states {
+                note(transaction, &key, subject, state)?;
+            }
+            let planned = new.into_iter().map(|new| {
+                let planned = occurrences::record(transaction, &new)?;
+                Ok((new, planned))
+            });
+            planned.collect()
+        })
+        .await
+    }
+
+    /// Forgets where those stand who are no members of a list any more: one that comes back begins anew.
+    pub async fn forget_watched(&self, key: ScheduleKey, list: String) -> Result<(), super::Error> {
+        self.write(move |transaction| {
+            transaction
+                .prepare_cached(
+                    "DELETE FROM watched WHERE bot = ?1 AND rule = ?2 AND trigger = ?3
+                     AND subject NOT IN (SELECT wallet FROM member WHERE bot = ?1 AND list = ?4)",
+                )?
+                .execute(params![key.bot, key.rule, key.trigger, list])
+                .map(drop)
+        })
+        .await
+    }
+}
+
+fn find(connection: &Connection, key: &ScheduleKey, subject: &str) -> Result<Watched, rusqlite::Error> {
+    let query = "SELECT since_ms, fired, edges, value FROM watched
+                 WHERE bot = ?1 AND rule = ?2 AND trigger = ?3 AND subject = ?4";
+    let row = connection.prepare_cached(query)?.query_row(
+        params![key.bot, key.rule, key.trigger, subject],
+        |row| {
+            Ok(Watched {
+                since: row.get::<_, Option<i64>>(0)?.map(time),
+                fired: row.get(1)?,
+                edges: row.get(2)?,
+                value: row.get(3)?,
+            })
+        },
+    );
+    Ok(row.optional()?.unwrap_or_default())
+}
+
+fn note(
+    transaction: &Transaction<'_>,
+    key: &ScheduleKey,
+    subject: &str,
+    state: &Watched,
+) -> Result<(), rusqlite::Error> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO watched (bot, rule, trigger, subject, since_ms, fired, edges, value)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (bot, rule, trigger, subject) DO UPDATE
+             SET since_ms = excluded.since_ms, fired = excluded.fired, edges = excluded.edges, value = excluded.value",
+        )?
+        .execute(params![
+            key.bot,
+            key.rule,
+            key.trigger,
+            subject,
+            state.since.map(millis),
+            state.fired,
+            state.edges,
+            state.value
+        ])
+        .map(drop)
+}

@@ -1,0 +1,129 @@
+//! Watches: an edge fires once for each subject, whatever restarts and fails meanwhile.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use serde_json::json;
+
+use crate::harness::{
+    house::House,
+    people::person,
+    site::{Answer, Site, ok},
+};
+
+#[tokio::test]
+async fn each_member_is_warned_once_by_a_line_of_their_own_also_across_restarts() {
+    let health: Arc<Mutex<BTreeMap<String, f64>>> = Arc::default();
+    let shown = Arc::clone(&health);
+    let site = Site::start(move |path| {
+        let health = shown.lock().unwrap();
+        match health.get(path.trim_start_matches('/')) {
+            Some(health) => ok(&json!({ "health": health })),
+            None => Answer::Whole("500 Oops", String::new(), Vec::new()),
+        }
+    })
+    .await;
+    let house = House::of(&format!(
+        "herald: 1
+bot: guard
+identity: env:BOT_KEY
+lists: {{ guarded: {{ join: \"/guard <warn_at:decimal=1.10>\" }} }}
+sources: {{ position: {{ http: \"{}/{{{{ sub.wallet }}}}\" }} }}
+rules:
+  at-risk:
+    when: {{ watch: position.health, each: guarded, every: 1s, below: sub.warn_at, clear: sub.warn_at + 0.05 }}
+    to: {{ wallet: sub.wallet }}
+    send: \"risk {{{{ value }}}} below {{{{ sub.warn_at }}}}\"
+  safe:
+    when: {{ cleared: at-risk }}
+    to: {{ wallet: sub.wallet }}
+    send: \"safe {{{{ value }}}}\"
+",
+        site.url("")
+    ));
+    std::fs::write(
+        house.folder().join("herald.yaml"),
+        "herald: 1\nfetch: { allow: [127.0.0.1/32] }\n",
+    )
+    .unwrap();
+    let herald = house.start().await;
+    let bot = herald.address();
+    let alice = person("alice", herald.node()).await;
+    let bob = person("bob", herald.node()).await;
+    let (of_alice, of_bob) = (alice.address().to_string(), bob.address().to_string());
+    health.lock().unwrap().insert(of_alice.clone(), 1.05);
+    alice.say(bot, "/guard").await;
+    // Nobody knows of bob: he is not warned, and holds up nobody.
+    bob.say(bot, "/guard 1.5").await;
+    alice.reads(bot, &["risk 1.05 below 1.10"]).await;
+    let told = herald.event("error", |event| event["rule"] == "at-risk").await;
+    let reason = told["reason"].as_str().unwrap();
+    assert!(reason.starts_with("what is watched cannot be read: "), "{reason}");
+    assert!(
+        reason.contains("source `position`: ") && reason.contains("status 500"),
+        "{reason}"
+    );
+    drop(herald);
+    health.lock().unwrap().insert(of_alice.clone(), 1.14);
+    let herald = house.start().await;
+    health.lock().unwrap().insert(of_bob, 1.2);
+    bob.reads(bot, &["risk 1.2 below 1.5"]).await;
+    assert_eq!(alice.texts_of(bot).await.len(), 1, "it is not cleared yet");
+    health.lock().unwrap().insert(of_alice.clone(), 1.15);
+    alice.reads(bot, &["risk 1.05 below 1.10", "safe 1.15"]).await;
+    health.lock().unwrap().insert(of_alice, 1.0);
+    alice
+        .reads(bot, &["risk 1.05 below 1.10", "safe 1.15", "risk 1.0 below 1.10"])
+        .await;
+    drop(herald);
+}
+
+#[tokio::test]
+async fn a_value_of_its_own_fires_when_it_changes_and_when_a_condition_begins_to_hold() {
+    let price = Arc::new(Mutex::new(10));
+    let shown = Arc::clone(&price);
+    let site = Site::start(move |_| ok(&json!({ "usd": *shown.lock().unwrap() }))).await;
+    let house = House::of(&format!(
+        "herald: 1
+bot: bell
+identity: env:BOT_KEY
+lists: {{ readers: {{ join: /join }} }}
+sources: {{ price: {{ http: \"{}\", pick: body.usd }} }}
+rules:
+  changes: {{ when: {{ watch: price, every: 1s, changes: true }}, to: readers, send: \"now {{{{ value }}}}\" }}
+  round: {{ when: {{ watch: price, every: 1s, becomes: value % 10 == 0 }}, to: readers, send: \"round {{{{ value }}}}\" }}
+",
+        site.url("/")
+    ));
+    std::fs::write(
+        house.folder().join("herald.yaml"),
+        "herald: 1\nfetch: { allow: [127.0.0.1/32] }\n",
+    )
+    .unwrap();
+    let herald = house.start().await;
+    let bot = herald.address();
+    let alice = person("alice", herald.node()).await;
+    alice.say(bot, "/join").await;
+    herald.event("joined", |_| true).await;
+    // The first reading of `changes` is what changes are told from; that of `becomes` fires, to whoever is there by then.
+    herald.event("occurrence", |event| event["rule"] == "round").await;
+    *price.lock().unwrap() = 13;
+    herald
+        .event("occurrence", |event| event["rule"] == "changes")
+        .await;
+    *price.lock().unwrap() = 20;
+    let wanted = |texts: &[String]| {
+        let count = |text: &str| texts.iter().filter(|found| *found == text).count();
+        (count("now 13"), count("now 20"), count("round 20")) == (1, 1, 1)
+    };
+    let read = async {
+        while !wanted(&alice.texts_of(bot).await) {
+            tokio::time::sleep(crate::harness::people::LOOK).await;
+        }
+    };
+    tokio::time::timeout(crate::harness::program::DEADLINE, read)
+        .await
+        .unwrap();
+}
