@@ -22,7 +22,7 @@ use super::{
     outbox::{self, Foreseen},
     running::Running,
     store::{self, BrokenRow, Gate},
-    trigger::Trigger,
+    trigger::{self, Trigger},
 };
 use crate::client::{self, Asked, InvitationContext};
 
@@ -69,6 +69,8 @@ pub enum Error {
 
 /// Envelopes that opening a conversation takes beside the message: two invitations and a consent.
 const OPENING: u64 = 3;
+/// The event that is read where the rule reads.
+pub(crate) const LATEST: &str = "latest";
 /// Broken rows that are shown.
 const BROKEN: u32 = 20;
 
@@ -85,16 +87,21 @@ pub(crate) struct Rehearsal {
 }
 
 impl Rehearsal {
-    /// Lets a rule fire for `event`: the body of a manual rule or a webhook, for other triggers a map of the names they give.
+    /// Lets a rule fire for `event`: the body of a manual rule or a webhook, for other triggers a map of the names they give, and
+    /// `latest` for what a feed or a poll would give now.
     pub(crate) async fn of(
         running: &Running,
         rule: &Rule,
         event: Option<serde_json::Value>,
     ) -> Result<Self, Error> {
+        let names = match event {
+            Some(serde_json::Value::String(word)) if word == LATEST => trigger::latest(running, rule).await,
+            event => names(rule, event),
+        };
         let firing = Firing {
             id: "preview".to_owned(),
             at: running.now(),
-            names: names(rule, event).map_err(Error::Event)?,
+            names: names.map_err(Error::Event)?,
         };
         let mut new = fire::occurrence(running, rule, &firing);
         let (bot, key) = (running.bot.name.as_str(), new.key.as_str());

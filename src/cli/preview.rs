@@ -15,7 +15,7 @@ use super::{
     print,
 };
 use crate::{
-    bot::rehearsal::{Preview as Answer, PreviewMessage, PreviewPart, PreviewStep},
+    bot::rehearsal::{LATEST, Preview as Answer, PreviewMessage, PreviewPart, PreviewStep},
     console::shapes::PreviewRequest,
 };
 
@@ -40,8 +40,8 @@ pub(super) struct Preview {
 /// What makes the rule fire.
 #[derive(Args, Debug)]
 pub(super) struct Event {
-    /// What makes it fire, as JSON: the body of a manual rule or a webhook, else the names that the trigger gives
-    #[arg(long, value_name = "FILE")]
+    /// What makes it fire, as JSON: the body of a manual rule or a webhook, else the names that the trigger gives; or `latest`, what a feed or a poll gives now
+    #[arg(long, value_name = "FILE|latest")]
     event: Option<PathBuf>,
 }
 
@@ -50,6 +50,9 @@ impl Event {
         let Some(file) = &self.event else {
             return Ok(None);
         };
+        if file.as_os_str() == LATEST {
+            return Ok(Some(LATEST.into()));
+        }
         let read = || -> anyhow::Result<Value> {
             let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
             serde_json::from_slice(&text).with_context(|| format!("{} is not JSON", file.display()))

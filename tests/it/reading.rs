@@ -293,3 +293,48 @@ async fn rules_that_poll_one_source_at_the_same_time_ask_it_once() {
     assert_eq!(site.asked().len(), 1);
     assert_eq!(herald.events("error"), Vec::<Value>::new());
 }
+
+#[tokio::test]
+async fn a_preview_shows_the_latest_entry_of_a_feed_and_sends_nothing() {
+    let feed = rss(&[
+        ("a", "Latest", TODAY),
+        ("b", "Older", "Sun, 29 Nov 2026 00:00:00 GMT"),
+    ]);
+    let site = Site::start(move |path| match path {
+        "/empty" => Answer::Whole("200 OK", String::new(), rss(&[]).into_bytes()),
+        _ => Answer::Whole("200 OK", String::new(), feed.clone().into_bytes()),
+    })
+    .await;
+    let rule = |name: &str, path: &str| {
+        format!(
+            "  {name}: {{ when: {{ feed: \"{}\" }}, to: readers, send: \"{{{{ item.title }}}}\" }}\n",
+            site.url(path)
+        )
+    };
+    let manual = "  other: { when: { manual: true }, to: readers, send: hi }\n";
+    let house = house(&format!(
+        "rules:\n{}{}{manual}",
+        rule("post", "/rss"),
+        rule("none", "/empty")
+    ));
+    let herald = house.start().await;
+    let alice = reader(&herald).await;
+    let shown = house
+        .run(&["preview", "post/post", "--event", "latest", "--json"])
+        .await
+        .expect(0)
+        .json();
+    assert_eq!(shown["messages"][0]["text"], "Latest");
+    let wrong = [
+        ("post/none", "is empty"),
+        (
+            "post/other",
+            "the rule reads no feed and no poll, of which one could be the latest",
+        ),
+    ];
+    for (rule, reason) in wrong {
+        let ended = house.run(&["preview", rule, "--event", "latest"]).await;
+        assert!(ended.talk.contains(reason), "{ended:?}");
+    }
+    assert_eq!(alice.texts_of(herald.address()).await, Vec::<String>::new());
+}

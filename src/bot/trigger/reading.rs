@@ -29,7 +29,7 @@ use crate::{
     bot::{
         config::{Retry, Rule},
         event::Kind,
-        expression::Value,
+        expression::{Scope, Value},
         fire,
         outbox::retry_wait,
         running::Running,
@@ -121,6 +121,30 @@ pub(crate) async fn read_given(running: &Running) -> Result<Option<DateTime<Utc>
         next = [next, Some(reader.due().await?)].into_iter().flatten().min();
     }
     Ok(next)
+}
+
+/// What a rule would be given for the latest it can read now: the newest entry of a feed, the first item of a poll. Errors are
+/// sentences for people.
+pub(crate) async fn latest(running: &Running, rule: &Rule) -> Result<Scope, String> {
+    let mut readers = readers(running).into_iter();
+    let reader = readers
+        .find(|reader| reader.rule.name == rule.name && !matches!(reader.what, What::Watch(_)))
+        .ok_or("the rule reads no feed and no poll, of which one could be the latest")?;
+    let items = reader.items().await?;
+    let now = running.now();
+    let newest = match reader.what {
+        // Feeds begin with their latest entry.
+        What::Feed(_) => items
+            .into_iter()
+            .rev()
+            .max_by_key(|item| item.date.unwrap_or(now).min(now)),
+        _ => items.into_iter().next(),
+    };
+    let newest = newest.ok_or_else(|| format!("{} is empty", reader.name()))?;
+    Ok([("item", newest.value), ("previous", Value::None)]
+        .into_iter()
+        .filter(|(name, _)| rule.names.get(name).is_some())
+        .collect())
 }
 
 impl Reader<'_> {
@@ -233,18 +257,25 @@ impl Reader<'_> {
     }
 
     async fn read_now(&self) -> Result<(), Failure> {
+        if let What::Watch(watch) = self.what {
+            return self.watch(watch).await;
+        }
+        self.take(self.items().await.map_err(Failure::Source)?).await
+    }
+
+    /// All that can be read now. Errors are sentences for people.
+    async fn items(&self) -> Result<Vec<Item>, String> {
         let asker = Asker {
             fetch: &self.running.fetch,
             answers: &self.running.answers,
             folder: self.running.bot.folder(),
             fresh: SHARED,
         };
-        let items = match self.what {
+        match self.what {
             What::Feed(feed) => feed.items(asker).await,
             What::Poll(poll) => poll.items(asker, &self.running.scope()).await,
-            What::Watch(watch) => return self.watch(watch).await,
-        };
-        self.take(items.map_err(Failure::Source)?).await
+            What::Watch(_) => Ok(Vec::new()),
+        }
     }
 
     /// Whether it is compared with what was read before, and was never read.
