@@ -20,7 +20,8 @@ use super::{
     expression::{Expression, Scope, Template, Value},
     project::{Project, Upload},
     running::{occurrence_record, to_utc},
-    source::{Answers, Asker, Http, Pages},
+    source::{Answers, Asker, Http, Pages, Source, read_feed},
+    trigger::{Feed, Trigger},
     uploads::Uploads,
 };
 use crate::{
@@ -52,8 +53,17 @@ pub struct Probe {
 /// A place that a bot reads from.
 #[derive(Debug, Clone, Copy)]
 pub enum Place<'b> {
-    /// A source.
+    /// A source of items.
     Source(&'b Http),
+    /// A source of a value.
+    Value(&'b Http),
+    /// The feed of a rule.
+    Feed {
+        /// The rule's name.
+        rule: &'b str,
+        /// The feed.
+        feed: &'b Feed,
+    },
     /// The query of a rule.
     Query {
         /// The rule's name.
@@ -80,6 +90,18 @@ impl<'b> Place<'b> {
         let mut sources = BTreeMap::<&str, &Http>::new();
         let mut places = Vec::new();
         for rule in bot.rules.values() {
+            for trigger in &rule.triggers {
+                match trigger {
+                    Trigger::Feed(feed) => places.push(Place::Feed {
+                        rule: &rule.name,
+                        feed,
+                    }),
+                    Trigger::Poll(poll) => {
+                        sources.insert(poll.source.name.as_str(), &poll.source);
+                    }
+                    _ => {}
+                }
+            }
             for branch in rule.audience.branches() {
                 match branch.audience {
                     Audience::Source(source) => {
@@ -96,6 +118,12 @@ impl<'b> Place<'b> {
                 }
             }
         }
+        for source in bot.sources.values() {
+            let Source::Http(http) = source;
+            if !sources.contains_key(http.name.as_str()) {
+                places.push(Place::Value(http));
+            }
+        }
         places.extend(sources.into_values().map(Place::Source));
         places
     }
@@ -103,14 +131,19 @@ impl<'b> Place<'b> {
     /// The keys of the bot's file that lead to it.
     pub fn keys(&self) -> Vec<&'b str> {
         match self {
-            Self::Source(http) => vec!["sources", http.name.as_str(), "http"],
+            Self::Source(http) | Self::Value(http) => vec!["sources", http.name.as_str(), "http"],
+            Self::Feed { rule, .. } => vec!["rules", rule, "when", "feed"],
             Self::Query { rule, .. } => vec!["rules", rule, "to", "sql"],
         }
     }
 
     /// The URL that is asked, where an occurrence does not change it.
     pub fn url(&self, bot: &Bot) -> Option<String> {
-        let Self::Source(http) = self else { return None };
+        let http = match self {
+            Self::Source(http) | Self::Value(http) => http,
+            Self::Feed { feed, .. } => return Some(feed.url.to_string()),
+            Self::Query { .. } => return None,
+        };
         let scope: Scope = [("vars", bot.vars.clone())].into_iter().collect();
         http.url.render(&scope).ok()
     }
@@ -118,7 +151,8 @@ impl<'b> Place<'b> {
     /// Its name, for people.
     pub fn name(&self) -> String {
         match self {
-            Self::Source(http) => format!("source `{}`", http.name),
+            Self::Source(http) | Self::Value(http) => format!("source `{}`", http.name),
+            Self::Feed { rule, .. } => format!("the feed of rule `{rule}`"),
             Self::Query { rule, .. } => format!("the query of rule `{rule}`"),
         }
     }
@@ -147,7 +181,9 @@ impl Probe {
     /// Looks at a place that a bot reads from.
     pub async fn place(&self, bot: &Bot, place: Place<'_>) -> Look {
         match place {
-            Place::Source(http) => within(self.source(bot, http)).await,
+            Place::Source(http) => within(self.source(bot, http, true)).await,
+            Place::Value(http) => within(self.source(bot, http, false)).await,
+            Place::Feed { feed, .. } => within(self.feed(bot, feed)).await,
             Place::Query { sql, .. } => {
                 within(async {
                     match sql.prepare(bot.folder(), &self.data).await {
@@ -160,7 +196,24 @@ impl Probe {
         }
     }
 
-    async fn source(&self, bot: &Bot, http: &Http) -> Look {
+    async fn feed(&self, bot: &Bot, feed: &Feed) -> Look {
+        let answers = Answers::default();
+        match read_feed(&feed.url, self.asker(bot, &answers)).await {
+            Ok(entries) => Look::Fine(format!("it has {} entries", entries.len())),
+            Err(reason) => Look::Wrong(reason),
+        }
+    }
+
+    fn asker<'a>(&'a self, bot: &'a Bot, answers: &'a Answers) -> Asker<'a> {
+        Asker {
+            fetch: &self.fetch,
+            answers,
+            folder: bot.folder(),
+            fresh: Duration::ZERO,
+        }
+    }
+
+    async fn source(&self, bot: &Bot, http: &Http, is_list: bool) -> Look {
         if http.post.is_some() {
             return Look::Skipped("it is asked by POST, which may change something".to_owned());
         }
@@ -175,12 +228,13 @@ impl Probe {
         scope.insert("now", Value::Time(now));
         scope.insert("occurrence", occurrence_record("probe", now));
         let answers = Answers::default();
-        let asker = Asker {
-            fetch: &self.fetch,
-            answers: &answers,
-            folder: bot.folder(),
-            fresh: Duration::ZERO,
-        };
+        let asker = self.asker(bot, &answers);
+        if !is_list {
+            return match Source::Http(http.clone()).ask(asker, &scope).await {
+                Ok(_) => Look::Fine("it answers".to_owned()),
+                Err(reason) => Look::Wrong(reason),
+            };
+        }
         let first = async { Pages::of(http, asker, &scope)?.next().await };
         match first.await {
             Ok(items) => {

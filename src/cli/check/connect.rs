@@ -65,7 +65,7 @@ async fn node(bot: &Bot, project: &Project, probe: &Probe) -> Option<Finding> {
 
 async fn placed(bot: &Bot, place: Place<'_>, probe: &Probe) -> Option<Finding> {
     let (name, code) = match place {
-        Place::Source(_) => (place.name(), Code::SourceAway),
+        Place::Source(_) | Place::Value(_) | Place::Feed { .. } => (place.name(), Code::SourceAway),
         Place::Query { .. } => (place.name(), Code::QueryAway),
     };
     match probe.place(bot, place).await {

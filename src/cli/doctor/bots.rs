@@ -146,7 +146,10 @@ pub(super) fn places<'a>(bots: &'a [Bot], project: &'a Arc<Project>, probe: &'a 
     for bot in bots {
         for place in Place::of(bot) {
             let (check, fix) = match place {
-                Place::Source(_) => ("source", "`herald check --connect` shows its place in the file"),
+                Place::Source(_) | Place::Value(_) => {
+                    ("source", "`herald check --connect` shows its place in the file")
+                }
+                Place::Feed { .. } => ("feed", "`herald check --connect` shows its place in the file"),
                 Place::Query { .. } => ("sql", "`herald check --connect` shows its place in the file"),
             };
             looks.push(one(async move {

@@ -33,6 +33,8 @@ fn site() -> (u16, mpsc::Receiver<String>) {
             };
             let body = if line.contains("list-type=2") {
                 "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
+            } else if line.contains("/feed/other") {
+                r#"{"version": "https://jsonfeed.org/version/1.1", "title": "Blog", "items": []}"#
             } else if line.contains("/odd") {
                 r#"{"items": 5}"#
             } else {
@@ -80,6 +82,7 @@ sources:
   good: {{ http: http://127.0.0.1:{port}/good, pick: body.items }}
   other: {{ http: http://127.0.0.1:{port}{path}, pick: body.items }}
   of_event: {{ http: \"http://127.0.0.1:{port}/{{{{ body.id }}}}\", pick: body.items }}
+  amount: {{ http: http://127.0.0.1:{port}/value, pick: body.items }}
   posted: {{ http: http://127.0.0.1:{port}/posted, post: {{ a: b }}, pick: body.items }}
 rules:
   good: {{ when: {{ manual: true }}, to: {{ source: good }}, send: hi }}
@@ -87,6 +90,8 @@ rules:
   other: {{ when: {{ manual: true }}, to: {{ source: other }}, send: hi }}
   event: {{ when: {{ manual: true }}, to: {{ source: of_event }}, send: hi }}
   posted: {{ when: {{ manual: true }}, to: {{ source: posted }}, send: hi }}
+  feed: {{ when: {{ feed: http://127.0.0.1:{port}/feed{path} }}, to: {{ source: good }}, send: hi }}
+  value: {{ when: {{ poll: good }}, to: {{ source: good }}, send: \"{{{{ amount }}}}\" }}
   sql:
     when: {{ manual: true }}
     to:
@@ -145,8 +150,9 @@ async fn what_bots_name_is_reached_and_what_does_not_answer_has_its_place() {
     let found = run(folder.path(), &arguments, &environment, "").await.expect(1);
     let places = places(&found);
     let wanted = [
+        ("E501", "bot.yaml rules.feed.when.feed", 17, 25),
         ("E501", "bot.yaml sources.other.http", 7, 18),
-        ("E502", "bot.yaml rules.sql.to.sql", 19, 12),
+        ("E502", "bot.yaml rules.sql.to.sql", 22, 12),
         ("E503", "herald.yaml node", 2, 7),
         ("E504", "herald.yaml uploads.media", 5, 10),
         ("E504", "herald.yaml uploads.store", 7, 5),
@@ -163,10 +169,16 @@ async fn what_bots_name_is_reached_and_what_does_not_answer_has_its_place() {
     );
     let mut lines: Vec<String> = asked.try_iter().collect();
     lines.sort();
-    assert_eq!(lines.len(), 4, "{lines:?}");
-    assert_eq!(lines[..2], ["GET /good HTTP/1.1", "GET /odd HTTP/1.1"]);
+    assert_eq!(lines.len(), 6, "{lines:?}");
+    let wanted = [
+        "GET /feed/odd HTTP/1.1",
+        "GET /good HTTP/1.1",
+        "GET /odd HTTP/1.1",
+    ];
+    assert_eq!(lines[..3], wanted);
+    assert_eq!(lines[4], "GET /value HTTP/1.1");
     assert!(
-        lines[2].starts_with("GET /refused?") && lines[3].starts_with("HEAD /refused/drops/"),
+        lines[3].starts_with("GET /refused?") && lines[5].starts_with("HEAD /refused/drops/"),
         "{lines:?}"
     );
     assert!(
