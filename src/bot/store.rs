@@ -23,6 +23,7 @@ mod readers;
 mod readings;
 mod rehearse;
 mod schedules;
+mod tables;
 mod uploads;
 mod why;
 mod writer;
@@ -64,6 +65,8 @@ pub(crate) use occurrences::{find as occurrence, record};
 pub(crate) use people::{forget, keep_proof, left_at, set_quiet, set_zone};
 pub use readings::{KnownItem, SeenItem};
 pub use schedules::{Schedule, ScheduleKey};
+pub use tables::TableRow;
+pub(crate) use tables::{add_row, own_rows, remove_row, row_counts};
 pub use uploads::{UploadKey, Uploaded};
 pub use why::{Fired, Why};
 

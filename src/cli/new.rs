@@ -19,7 +19,7 @@ pub(super) struct New {
     /// The bot's name, and the folder's
     #[arg(value_name = "NAME")]
     name: String,
-    /// What it begins with: hello, orders, letter, tickets, course, drop or rss
+    /// What it begins with: hello, orders, letter, tickets, course, notes, drop or rss
     #[arg(long, value_name = "TEMPLATE", default_value = "hello")]
     from: String,
 }
@@ -39,6 +39,7 @@ const TEMPLATES: &[Template] = &[
     template("rss", include_str!("../../bots/rss.yaml")),
     template("tickets", include_str!("../../bots/tickets.yaml")),
     template("course", include_str!("../../bots/course.yaml")),
+    template("notes", include_str!("../../bots/notes.yaml")),
     Template {
         files: &[
             ("drop/holders.csv", include_str!("../../bots/drop/holders.csv")),
