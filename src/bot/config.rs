@@ -33,6 +33,7 @@ pub use policy::{
     Priority, Retry, Unreached,
 };
 pub use secret::SecretReference;
+pub use table::Table;
 
 use neighbours::Neighbours;
 use tree::{NodeId, Tree};
@@ -73,6 +74,8 @@ mod shape;
 mod span;
 /// Values that know their places.
 mod spanned;
+/// Tables.
+mod table;
 /// Tests.
 pub mod testing;
 /// The file as a tree.
@@ -230,6 +233,8 @@ pub struct Bot {
     pub vars: Value,
     /// The lists people can join, by name.
     pub lists: BTreeMap<String, List>,
+    /// Rows that people own, by the name of their table.
+    pub tables: BTreeMap<String, Table>,
     /// The lists of other bots that its rules write to, by `BOT/LIST`.
     pub borrowed: BTreeMap<String, List>,
     /// The sources that expressions may use, by name; what a name stands for is known where it is used.
@@ -238,6 +243,8 @@ pub struct Bot {
     pub rules: BTreeMap<String, Rule>,
     /// The commands, in the order of the file.
     pub commands: Vec<Command>,
+    /// What is answered to a text that nothing else takes.
+    pub fallback: Option<Vec<Part>>,
     /// The tests, in the order of the file.
     pub tests: Vec<testing::Test>,
     /// The file as it was named to [`load`].
@@ -403,6 +410,11 @@ impl List {
             arguments.any(|argument| argument.name == field)
         };
         !self.join.is_empty() && self.join.iter().all(gives)
+    }
+
+    /// Whether something of this name is kept of a member, and can be told anew.
+    pub fn keeps(&self, field: &str) -> bool {
+        matches!(field, "name" | "tz" | "lang") || self.fields.iter().any(|own| own.name == field)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Conversations with people: what they may write to a bot, and what it answers.
 
+mod act;
 mod answer;
 pub mod command;
 mod inbox;

@@ -15,7 +15,7 @@ pub mod webhook;
 pub(crate) use clock::{next_ticks, round, run};
 pub use reading::{Feed, Poll};
 pub(crate) use reading::{latest, read, read_given, readers};
-pub use watch::{Edge, Watch};
+pub use watch::{Each, Edge, Watch};
 pub use webhook::Webhook;
 
 /// One entry of a rule's `when`.

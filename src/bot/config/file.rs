@@ -11,6 +11,7 @@ pub(crate) use audience::{AudienceFile, Part, ToCsvFile, ToSourceFile, ToSqlFile
 pub(crate) use content::{
     AttachFile, AttachedFile, ContentFile, CustomDetails, PartFile, RemoteDetails, TxDetails,
 };
+pub(crate) use dialog::{CommandFile, TableFile};
 pub(crate) use policy::{
     AfterFile, CallbackFile, CanaryFile, DefaultsFile, DigestFile, FollowUpFile, LimitFile, PolicyKeys,
     RetryFile, with_policy,
@@ -27,6 +28,8 @@ pub(crate) use trigger::{
 mod audience;
 /// `send`, `reply`, `welcome`, `goodbye`.
 mod content;
+/// `tables` and `commands`.
+mod dialog;
 /// `defaults`, and the policy of rules.
 mod policy;
 /// `herald.yaml`.
@@ -65,12 +68,17 @@ pub(crate) struct BotFile {
     /// Lists of members by name.
     #[serde(default)]
     pub(crate) lists: Entries<ListFile>,
+    /// Rows that people own, by the name of their table.
+    #[serde(default)]
+    pub(crate) tables: Entries<TableFile>,
     /// Rules by name.
     #[serde(default)]
     pub(crate) rules: Entries<RuleFile>,
     /// Commands by declaration.
     #[serde(default)]
     pub(crate) commands: Entries<CommandFile>,
+    /// What is answered to a text that nothing else takes.
+    pub(crate) fallback: Option<ContentFile>,
     /// What the bot does, shown on a clock of its own.
     #[serde(default)]
     pub(crate) tests: Vec<Spanned<TestFile>>,
@@ -192,17 +200,4 @@ with_policy! {
         /// `true` keeps it from firing. Literal.
         pub(crate) paused: Option<Text>,
     }
-}
-
-/// An entry of `commands`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "a command: a map of keys")]
-pub(crate) struct CommandFile {
-    /// What `/help` says of it. Literal.
-    pub(crate) about: Option<Text>,
-    /// Whether it answers at all. Expression.
-    #[serde(rename = "if")]
-    pub(crate) condition: Option<Text>,
-    /// What is answered.
-    pub(crate) reply: ContentFile,
 }

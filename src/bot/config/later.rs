@@ -2,7 +2,7 @@
 
 /// Keys by the shape that holds them: the names of the types in [`file`](super::file).
 const KEYS: &[(&str, &[&str])] = &[
-    ("BotFile", &["tables", "flows", "fallback"]),
+    ("BotFile", &["flows"]),
     ("ListFile", &["import"]),
     ("FieldDetails", &["choices"]),
     ("TriggerFile", &["log"]),
@@ -11,10 +11,8 @@ const KEYS: &[(&str, &[&str])] = &[
     ("AudienceFile", &["holders"]),
     ("SourceFile", &["call", "sql", "csv"]),
     ("ToWalletFile", &["as"]),
-    ("AfterFile", &["remove"]),
     ("AttachedDetails", &["url"]),
     ("RemoteDetails", &["url"]),
-    ("CommandFile", &["add", "remove", "set", "admins", "run"]),
     ("ProjectFile", &["allow_run"]),
     ("ChainFile", &["rpc", "confirmations"]),
 ];

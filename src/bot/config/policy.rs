@@ -198,6 +198,8 @@ pub struct After {
     pub leave: Option<String>,
     /// Fields of the recipient's membership get new values.
     pub set: Vec<(String, Expression)>,
+    /// The row that fired leaves this table.
+    pub remove: Option<String>,
 }
 
 /// Who is told what became of a rule's messages, signed as the Standard Webhooks specification describes.

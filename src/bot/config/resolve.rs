@@ -11,7 +11,7 @@ use super::shape::Place;
 use super::spanned::{Spanned, Text};
 use super::testing::Test;
 use super::tree::{Content, NodeId, Tree};
-use super::{Bot, Identity, List, NodeAddress, Profile, Rule};
+use super::{Bot, Identity, List, NodeAddress, Part, Profile, Rule, Table};
 use crate::bot::audience::Audience;
 use crate::bot::dialog::command::Command;
 use crate::bot::expression::{SourceTypes, Type, Value};
@@ -23,6 +23,8 @@ use report::Report;
 
 /// `to`.
 mod audience;
+/// `commands`.
+mod command;
 /// `send` and its like.
 mod content;
 /// Data of tests.
@@ -47,12 +49,14 @@ pub(super) mod project;
 mod reading;
 /// Findings, and the readers of single texts.
 mod report;
-/// `rules` and `commands`.
+/// `rules`.
 mod rule;
 /// Names in scope.
 mod scope;
 /// `sources`.
 mod source;
+/// `tables`.
+mod table;
 /// `tests`.
 mod testing;
 /// `when`.
@@ -76,6 +80,8 @@ struct Context {
     vars: Type,
     /// The lists; `None` for one whose declaration has a mistake.
     lists: BTreeMap<String, Option<List>>,
+    /// The tables; `None` for one whose declaration has a mistake.
+    tables: BTreeMap<String, Option<Table>>,
     /// The sources, as the file has them: they are read where they are used.
     sources: Vec<(String, Spanned<SourceFile>)>,
     /// What the sources give, where expressions use them by name.
@@ -127,6 +133,7 @@ pub(crate) fn resolve(
         project: project.clone(),
         vars: vars_type,
         lists: BTreeMap::new(),
+        tables: table::resolve_all(&mut report, &file.tables),
         sources: file.sources.0.clone(),
         source_types: source::types(tree, &file.sources.0),
         watches: watch::all(file),
@@ -138,6 +145,7 @@ pub(crate) fn resolve(
     let sources = source::resolve_all(&mut report, &context, file);
     let rules = rules(&mut report, &context, file);
     let commands = commands(&mut report, &context, file);
+    let fallback = fallback(&mut report, &context, file);
     let tests = testing::resolve_all(&mut report, &context, rules.as_ref(), file);
     unused::report(&mut report, file, rules.as_ref());
     let bot = assemble(
@@ -152,6 +160,7 @@ pub(crate) fn resolve(
             sources,
             rules,
             commands,
+            fallback,
             tests,
         },
     );
@@ -176,6 +185,7 @@ pub(crate) fn lists(
         folder: path.parent().unwrap_or(Path::new("")).to_owned(),
         vars: vars::resolve(&mut report, file.vars.as_ref()).0,
         lists: BTreeMap::new(),
+        tables: BTreeMap::new(),
         sources: Vec::new(),
         source_types: source::types(tree, &[]),
         watches: Vec::new(),
@@ -196,6 +206,11 @@ struct Parts {
     sources: Option<BTreeMap<String, Source>>,
     rules: Option<BTreeMap<String, Rule>>,
     commands: Option<Vec<Command>>,
+    #[expect(
+        clippy::option_option,
+        reason = "no fallback and a wrong one are different things"
+    )]
+    fallback: Option<Option<Vec<Part>>>,
     tests: Option<Vec<Test>>,
 }
 
@@ -214,6 +229,10 @@ fn assemble(file: &BotFile, path: &Path, parts: Parts) -> Option<Bot> {
     for (name, list) in parts.context.lists {
         lists.insert(name, list?);
     }
+    let mut tables = BTreeMap::new();
+    for (name, table) in parts.context.tables {
+        tables.insert(name, table?);
+    }
     Some(Bot {
         name: file.bot.value.clone(),
         about: file.about.as_ref().map(|about| about.value.clone()),
@@ -222,10 +241,12 @@ fn assemble(file: &BotFile, path: &Path, parts: Parts) -> Option<Bot> {
         profile: parts.profile?,
         vars: parts.vars?,
         lists,
+        tables,
         borrowed,
         sources: parts.sources?,
         rules,
         commands: parts.commands?,
+        fallback: parts.fallback?,
         tests: parts.tests?,
         file: path.to_owned(),
         // Filled in by the caller, who has the bytes.
@@ -315,7 +336,7 @@ fn commands(report: &mut Report<'_>, context: &Context, file: &BotFile) -> Optio
     }
     let mut commands = Some(Vec::new());
     for (declaration, command) in &file.commands.0 {
-        let resolved = rule::resolve_command(report, context, (declaration, command), &mut taken);
+        let resolved = command::resolve(report, context, file, (declaration, command), &mut taken);
         if report.is_full() {
             return None;
         }
@@ -325,6 +346,19 @@ fn commands(report: &mut Report<'_>, context: &Context, file: &BotFile) -> Optio
         }
     }
     commands
+}
+
+/// The answer to what nothing else takes; the outer option is for a mistake.
+#[expect(
+    clippy::option_option,
+    reason = "no fallback and a wrong one are different things"
+)]
+fn fallback(report: &mut Report<'_>, context: &Context, file: &BotFile) -> Option<Option<Vec<Part>>> {
+    let Some(answer) = &file.fallback else {
+        return Some(None);
+    };
+    let names = scope::of_message(context);
+    content::parts(report, context, answer, content::InScope::of_one(&names)).map(Some)
 }
 
 /// The names that a map of the file declares, also those whose declaration was left out.

@@ -36,10 +36,21 @@ pub struct Given {
     pub now: DateTime<Utc>,
     /// Members and the lists they are on.
     pub members: Vec<(String, Member)>,
+    /// Rows and the tables they are in.
+    pub rows: Vec<(String, GivenRow)>,
     /// Files by their path, with their text.
     pub files: BTreeMap<String, String>,
     /// What feeds and polls have read already, by the rules that read them.
     pub seen: BTreeMap<String, Vec<Value>>,
+}
+
+/// A row that is there before the bot starts.
+#[derive(Debug, Clone)]
+pub struct GivenRow {
+    /// Whose it is.
+    pub owner: Address,
+    /// Its columns as JSON of their types.
+    pub columns: serde_json::Map<String, serde_json::Value>,
 }
 
 /// One entry of `do`.

@@ -8,7 +8,7 @@ use rusqlite::Transaction;
 use super::{command::CommandDeclaration, people};
 use crate::bot::{
     audience::list::{self, Leave},
-    config::{Bot, List, Part, Priority},
+    config::{List, Part, Priority, Rule},
     event::{Event, Kind},
     expression::{Scope, Value},
     fire::{self, Firing},
@@ -40,6 +40,9 @@ pub(super) enum Effect {
 
 /// Said where an answer needs what does not answer.
 const UNANSWERED: &str = "I cannot look that up right now. Please try again in a few minutes.";
+
+/// How rows call the answer to what nothing else takes; no rule can have the name.
+pub(super) const FALLBACK: &str = "bot:fallback";
 
 /// Answers are worth sending for a day.
 const ANSWER_LIFE: TimeDelta = TimeDelta::days(1);
@@ -112,26 +115,22 @@ impl Answer<'_> {
             }
         }
         for command in &running.bot.commands {
-            let rule = format!("command:/{}", command.declaration.name());
-            match command.declaration.read(text) {
-                Some(Ok(arguments)) => {
-                    let mut scope = self.scope()?;
-                    scope.insert("args", arguments);
-                    let holds = command.condition.as_ref().is_none_or(|condition| {
-                        condition.evaluate(&scope).is_ok_and(|value| value.is_truthy())
-                    });
-                    return if holds {
-                        self.say_parts(&rule, &command.reply, &scope)
-                    } else {
-                        Ok(())
-                    };
-                }
-                Some(Err(misuse)) => return self.say(&rule, 0, misuse.to_string()),
-                None => {}
+            let Some(read) = command.declaration.read(text) else {
+                continue;
+            };
+            if !self.may_use(command)? {
+                break;
             }
+            return match read {
+                Ok(arguments) => self.command(command, arguments),
+                Err(misuse) => {
+                    let rule = format!("command:/{}", command.declaration.name());
+                    self.say(&rule, 0, misuse.to_string())
+                }
+            };
         }
         if asks_for_help(text)
-            && let Some(help) = help(&running.bot)
+            && let Some(help) = self.help()?
         {
             return self.say("command:/help", 0, help);
         }
@@ -140,7 +139,18 @@ impl Answer<'_> {
         {
             return self.serve(asked);
         }
-        self.fire(|trigger| matches!(trigger, Trigger::Message(words) if words.take(text)))
+        let takes = |trigger: &Trigger| matches!(trigger, Trigger::Message(words) if words.take(text));
+        let mut rules = running.bot.rules.values();
+        if rules.any(|rule| !rule.paused && rule.triggers.iter().any(takes)) {
+            return self.fire(takes);
+        }
+        match &running.bot.fallback {
+            Some(fallback) => {
+                let scope = self.scope()?;
+                self.say_parts(FALLBACK, fallback, &scope)
+            }
+            None => Ok(()),
+        }
     }
 
     /// The names of a message: of commands, and of `message` rules.
@@ -165,10 +175,25 @@ impl Answer<'_> {
         let is_member = !standing.lists.is_empty();
         let sub = is_member.then(|| self.running.person_record(incoming.from, &standing));
         names.insert("sub", sub.unwrap_or(Value::None));
+        if !self.running.bot.tables.is_empty() {
+            names.insert("mine", self.mine()?);
+        }
         Ok(names)
     }
 
-    fn scope(&self) -> Result<Scope, rusqlite::Error> {
+    /// The sender's rows by table.
+    fn mine(&self) -> Result<Value, rusqlite::Error> {
+        let bot = &self.running.bot;
+        let mut tables = Vec::new();
+        for (name, table) in &bot.tables {
+            let rows = store::own_rows(self.transaction, (&bot.name, name), self.incoming.from)?;
+            let rows = rows.iter().map(|row| table.record(row));
+            tables.push((name.as_str(), Value::list(rows)));
+        }
+        Ok(Value::record(tables))
+    }
+
+    pub(super) fn scope(&self) -> Result<Scope, rusqlite::Error> {
         let mut scope = self.running.scope();
         for (name, value) in self.names()?.iter() {
             scope.insert(name, value.clone());
@@ -280,27 +305,53 @@ impl Answer<'_> {
 
     fn fire_with(&mut self, names: &Scope, fits: impl Fn(&Trigger) -> bool) -> Result<(), rusqlite::Error> {
         let running = self.running;
-        for rule in running
-            .bot
-            .rules
-            .values()
-            .filter(|rule| rule.triggers.iter().any(&fits))
-        {
-            let firing = Firing {
-                id: self.id(),
-                // A sender's clock may be ahead.
-                at: to_utc(self.incoming.sent).min(running.now()),
-                names: names.clone(),
-            };
-            let new = fire::occurrence(running, rule, &firing);
-            let planned = store::record(self.transaction, &new)?;
-            self.effects.push(Effect::Occurrence(Box::new(new), planned));
+        let rules = running.bot.rules.values();
+        for rule in rules.filter(|rule| rule.triggers.iter().any(&fits)) {
+            self.fire_rule(rule, names)?;
         }
         Ok(())
     }
 
+    pub(super) fn fire_rule(&mut self, rule: &Rule, names: &Scope) -> Result<(), rusqlite::Error> {
+        let firing = Firing {
+            id: self.id(),
+            // A sender's clock may be ahead.
+            at: to_utc(self.incoming.sent).min(self.running.now()),
+            names: names.clone(),
+        };
+        let new = fire::occurrence(self.running, rule, &firing);
+        let planned = store::record(self.transaction, &new)?;
+        self.effects.push(Effect::Occurrence(Box::new(new), planned));
+        Ok(())
+    }
+
+    /// Every way to join and every command as declared that the sender may use, with what its author says of it, and what every bot with
+    /// lists answers; none when there are none.
+    fn help(&self) -> Result<Option<String>, rusqlite::Error> {
+        let bot = &self.running.bot;
+        let joins = bot.lists.values().flat_map(|list| &list.join);
+        let mut lines: Vec<String> = joins.map(|join| join.text().to_owned()).collect();
+        for command in &bot.commands {
+            if self.may_use(command)? {
+                lines.push(match &command.about {
+                    Some(about) => format!("{} - {about}", command.declaration.text()),
+                    None => command.declaration.text().to_owned(),
+                });
+            }
+        }
+        if !bot.lists.is_empty() {
+            lines.extend(people::HELP.iter().map(|line| (*line).to_owned()));
+        }
+        Ok((!lines.is_empty()).then(|| lines.join("\n")))
+    }
+
     /// Plans the parts of an answer. One that cannot be rendered is told to the operator; the others go out.
-    fn say_parts(&mut self, rule: &str, parts: &[Part], scope: &Scope) -> Result<(), rusqlite::Error> {
+    pub(super) fn say_parts(
+        &mut self,
+        rule: &str,
+        parts: &[Part],
+        scope: &Scope,
+    ) -> Result<(), rusqlite::Error> {
         for (number, part) in (0..).zip(parts) {
             let holds = part.condition.as_ref().map_or(Ok(true), |condition| {
                 condition.evaluate(scope).map(|value| value.is_truthy())
@@ -314,9 +365,7 @@ impl Answer<'_> {
                 Ok((message, _)) => self.say(rule, number, message.into_body())?,
                 Err(Without::Nothing(_)) => {}
                 Err(Without::Failed(error)) => {
-                    let mut event = self.new_event(Kind::Error, rule);
-                    event.reason = Some(format!("the answer cannot be rendered: {error}"));
-                    self.effects.push(Effect::Event(Box::new(event)));
+                    self.error(rule, format!("the answer cannot be rendered: {error}"));
                     if self.running.unanswered().is_some() {
                         return self.say(rule, number, UNANSWERED.to_owned());
                     }
@@ -358,6 +407,13 @@ impl Answer<'_> {
         self.effects.push(Effect::Event(Box::new(event)));
     }
 
+    /// Tells the operator what went wrong.
+    pub(super) fn error(&mut self, rule: &str, reason: String) {
+        let mut event = self.new_event(Kind::Error, rule);
+        event.reason = Some(reason);
+        self.effects.push(Effect::Event(Box::new(event)));
+    }
+
     fn new_event(&self, kind: Kind, rule: &str) -> Event {
         let mut event = self.running.event(kind);
         event.rule = Some(rule.to_owned());
@@ -381,26 +437,6 @@ fn asks_for_help(text: &str) -> bool {
         .strip_prefix('/')
         .unwrap_or(first)
         .eq_ignore_ascii_case("help")
-}
-
-/// Every way to join and every command as declared, with what its author says of it, and what every bot with lists answers; none when
-/// there are none.
-fn help(bot: &Bot) -> Option<String> {
-    let joins = bot
-        .lists
-        .values()
-        .flat_map(|list| &list.join)
-        .map(|join| join.text().to_owned());
-    let commands = bot.commands.iter().map(|command| match &command.about {
-        Some(about) => format!("{} - {about}", command.declaration.text()),
-        None => command.declaration.text().to_owned(),
-    });
-    let own = people::HELP
-        .iter()
-        .filter(|_| !bot.lists.is_empty())
-        .map(|line| (*line).to_owned());
-    let lines: Vec<String> = joins.chain(commands).chain(own).collect();
-    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 /// What a bot says to somebody who leaves when its author has written nothing; it names the way back.

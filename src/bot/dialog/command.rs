@@ -19,10 +19,46 @@ pub struct Command {
     pub declaration: CommandDeclaration,
     /// What `/help` says of it.
     pub about: Option<String>,
+    /// Who alone may use it; for others it does not exist.
+    pub admins: Option<Vec<Admin>>,
     /// `if`: when false the command is not answered.
     pub condition: Option<Expression>,
-    /// What is answered: one or more messages, in order.
+    /// What it does before it is answered.
+    pub doing: Option<Doing>,
+    /// What is answered, in order; nothing where it only does something.
     pub reply: Vec<Part>,
+}
+
+/// Who may use a command that is not for everybody.
+#[derive(Debug, Clone)]
+pub enum Admin {
+    /// The members of a list.
+    List(String),
+    /// A wallet, or a list of them.
+    Wallets(Expression),
+}
+
+/// What a command does.
+#[derive(Debug, Clone)]
+pub enum Doing {
+    /// Adds a row of the sender to a table; the arguments are its columns.
+    Add(String),
+    /// Removes a row of the sender from a table.
+    Remove {
+        /// The table.
+        table: String,
+        /// The row's id.
+        id: Expression,
+    },
+    /// Gives fields of the sender's memberships new values.
+    Set {
+        /// The lists that have all of the fields.
+        lists: Vec<String>,
+        /// The fields and their values.
+        values: Vec<(String, Expression)>,
+    },
+    /// Fires a `manual` rule.
+    Run(String),
 }
 
 /// The name and the arguments of a command, as declared.

@@ -82,7 +82,8 @@ impl Answer<'_> {
             }
             Asked::Me => {
                 let standing = store::standing(self.transaction, &bot.name, wallet)?;
-                let known = known(wallet, &standing);
+                let rows = store::row_counts(self.transaction, &bot.name, wallet)?;
+                let known = known(wallet, &standing, &rows);
                 self.say("command:/me", 0, known)
             }
             Asked::Forget(whom) if whom.eq_ignore_ascii_case("me") => {
@@ -128,7 +129,7 @@ fn quiet_hours(text: &str) -> Option<String> {
 }
 
 /// What a bot knows of a wallet, in lines.
-fn known(wallet: herald_protocol::address::Address, standing: &Standing) -> String {
+fn known(wallet: herald_protocol::address::Address, standing: &Standing, rows: &[(String, i64)]) -> String {
     let mut lines = vec![format!("Wallet: {wallet}")];
     for (name, member) in &standing.lists {
         let fields: Vec<String> = member
@@ -147,6 +148,7 @@ fn known(wallet: herald_protocol::address::Address, standing: &Standing) -> Stri
     if standing.lists.is_empty() {
         lines.push("On no list".to_owned());
     }
+    lines.extend(rows.iter().map(|(table, count)| format!("Your {table}: {count}")));
     if let Some(quiet) = &standing.quiet {
         lines.push(format!("Quiet hours: {quiet}"));
     }

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Transaction};
 use super::judge::recipient_scope;
 use crate::bot::{
     config::{FollowUp, Later, Rule},
-    expression::{Scope, Value},
+    expression::{Scope, Type, Value},
     running::Running,
     store::{self, Delivery, MessageNumber, NewDelivery, State},
 };
@@ -38,6 +38,9 @@ pub(super) fn delivered(
         }
         Err(reason) => failures.push(reason),
     }
+    if let Some(table) = &after.remove {
+        failures.extend(remove(transaction, row, table)?);
+    }
     if let Some(list) = &after.leave {
         store::leave(transaction, &row.bot, Some(list), row.wallet, now)?;
     }
@@ -48,7 +51,8 @@ pub(super) fn delivered(
 pub(super) fn followed<'r>(running: &'r Running, row: &Delivery) -> Option<&'r Rule> {
     let rule = running.bot.rules.get(&row.rule)?;
     let (then, after) = (&rule.policy.then, &rule.policy.after);
-    let is_followed = !then.is_empty() || after.leave.is_some() || !after.set.is_empty();
+    let is_followed =
+        !then.is_empty() || after.leave.is_some() || after.remove.is_some() || !after.set.is_empty();
     (is_followed && row.part.step() == 0).then_some(rule)
 }
 
@@ -140,6 +144,29 @@ fn plan(
         store::insert_delivery(transaction, &new)?;
     }
     Ok(())
+}
+
+/// Removes the row that fired, by the `row` among the names of its occurrence.
+fn remove(
+    transaction: &Transaction<'_>,
+    row: &Delivery,
+    table: &str,
+) -> Result<Option<String>, rusqlite::Error> {
+    let occurrence = row.occurrence.map(|id| store::occurrence(transaction, id));
+    let Some(occurrence) = occurrence.transpose()?.flatten() else {
+        return Ok(Some("`after.remove`: its occurrence is gone".to_owned()));
+    };
+    let names: serde_json::Value = serde_json::from_str(&occurrence.names).unwrap_or_default();
+    let fired = &names["row"];
+    let id = Type::Int.read_json(&fired["id"]).ok().map(|id| id.to_text());
+    let id: Option<i64> = id.and_then(|id| id.parse().ok());
+    let owner: Option<Address> = fired["owner"].as_str().and_then(|owner| owner.parse().ok());
+    let (Some(id), Some(owner)) = (id, owner) else {
+        return Ok(Some("`after.remove`: no row fired".to_owned()));
+    };
+    // One that its owner removed meanwhile is gone as it should be.
+    store::remove_row(transaction, (&row.bot, table), owner, id)?;
+    Ok(None)
 }
 
 /// Gives fields of the recipient's membership their new values.

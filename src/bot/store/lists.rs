@@ -141,6 +141,8 @@ pub struct Standing {
     pub proof: Option<ConsentProof>,
     /// When it is not to be written to by its own clock, as windows are written, without a zone.
     pub quiet: Option<String>,
+    /// It has a row in one of the bot's tables.
+    pub owns: bool,
     /// Its memberships by list.
     pub lists: BTreeMap<String, Member>,
     /// Its membership in the list of another bot, where that named it for a message.
@@ -160,9 +162,9 @@ impl Standing {
             .unwrap_or(Tz::UTC)
     }
 
-    /// Whether it is a member, or has signed that it wants to be written to.
+    /// Whether it is a member, owns a row, or has signed that it wants to be written to.
     pub fn opted_in(&self) -> bool {
-        !self.lists.is_empty() || self.proof.is_some()
+        !self.lists.is_empty() || self.owns || self.proof.is_some()
     }
 
     /// Something it has told of itself, on whichever list: `name`, `tz`, `lang`.
@@ -259,6 +261,7 @@ pub(crate) fn standing(
             "SELECT EXISTS (SELECT 1 FROM departure WHERE bot = ?1 AND wallet = ?2),
                     EXISTS (SELECT 1 FROM writer WHERE bot = ?1 AND wallet = ?2),
                     (SELECT quiet FROM person WHERE bot = ?1 AND wallet = ?2),
+                    EXISTS (SELECT 1 FROM table_row WHERE bot = ?1 AND owner = ?2),
                     signature, signed_ms
              FROM (SELECT 1) LEFT JOIN proof ON bot = ?1 AND wallet = ?2",
         )?
@@ -268,6 +271,7 @@ pub(crate) fn standing(
                 left: row.get(0)?,
                 wrote: row.get(1)?,
                 quiet: row.get(2)?,
+                owns: row.get(3)?,
                 proof: has_proof.then(|| people::read_proof(row)).transpose()?,
                 lists,
                 borrowed: None,

@@ -90,7 +90,7 @@ pub(crate) fn set_zone(
     Ok(changed > 0)
 }
 
-/// Erases a wallet: memberships, fields, proof, quiet hours, the texts written to it, and what it caused. What remains is that it left,
+/// Erases a wallet: memberships, fields, rows, proof, quiet hours, the texts written to it, and what it caused. What remains is that it left,
 /// so that nobody writes to it again, and which messages were delivered when.
 pub(crate) fn forget(
     transaction: &Transaction<'_>,
@@ -101,6 +101,10 @@ pub(crate) fn forget(
     let text = wallet.to_string();
     for table in ["member", "proof", "person", "writer", "awaited_reply"] {
         let erase = format!("DELETE FROM {table} WHERE bot = ?1 AND wallet = ?2");
+        transaction.execute(&erase, params![bot, text])?;
+    }
+    for table in ["table_row", "table_owner"] {
+        let erase = format!("DELETE FROM {table} WHERE bot = ?1 AND owner = ?2");
         transaction.execute(&erase, params![bot, text])?;
     }
     transaction.execute(
@@ -121,7 +125,8 @@ pub(crate) fn forget(
     transaction.execute(
         "INSERT OR IGNORE INTO temp.forgotten
          SELECT id FROM occurrence WHERE bot = ?1
-             AND (json_extract(names, '$.message.from') = ?2 OR json_extract(names, '$.sub.wallet') = ?2)",
+             AND (json_extract(names, '$.message.from') = ?2 OR json_extract(names, '$.sub.wallet') = ?2
+                 OR json_extract(names, '$.row.owner') = ?2)",
         params![bot, text],
     )?;
     transaction.execute(

@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
+use crate::bot::trigger::Each;
+
 use super::{NewOccurrence, Planned, ScheduleKey, Store, millis, occurrences, time};
 
 /// Where the value of one subject stands.
@@ -51,15 +53,22 @@ impl Store {
         .await
     }
 
-    /// Forgets where those stand who are no members of a list any more: one that comes back begins anew.
-    pub async fn forget_watched(&self, key: ScheduleKey, list: String) -> Result<(), super::Error> {
+    /// Forgets where those stand that a list or a table does not have any more: one that comes back begins anew.
+    pub async fn forget_watched(&self, key: ScheduleKey, each: Each) -> Result<(), super::Error> {
         self.write(move |transaction| {
+            let (there, name) = match &each {
+                Each::List(name) => ("SELECT wallet FROM member WHERE bot = ?1 AND list = ?4", name),
+                Each::Table(name) => (
+                    "SELECT owner || ' ' || id FROM table_row WHERE bot = ?1 AND name = ?4",
+                    name,
+                ),
+            };
+            let delete = format!(
+                "DELETE FROM watched WHERE bot = ?1 AND rule = ?2 AND trigger = ?3 AND subject NOT IN ({there})"
+            );
             transaction
-                .prepare_cached(
-                    "DELETE FROM watched WHERE bot = ?1 AND rule = ?2 AND trigger = ?3
-                     AND subject NOT IN (SELECT wallet FROM member WHERE bot = ?1 AND list = ?4)",
-                )?
-                .execute(params![key.bot, key.rule, key.trigger, list])
+                .prepare_cached(&delete)?
+                .execute(params![key.bot, key.rule, key.trigger, name])
                 .map(drop)
         })
         .await

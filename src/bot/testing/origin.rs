@@ -78,6 +78,8 @@ impl Origins {
             let command = commands.find(|command| command.declaration.name() == name)?;
             let is_misuse = matches!(command.declaration.read(said), Some(Err(_)));
             Some(&command.reply).filter(|_| !is_misuse)?
+        } else if row.rule == "bot:fallback" {
+            bot.fallback.as_ref()?
         } else {
             let rule = bot.rules.get(&row.rule)?;
             match usize::try_from(row.part.step()).ok()?.checked_sub(1) {

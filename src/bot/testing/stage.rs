@@ -142,10 +142,14 @@ impl<'a> Stage<'a> {
     async fn join(&self, store: &Store, bot: &Bot, test: &Test) -> Result<(), Broken> {
         let (bot, joined) = (bot.name.clone(), test.given.now);
         let members = test.given.members.clone();
+        let rows = test.given.rows.clone();
         store
             .write(move |transaction| {
                 for (list, member) in members {
                     store::join(transaction, &bot, &list, &Member { joined, ..member })?;
+                }
+                for (table, row) in rows {
+                    store::add_row(transaction, (&bot, &table), row.owner, row.columns, joined)?;
                 }
                 Ok(())
             })

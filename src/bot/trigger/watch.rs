@@ -16,8 +16,8 @@ use crate::bot::{
 pub struct Watch {
     /// The value.
     pub value: Expression,
-    /// The list whose members it is read for; none for a value of its own.
-    pub each: Option<String>,
+    /// What it is read for; none for a value of its own.
+    pub each: Option<Each>,
     /// How often it is read; at least one second.
     pub every: Duration,
     /// When it fires.
@@ -26,6 +26,15 @@ pub struct Watch {
     pub patience: Duration,
     /// What it was declared as: another declaration begins anew.
     pub text: String,
+}
+
+/// What a value is read for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Each {
+    /// Each member of the list of this name: `sub`.
+    List(String),
+    /// Each row of the table of this name: `row`.
+    Table(String),
 }
 
 /// What fires.

@@ -210,13 +210,15 @@ pub(crate) struct FollowUpFile {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
-    expecting = "what happens once it is delivered: `{ leave }` or `{ set }`"
+    expecting = "what happens once it is delivered: `{ leave }`, `{ set }` or `{ remove }`"
 )]
 pub(crate) struct AfterFile {
     /// A list's name. Literal.
     pub(crate) leave: Option<Text>,
     /// Fields of the recipient by name. Expressions.
     pub(crate) set: Option<Entries<String>>,
+    /// The table of the row that fired, which goes. Literal.
+    pub(crate) remove: Option<Text>,
 }
 
 /// `callback`.

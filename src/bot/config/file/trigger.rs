@@ -214,7 +214,7 @@ pub(crate) struct PollFile {
 pub(crate) struct WatchFile {
     /// The value, of a source. Expression.
     pub(crate) watch: Text,
-    /// A list's name: the value is read for each member, which is `sub`. Literal.
+    /// The name of a list or a table: the value is read for each member, which is `sub`, or each row, which is `row`. Literal.
     pub(crate) each: Option<Text>,
     /// How often it is read; 1m if left out. Literal.
     pub(crate) every: Option<Text>,

@@ -4,11 +4,11 @@ use super::content::InScope;
 use super::report::Report;
 use super::rule::condition;
 use super::trigger::SHORTEST;
-use super::{Context, ListReference, content, find_list};
+use super::{Context, ListReference, content, find_list, table};
 use crate::bot::config::diagnostics::{Code, quote};
 use crate::bot::config::file::{AfterFile, FollowUpFile};
 use crate::bot::config::shape::Place;
-use crate::bot::config::spanned::Spanned;
+use crate::bot::config::spanned::{Spanned, Text};
 use crate::bot::config::{After, FollowUp, Later, List};
 use crate::bot::expression::{Expression, Names, Record, Type};
 
@@ -111,10 +111,26 @@ pub(super) fn after(
             set
         });
     }
+    let remove = match &file.remove {
+        Some(text) => row_of(report, context, text, names).map(Some),
+        None => Some(None),
+    };
     Some(After {
         leave: leave?,
         set: set?,
+        remove: remove?,
     })
+}
+
+/// The table whose row fired.
+fn row_of(report: &mut Report<'_>, context: &Context, text: &Text, names: &Names) -> Option<String> {
+    let table = table::find(report, context, text)?;
+    if names.get("row").is_none() {
+        let message = "`remove` needs a trigger that a row fires, and here is none";
+        report.add(Place::Key(text.node), Code::Undefined, message, None);
+        return None;
+    }
+    Some(table.name.clone())
 }
 
 /// The new value of a field of a member.

@@ -1,18 +1,17 @@
-//! `rules` and `commands`: triggers, conditions, audience, content and policy, each checked against the names it may use.
+//! `rules`: triggers, conditions, audience, content and policy, each checked against the names it may use.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::content::InScope;
 use super::report::Report;
-use super::{Context, audience, content, digest, follow_up, lets, list, policy, scope, trigger, unused};
+use super::{Context, audience, content, digest, follow_up, lets, policy, scope, trigger, unused};
 use crate::bot::audience::Audience;
 use crate::bot::config::diagnostics::Code;
-use crate::bot::config::file::{CommandFile, PolicyKeys, RuleFile};
+use crate::bot::config::file::{PolicyKeys, RuleFile};
 use crate::bot::config::shape::Place;
 use crate::bot::config::spanned::{Spanned, Text};
 use crate::bot::config::{After, Digest, FollowUp, Policy, Rule};
-use crate::bot::dialog::command::Command;
-use crate::bot::expression::{Expression, Names, Type};
+use crate::bot::expression::{Expression, Names};
 
 /// Resolves one rule; `None` if it has a mistake.
 pub(super) fn resolve(
@@ -156,38 +155,6 @@ fn followed(
     };
     let digest = digest.map_or(Some(None), |digest| digest.map(Some));
     Some((digest?, then?, after?))
-}
-
-/// Resolves one command; `None` if it has a mistake.
-pub(super) fn resolve_command(
-    report: &mut Report<'_>,
-    context: &Context,
-    (text, file): (&str, &Spanned<CommandFile>),
-    taken: &mut BTreeMap<String, String>,
-) -> Option<Command> {
-    let place = Place::InKey(file.node, 0);
-    let declaration = list::declaration(report, place, text, ("another command", taken));
-    if report.hides_names(file.node) {
-        return None;
-    }
-    let arguments = declaration.as_ref().map_or(Type::Any, |declaration| {
-        Type::Record(declaration.arguments_type())
-    });
-    let sender = scope::sender(context.known_lists());
-    let mut names = scope::everywhere(&context.vars);
-    names.set_sources(context.source_types.clone());
-    names.insert("message", scope::message());
-    names.insert("args", arguments);
-    names.insert("sub", Type::Record(sender.clone()).optional());
-    names.insert("to", Type::Record(sender));
-    let condition = condition(report, file.value.condition.as_ref(), &names);
-    let reply = content::parts(report, context, &file.value.reply, InScope::of_one(&names));
-    Some(Command {
-        declaration: declaration?,
-        about: file.value.about.as_ref().map(|about| about.value.clone()),
-        condition: condition?,
-        reply: reply?,
-    })
 }
 
 /// The condition of something; the outer option is for a mistake.

@@ -1,6 +1,7 @@
 //! The names that expressions and templates may use, by place, with their types.
 
-use crate::bot::config::{Field, List};
+use super::Context;
+use crate::bot::config::{Field, List, Table};
 use crate::bot::expression::{Names, Record, Type};
 
 /// What is known of every member of a list beside the list's own fields.
@@ -122,6 +123,30 @@ pub(super) fn message() -> Type {
     .into_iter()
     .collect();
     Type::Record(record)
+}
+
+/// The names of everything that answers a message: `message`, `sub`, `to` and `mine`.
+pub(super) fn of_message(context: &Context) -> Names {
+    let sender = sender(context.known_lists());
+    let mut names = everywhere(&context.vars);
+    names.set_sources(context.source_types.clone());
+    names.insert("message", message());
+    names.insert("sub", Type::Record(sender.clone()).optional());
+    names.insert("to", Type::Record(sender));
+    if let Some(mine) = mine(context) {
+        names.insert("mine", mine);
+    }
+    names
+}
+
+/// The sender's rows by table; nothing in a bot without tables.
+pub(super) fn mine(context: &Context) -> Option<Type> {
+    let of = |table: Option<&Table>| table.map_or(Type::Any, |table| Type::List(Box::new(table.row_type())));
+    let tables = context.tables.iter();
+    let record: Record = tables
+        .map(|(name, table)| (name.as_str(), of(table.as_ref())))
+        .collect();
+    (!context.tables.is_empty()).then_some(Type::Record(record))
 }
 
 /// The names of several triggers of one rule: a name that only some of them give may be `none`.

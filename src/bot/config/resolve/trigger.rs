@@ -75,6 +75,7 @@ pub(super) fn resolve(
             let sender = scope::sender(context.known_lists());
             names.push(("message", scope::message()));
             names.push(("sub", Type::Record(sender).optional()));
+            names.extend(scope::mine(context).map(|mine| ("mine", mine)));
             words(report, &file.message).map(Trigger::Message)
         }
         TriggerFile::Joined(file) => {

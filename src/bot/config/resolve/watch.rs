@@ -5,12 +5,13 @@ use std::time::Duration;
 use super::report::Report;
 use super::trigger::SHORTEST;
 use super::{Context, ListReference, declared, find_list, scope};
+use crate::bot::config::Table;
 use crate::bot::config::diagnostics::{Code, quote};
 use crate::bot::config::file::{BotFile, ClearedFile, TriggerFile, WatchFile};
 use crate::bot::config::shape::Place;
 use crate::bot::config::spanned::Text;
 use crate::bot::expression::{Expression, Names, Type};
-use crate::bot::trigger::{Edge, Watch};
+use crate::bot::trigger::{Each, Edge, Watch};
 
 /// How often a value is read unless said otherwise.
 const EVERY: Duration = Duration::from_mins(1);
@@ -88,11 +89,16 @@ fn each(
     report: &mut Report<'_>,
     context: &Context,
     text: &Text,
-) -> (Option<Option<String>>, Option<(&'static str, Type)>) {
+) -> (Option<Option<Each>>, Option<(&'static str, Type)>) {
+    if let Some(table) = context.tables.get(&text.value) {
+        let row = table.as_ref().map_or(Type::Any, Table::row_type);
+        let each = table.as_ref().map(|_| Some(Each::Table(text.value.clone())));
+        return (each, Some(("row", row)));
+    }
     match find_list(report, context, text) {
         ListReference::Valid(list) => {
             let member = Type::Record(scope::member(list));
-            (Some(Some(list.name.clone())), Some(("sub", member)))
+            (Some(Some(Each::List(list.name.clone()))), Some(("sub", member)))
         }
         ListReference::Mistaken | ListReference::Undefined => (None, Some(("sub", Type::Any))),
     }
@@ -195,6 +201,9 @@ pub(super) fn cleared(
     }
     // What is wrong with the watch is told there.
     let subject = watch.each.as_ref().map(|text| {
+        if let Some(table) = context.tables.get(&text.value) {
+            return ("row", table.as_ref().map_or(Type::Any, Table::row_type));
+        }
         let list = context.lists.get(&text.value).and_then(Option::as_ref);
         (
             "sub",

@@ -10,13 +10,15 @@ use crate::bot::{
     outside::{Asking, CameUpon},
     running::Running,
     store::{NewOccurrence, Watched},
-    trigger::{Trigger, Watch, watch::Step},
+    trigger::{Each, Trigger, Watch, watch::Step},
 };
 
 /// Whose value it is.
 struct Subject {
-    /// A wallet; nothing for a value of its own.
+    /// A wallet, and of a row its id behind it; nothing for a value of its own.
     name: String,
+    /// Where the next page begins.
+    place: (String, i64),
     /// The name it has in expressions, and its record.
     record: Option<(&'static str, Value)>,
 }
@@ -34,12 +36,13 @@ struct Page {
 impl Reader<'_> {
     /// Reads the values of all subjects. Those that cannot be read stay as they are.
     pub(super) async fn watch(&self, watch: &Watch) -> Result<(), Failure> {
-        let (mut after, mut failed, mut reason, mut count) = (String::new(), 0, None, 0);
+        let (mut after, mut failed, mut count) = ((String::new(), 0), 0, 0);
+        let mut reason: Option<String> = None;
         loop {
             let subjects = self.subjects(watch, &after).await?;
             let is_last = watch.each.is_none() || subjects.len() < PAGE;
             if let Some(last) = subjects.last() {
-                after.clone_from(&last.name);
+                after.clone_from(&last.place);
             }
             count += subjects.len();
             let page = self.read_page(watch, subjects).await?;
@@ -55,8 +58,8 @@ impl Reader<'_> {
             }
         }
         let store = &self.running.store;
-        if let Some(list) = &watch.each {
-            store.forget_watched(self.key(), list.clone()).await?;
+        if let Some(each) = &watch.each {
+            store.forget_watched(self.key(), each.clone()).await?;
         }
         let now = self.running.now();
         store
@@ -69,21 +72,40 @@ impl Reader<'_> {
         }
     }
 
-    async fn subjects(&self, watch: &Watch, after: &str) -> Result<Vec<Subject>, Failure> {
-        let Some(list) = &watch.each else {
-            return Ok(vec![Subject {
+    async fn subjects(&self, watch: &Watch, after: &(String, i64)) -> Result<Vec<Subject>, Failure> {
+        let (store, bot) = (&self.running.store, &self.running.bot);
+        let most = u32::try_from(PAGE).unwrap_or(u32::MAX);
+        let (owner, id) = after;
+        Ok(match &watch.each {
+            None => vec![Subject {
                 name: String::new(),
+                place: (String::new(), 0),
                 record: None,
-            }]);
-        };
-        let (store, bot) = (&self.running.store, &self.running.bot.name);
-        let page = (after.to_owned(), u32::try_from(PAGE).unwrap_or(u32::MAX));
-        let members = store.members_in(None, bot, list, page).await?;
-        let subjects = members.iter().map(|member| Subject {
-            name: member.wallet.to_string(),
-            record: Some(("sub", self.running.member_record(list, member))),
-        });
-        Ok(subjects.collect())
+            }],
+            Some(Each::List(list)) => {
+                let members = store.members_in(None, &bot.name, list, (owner.clone(), most));
+                let members = members.await?;
+                let subjects = members.iter().map(|member| Subject {
+                    name: member.wallet.to_string(),
+                    place: (member.wallet.to_string(), 0),
+                    record: Some(("sub", self.running.member_record(list, member))),
+                });
+                subjects.collect()
+            }
+            Some(Each::Table(name)) => {
+                let rows = store.table_rows(&bot.name, name, (owner.clone(), *id), most);
+                let rows = rows.await?;
+                let table = bot.tables.get(name);
+                let subjects = rows.iter().filter_map(|row| {
+                    Some(Subject {
+                        name: format!("{} {}", row.owner, row.id),
+                        place: (row.owner.to_string(), row.id),
+                        record: Some(("row", table?.record(row))),
+                    })
+                });
+                subjects.collect()
+            }
+        })
     }
 
     async fn read_page(&self, watch: &Watch, subjects: Vec<Subject>) -> Result<Page, Failure> {

@@ -84,7 +84,7 @@ impl Resolving<'_, '_, '_> {
         let known: Vec<String> = declared(tree, "rules")
             .map(ToOwned::to_owned)
             .chain(declared(tree, "lists").map(|list| format!("list:{list}")))
-            .chain(["list:all".to_owned(), "command:/help".to_owned()])
+            .chain(["list:all", "command:/help", "bot:fallback"].map(ToOwned::to_owned))
             .chain(self.file.commands.0.iter().map(|(declaration, _)| {
                 let word = declaration.split_whitespace().next().unwrap_or_default();
                 format!("command:/{}", word.trim_start_matches('/'))

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::Resolving;
-use crate::bot::config::List;
 use crate::bot::config::diagnostics::{Code, quote};
 use crate::bot::config::resolve::{declared, report::Report};
 use crate::bot::config::shape::Place;
 use crate::bot::config::spanned::{Entries, Raw, Text};
-use crate::bot::config::testing::Given;
+use crate::bot::config::testing::{Given, GivenRow};
 use crate::bot::config::tree::{Content, NodeId};
+use crate::bot::config::{List, Table};
 use crate::bot::expression::Type;
 use crate::bot::store::Member;
 use crate::bot::testing;
@@ -24,6 +24,7 @@ impl Resolving<'_, '_, '_> {
         let mut given = Given {
             now: DateTime::<Utc>::from_timestamp(NEW_YEAR, 0).unwrap_or_default(),
             members: Vec::new(),
+            rows: Vec::new(),
             files: BTreeMap::new(),
             seen: BTreeMap::new(),
         };
@@ -38,6 +39,9 @@ impl Resolving<'_, '_, '_> {
                     let message = format!("`{key}` is not available yet");
                     self.report.add(Place::Key(node), Code::NotYet, message, None);
                     None
+                }
+                table if self.context.tables.contains_key(table) => {
+                    self.rows(table, node).map(|rows| given.rows.extend(rows))
                 }
                 list => self
                     .members(list, node)
@@ -133,6 +137,68 @@ impl Resolving<'_, '_, '_> {
             });
         }
         members
+    }
+
+    fn rows(&mut self, name: &str, node: NodeId) -> Option<Vec<(String, GivenRow)>> {
+        let table = self.context.tables.get(name)?.as_ref()?;
+        let Content::List(items) = self.report.tree.content(node) else {
+            let message = "expected a list of rows like `{ owner: alice }`";
+            self.report.add(Place::Value(node), Code::Shape, message, None);
+            return None;
+        };
+        let mut rows = Some(Vec::new());
+        for item in items {
+            let row = self.row(table, *item);
+            rows = rows.zip(row).map(|(mut rows, row)| {
+                rows.push((name.to_owned(), row));
+                rows
+            });
+        }
+        rows
+    }
+
+    fn row(&mut self, table: &Table, node: NodeId) -> Option<GivenRow> {
+        let tree = self.report.tree;
+        let (mut owner, mut columns, mut is_right) = (None, serde_json::Map::new(), true);
+        let entries = match tree.content(node) {
+            Content::Map(entries) => entries.as_slice(),
+            _ => &[],
+        };
+        for (key, entry) in entries {
+            if key == "owner" {
+                owner = self.who(*entry);
+                continue;
+            }
+            let Some(ty) = table.column(key) else {
+                let names = table.columns.iter().map(|(name, _)| name.as_str());
+                let hint = Report::meant(key, names.chain(["owner"]));
+                let message = format!("rows of `{}` have no column {}", table.name, quote(key));
+                self.report
+                    .add(Place::Key(*entry), Code::UnknownKey, message, hint);
+                is_right = false;
+                continue;
+            };
+            match self.data().typed(*entry, ty) {
+                Some(value) => {
+                    columns.insert(key.clone(), value);
+                }
+                None => is_right = false,
+            }
+        }
+        if entries.iter().all(|(key, _)| key != "owner") {
+            let message = "expected a row like `{ owner: alice }`";
+            self.report.add(Place::Value(node), Code::Shape, message, None);
+        }
+        for (name, ty) in &table.columns {
+            if !ty.is_optional() && entries.iter().all(|(key, _)| key != name) {
+                let message = format!("a row of `{}` needs `{name}`", table.name);
+                self.report
+                    .add(Place::Value(node), Code::MissingKey, message, None);
+                is_right = false;
+            }
+        }
+        let owner = owner.filter(|_| is_right)?.address();
+        Some(GivenRow { owner, columns })
     }
 
     fn member(&mut self, list: &List, node: NodeId) -> Option<Member> {
