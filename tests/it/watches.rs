@@ -127,3 +127,72 @@ rules:
         .await
         .unwrap();
 }
+
+/// An example bot with its pace and its places changed for a test.
+fn example(file: &str, changes: &[(&str, &str)]) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("bots")
+        .join(file);
+    let mut text = std::fs::read_to_string(path).unwrap();
+    for (from, to) in changes {
+        assert!(text.contains(from), "{file} has no {from}");
+        text = text.replace(from, to);
+    }
+    text
+}
+
+#[tokio::test]
+async fn an_alert_of_the_price_bot_rings_once_for_its_owner_alone_and_is_gone() {
+    let price = Arc::new(Mutex::new(2600));
+    let shown = Arc::clone(&price);
+    let site = Site::start(move |_| ok(&json!({ "usd": *shown.lock().unwrap() }))).await;
+    let text = example(
+        "price.yaml",
+        &[
+            ("https://api.example", &site.url("")),
+            ("PRICE_KEY", "BOT_KEY"),
+            ("every: 20s", "every: 1s"),
+            ("cache: 15s", "cache: 1s"),
+        ],
+    );
+    let house = House::of(&text);
+    std::fs::write(
+        house.folder().join("herald.yaml"),
+        "herald: 1\nfetch: { allow: [127.0.0.1/32] }\n",
+    )
+    .unwrap();
+    let herald = house.start().await;
+    let bot = herald.address();
+    let alice = person("alice", herald.node()).await;
+    let bob = person("bob", herald.node()).await;
+    let set = "🔔 ETH below $2,500.00. See /alerts.";
+    alice.asks(bot, "/alert ETH below 2500", &[set]).await;
+    bob.asks(bot, "/alert ETH below 1", &["🔔 ETH below $1.00. See /alerts."])
+        .await;
+    alice.asks(bot, "/alerts", &["1. ETH below $2,500.00"]).await;
+    drop(herald);
+    *price.lock().unwrap() = 2490;
+    let herald = house.start().await;
+    let rings = "🔔 ETH is $2,490.00 (below $2,500.00).";
+    herald.event("delivered", |event| event["rule"] == "ring").await;
+    let texts = alice.texts_of(bot).await;
+    assert_eq!(texts.iter().filter(|text| *text == rings).count(), 1, "{texts:?}");
+    let none = "No alerts yet. Try: /alert ETH below 2500";
+    alice.asks(bot, "/alerts", &[none]).await;
+    bob.asks(bot, "/alerts", &["1. ETH below $1.00"]).await;
+    assert_eq!(
+        herald
+            .events("delivered")
+            .iter()
+            .filter(|event| event["rule"] == "ring")
+            .count(),
+        1
+    );
+    // Both watched one symbol: each look asked for it once.
+    let asked = site.asked();
+    assert!(
+        asked
+            .iter()
+            .all(|(head, _)| head.starts_with("GET /v1/price?symbol=ETH&vs=usd "))
+    );
+}
