@@ -19,7 +19,7 @@ pub(super) struct New {
     /// The bot's name, and the folder's
     #[arg(value_name = "NAME")]
     name: String,
-    /// What it begins with: hello, orders, letter, tickets, course, notes, drop or rss
+    /// What it begins with: hello, orders, letter, tickets, course, notes, support, drop or rss
     #[arg(long, value_name = "TEMPLATE", default_value = "hello")]
     from: String,
 }
@@ -40,6 +40,7 @@ const TEMPLATES: &[Template] = &[
     template("tickets", include_str!("../../bots/tickets.yaml")),
     template("course", include_str!("../../bots/course.yaml")),
     template("notes", include_str!("../../bots/notes.yaml")),
+    template("support", include_str!("../../bots/support.yaml")),
     Template {
         files: &[
             ("drop/holders.csv", include_str!("../../bots/drop/holders.csv")),
@@ -59,7 +60,7 @@ const fn template(name: &'static str, bot: &'static str) -> Template {
 }
 
 /// Templates of bots that use what the language does not have yet.
-const LATER: &[&str] = &["liquidation", "dao", "price", "digest", "support"];
+const LATER: &[&str] = &["liquidation", "dao", "price", "digest"];
 
 /// The editor's schema, beside the bot.
 const SCHEMA: &str = "bot.schema.json";

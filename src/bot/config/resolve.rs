@@ -11,7 +11,7 @@ use super::shape::Place;
 use super::spanned::{Spanned, Text};
 use super::testing::Test;
 use super::tree::{Content, NodeId, Tree};
-use super::{Bot, Identity, List, NodeAddress, Part, Profile, Rule, Table};
+use super::{Bot, Flow, Identity, List, NodeAddress, Part, Profile, Rule, Table};
 use crate::bot::audience::Audience;
 use crate::bot::dialog::command::Command;
 use crate::bot::expression::{Type, Value};
@@ -32,6 +32,8 @@ mod data;
 mod digest;
 /// Secrets in the file itself.
 mod exposed;
+/// `flows`.
+mod flow;
 /// `then` and `after`.
 mod follow_up;
 /// `let`.
@@ -135,6 +137,7 @@ pub(crate) fn resolve(
     let _ = policy::literals(&mut report, &context.folder, file.defaults.policy());
     let rules = rules(&mut report, &context, file);
     let commands = commands(&mut report, &context, file);
+    let flows = flow::resolve_all(&mut report, &context, file);
     let fallback = fallback(&mut report, &context, file);
     source::check_names(&mut report, file);
     let tests = testing::resolve_all(&mut report, &context, rules.as_ref(), file);
@@ -150,6 +153,7 @@ pub(crate) fn resolve(
             context,
             rules,
             commands,
+            flows,
             fallback,
             tests,
         },
@@ -193,6 +197,7 @@ struct Parts {
     context: Context,
     rules: Option<BTreeMap<String, Rule>>,
     commands: Option<Vec<Command>>,
+    flows: Option<BTreeMap<String, Flow>>,
     #[expect(
         clippy::option_option,
         reason = "no fallback and a wrong one are different things"
@@ -232,6 +237,7 @@ fn assemble(file: &BotFile, path: &Path, parts: Parts) -> Option<Bot> {
         borrowed,
         rules,
         commands: parts.commands?,
+        flows: parts.flows?,
         fallback: parts.fallback?,
         tests: parts.tests?,
         file: path.to_owned(),
