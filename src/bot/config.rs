@@ -27,6 +27,7 @@ pub use content::{CustomPart, FilePart, Part, PartContent, Profile};
 pub use diagnostics::{Code, Finding, Severity};
 pub(crate) use difference::{difference, finding_at};
 pub(crate) use expectation::{expectation, expectation_count};
+pub use flow::{Escalate, Flow, FlowState, Forward, Go, Otherwise, Wallets};
 pub use neighbours::{Loaded, load_all, load_among};
 pub use policy::{
     After, Callback, CallbackEvent, Canary, Consent, Digest, FollowUp, Later, Limit, Limits, Period, Policy,
@@ -52,6 +53,8 @@ mod expectation;
 pub mod explain;
 /// The shape of the file.
 mod file;
+/// Flows.
+mod flow;
 /// What the language has and this release has not.
 mod later;
 /// Bots that are loaded together.
@@ -243,6 +246,8 @@ pub struct Bot {
     pub rules: BTreeMap<String, Rule>,
     /// The commands, in the order of the file.
     pub commands: Vec<Command>,
+    /// The flows, by name.
+    pub flows: BTreeMap<String, Flow>,
     /// What is answered to a text that nothing else takes.
     pub fallback: Option<Vec<Part>>,
     /// The tests, in the order of the file.

@@ -2,9 +2,15 @@
 
 mod act;
 mod answer;
+mod case;
 pub mod command;
+mod flow;
+mod guard;
 mod inbox;
 mod people;
 pub(crate) mod request;
+mod stand;
+mod timers;
 
 pub(crate) use inbox::{Inbox, listen};
+pub(crate) use timers::{flow_round, keep_time};

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     config::{self, Bot, Code, Finding},
+    running::Running,
     runtime::{Bots, Changed},
 };
 
@@ -167,6 +168,61 @@ impl Watched {
                     hint.to_owned(),
                 ));
             }
+        }
+        refused.extend(self.tables_refused(old, new));
+        refused.extend(self.states_refused(&running, new));
+        refused
+    }
+
+    /// Columns that would get another type while rows have them.
+    fn tables_refused(&self, old: &Bot, new: &Bot) -> Vec<Finding> {
+        let mut refused = Vec::new();
+        for (name, table) in &new.tables {
+            let Some(before) = old.tables.get(name) else {
+                continue;
+            };
+            for (column, ty) in &table.columns {
+                let Some(known) = before.column(column).filter(|known| *known != ty) else {
+                    continue;
+                };
+                let message = format!("rows of `{name}` keep `{column}` as {known}, which is not {ty}");
+                let hint = "give the new column another name; after a restart the old values would be lost";
+                let keys = ["tables", name, "columns", column];
+                let hint = Some(hint.to_owned());
+                refused.push(config::finding_at(&self.path, &keys, Code::Reload, message, hint));
+            }
+        }
+        refused
+    }
+
+    /// States that would go while people are in them.
+    fn states_refused(&self, running: &Running, new: &Bot) -> Vec<Finding> {
+        let old = &running.bot.flows;
+        let is_gone = |flow: &str, state: &str| {
+            let new = new.flows.get(flow);
+            new.is_none_or(|new| !new.states.contains_key(state))
+        };
+        let mut states = old
+            .values()
+            .flat_map(|flow| flow.states.keys().map(|state| (&flow.name, state)));
+        if !states.any(|(flow, state)| is_gone(flow, state)) {
+            return Vec::new();
+        }
+        // Files are looked at on a thread that may wait.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return Vec::new();
+        };
+        let people = runtime.block_on(running.store.flow_states(&running.bot.name));
+        let mut refused = Vec::new();
+        for (flow, state, count) in people.unwrap_or_default() {
+            if !is_gone(&flow, &state) {
+                continue;
+            }
+            let message = format!("the state `{state}` of `{flow}` is gone, and {count} people are in it");
+            let hint = "keep it until they are through, with `go` to where they are to be";
+            let keys = ["flows", flow.as_str(), "states"];
+            let hint = Some(hint.to_owned());
+            refused.push(config::finding_at(&self.path, &keys, Code::Reload, message, hint));
         }
         refused
     }

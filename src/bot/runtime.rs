@@ -321,6 +321,7 @@ impl Runtime {
         tasks.spawn(outbox::call_back(Arc::clone(&running), ends.clone()));
         tasks.spawn(trigger::run(Arc::clone(&running), ends.clone()));
         tasks.spawn(trigger::read(Arc::clone(&running), ends.clone()));
+        tasks.spawn(dialog::keep_time(Arc::clone(&running), ends.clone()));
         let online = Online {
             running: Arc::clone(&running),
             connection: Arc::clone(&connection),

@@ -11,6 +11,7 @@ mod callbacks;
 mod dead;
 mod delivery;
 mod digests;
+mod flows;
 mod follow_ups;
 mod lists;
 /// What one process has to itself.
@@ -24,6 +25,7 @@ mod readings;
 mod rehearse;
 mod schedules;
 mod tables;
+mod talkers;
 mod uploads;
 mod watches;
 mod why;
@@ -56,6 +58,7 @@ pub(crate) use delivery::{
     first_message, insert as insert_delivery, recall, recipient_window, settle, window,
 };
 pub(crate) use digests::{merge, open_period, siblings};
+pub(crate) use flows::{OpenFlow, due_flows, end_flow, keep_flow, number_case, open_cases, open_flow};
 pub(crate) use follow_ups::{end_later_steps, open_follow_ups};
 pub use lists::{Member, Standing};
 pub(crate) use lists::{find as find_member, join, leave, set_fields, standing, standing_of};
@@ -68,6 +71,7 @@ pub use readings::{KnownItem, SeenItem};
 pub use schedules::{Schedule, ScheduleKey};
 pub use tables::TableRow;
 pub(crate) use tables::{add_row, own_rows, remove_row, row_counts};
+pub(crate) use talkers::{keep_talker, talker};
 pub use uploads::{UploadKey, Uploaded};
 pub use watches::Watched;
 pub use why::{Fired, Why};

@@ -19,7 +19,7 @@ pub(super) struct New {
     /// The bot's name, and the folder's
     #[arg(value_name = "NAME")]
     name: String,
-    /// What it begins with: hello, orders, letter, tickets, course, notes, drop, rss, health, price or digest
+    /// What it begins with: hello, orders, letter, tickets, course, notes, support, drop, rss, health, price or digest
     #[arg(long, value_name = "TEMPLATE", default_value = "hello")]
     from: String,
 }
@@ -43,6 +43,7 @@ const TEMPLATES: &[Template] = &[
     template("price", include_str!("../../bots/price.yaml")),
     template("digest", include_str!("../../bots/digest.yaml")),
     template("notes", include_str!("../../bots/notes.yaml")),
+    template("support", include_str!("../../bots/support.yaml")),
     Template {
         files: &[
             ("drop/holders.csv", include_str!("../../bots/drop/holders.csv")),
@@ -62,7 +63,7 @@ const fn template(name: &'static str, bot: &'static str) -> Template {
 }
 
 /// Templates of bots that use what the language does not have yet.
-const LATER: &[&str] = &["liquidation", "dao", "support"];
+const LATER: &[&str] = &["liquidation", "dao"];
 
 /// The editor's schema, beside the bot.
 const SCHEMA: &str = "bot.schema.json";

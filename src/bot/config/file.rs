@@ -12,6 +12,7 @@ pub(crate) use content::{
     AttachFile, AttachedFile, ContentFile, CustomDetails, PartFile, RemoteDetails, TxDetails,
 };
 pub(crate) use dialog::{CommandFile, TableFile};
+pub(crate) use flow::{ElseFile, FlowFile, GoFile, StateFile};
 pub(crate) use policy::{
     AfterFile, CallbackFile, CanaryFile, DefaultsFile, DigestFile, FollowUpFile, LimitFile, PolicyKeys,
     RetryFile, with_policy,
@@ -30,6 +31,8 @@ mod audience;
 mod content;
 /// `tables` and `commands`.
 mod dialog;
+/// `flows`.
+mod flow;
 /// `defaults`, and the policy of rules.
 mod policy;
 /// `herald.yaml`.
@@ -77,6 +80,9 @@ pub(crate) struct BotFile {
     /// Commands by declaration.
     #[serde(default)]
     pub(crate) commands: Entries<CommandFile>,
+    /// Conversations with states, by name.
+    #[serde(default)]
+    pub(crate) flows: Entries<FlowFile>,
     /// What is answered to a text that nothing else takes.
     pub(crate) fallback: Option<ContentFile>,
     /// What the bot does, shown on a clock of its own.

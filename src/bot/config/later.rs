@@ -2,7 +2,6 @@
 
 /// Keys by the shape that holds them: the names of the types in [`file`](super::file).
 const KEYS: &[(&str, &[&str])] = &[
-    ("BotFile", &["flows"]),
     ("ListFile", &["import"]),
     ("FieldDetails", &["choices"]),
     ("TriggerFile", &["log"]),

@@ -11,7 +11,7 @@ use super::shape::Place;
 use super::spanned::{Spanned, Text};
 use super::testing::Test;
 use super::tree::{Content, NodeId, Tree};
-use super::{Bot, Identity, List, NodeAddress, Part, Profile, Rule, Table};
+use super::{Bot, Flow, Identity, List, NodeAddress, Part, Profile, Rule, Table};
 use crate::bot::audience::Audience;
 use crate::bot::dialog::command::Command;
 use crate::bot::expression::{SourceTypes, Type, Value};
@@ -33,6 +33,8 @@ mod data;
 mod digest;
 /// Secrets in the file itself.
 mod exposed;
+/// `flows`.
+mod flow;
 /// `then` and `after`.
 mod follow_up;
 /// `let`.
@@ -145,6 +147,7 @@ pub(crate) fn resolve(
     let sources = source::resolve_all(&mut report, &context, file);
     let rules = rules(&mut report, &context, file);
     let commands = commands(&mut report, &context, file);
+    let flows = flow::resolve_all(&mut report, &context, file);
     let fallback = fallback(&mut report, &context, file);
     let tests = testing::resolve_all(&mut report, &context, rules.as_ref(), file);
     unused::report(&mut report, file, rules.as_ref());
@@ -160,6 +163,7 @@ pub(crate) fn resolve(
             sources,
             rules,
             commands,
+            flows,
             fallback,
             tests,
         },
@@ -206,6 +210,7 @@ struct Parts {
     sources: Option<BTreeMap<String, Source>>,
     rules: Option<BTreeMap<String, Rule>>,
     commands: Option<Vec<Command>>,
+    flows: Option<BTreeMap<String, Flow>>,
     #[expect(
         clippy::option_option,
         reason = "no fallback and a wrong one are different things"
@@ -246,6 +251,7 @@ fn assemble(file: &BotFile, path: &Path, parts: Parts) -> Option<Bot> {
         sources: parts.sources?,
         rules,
         commands: parts.commands?,
+        flows: parts.flows?,
         fallback: parts.fallback?,
         tests: parts.tests?,
         file: path.to_owned(),

@@ -1,11 +1,12 @@
 //! Who takes a message, and what follows: a leave word, a list's join command, a command, what every bot with lists answers, or else
 //! the `message` rules.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
 use herald_protocol::{address::Address, time::TimestampNs};
 use rusqlite::Transaction;
 
-use super::{command::CommandDeclaration, people};
+use super::{command::CommandDeclaration, guard::Talker, people};
 use crate::bot::{
     audience::list::{self, Leave},
     config::{List, Part, Priority, Rule},
@@ -43,6 +44,8 @@ const UNANSWERED: &str = "I cannot look that up right now. Please try again in a
 
 /// How rows call the answer to what nothing else takes; no rule can have the name.
 pub(super) const FALLBACK: &str = "bot:fallback";
+/// How they call what somebody is told who writes too much.
+const LIMIT: &str = "bot:limit";
 
 /// Answers are worth sending for a day.
 const ANSWER_LIFE: TimeDelta = TimeDelta::days(1);
@@ -63,6 +66,25 @@ pub(super) struct Answer<'a> {
     pub(super) running: &'a Running,
     pub(super) incoming: &'a Incoming,
     pub(super) effects: Vec<Effect>,
+    /// Whether answers are left out, because there were too many.
+    is_muted: bool,
+    /// What became of the message so far.
+    reaction: Reaction,
+    /// How many rows of flows it led to.
+    of_flows: u32,
+    /// What was said in a flow, for its transcript.
+    pub(super) said_in_flow: Vec<String>,
+}
+
+/// How a bot reacted to a message.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reaction {
+    /// It was answered.
+    said: bool,
+    /// An answer was left out.
+    left_out: bool,
+    /// A rule fired.
+    fired: bool,
 }
 
 impl<'a> Answer<'a> {
@@ -76,6 +98,10 @@ impl<'a> Answer<'a> {
             running,
             incoming,
             effects: Vec::new(),
+            is_muted: false,
+            reaction: Reaction::default(),
+            of_flows: 0,
+            said_in_flow: Vec::new(),
         }
     }
 }
@@ -97,6 +123,32 @@ impl Answer<'_> {
         if let Some(leave) = list::leave(text, &running.bot.lists) {
             return self.leave(leave);
         }
+        let (bot, from, now) = (running.bot.name.as_str(), self.incoming.from, running.now());
+        let mut talker = Talker::read(store::talker(self.transaction, bot, from)?.as_deref());
+        let is_paused = talker.hear(to_utc(self.incoming.sent).min(now), now);
+        let full = talker.full_until();
+        self.is_muted = full.is_some();
+        self.talk(is_paused)?;
+        self.is_muted = false;
+        let Reaction {
+            said,
+            left_out,
+            fired,
+        } = self.reaction;
+        if let Some(until) = full.filter(|_| left_out && talker.tell()) {
+            let standing = store::standing(self.transaction, bot, from)?;
+            self.say(LIMIT, 0, enough(until, standing.zone()))?;
+        }
+        if said || fired {
+            talker.react(said, now);
+        }
+        store::keep_talker(self.transaction, (bot, from), &talker.write(), now)
+    }
+
+    /// Gives a message to the first that takes it. `is_paused`: nothing that may answer a program without end.
+    fn talk(&mut self, is_paused: bool) -> Result<(), rusqlite::Error> {
+        let running = self.running;
+        let text = &self.incoming.text;
         for list in running.bot.lists.values() {
             for declaration in &list.join {
                 match declaration.read(text) {
@@ -113,6 +165,12 @@ impl Answer<'_> {
                     None => {}
                 }
             }
+        }
+        if is_paused {
+            if !self.in_case()? {
+                self.in_flow()?;
+            }
+            return Ok(());
         }
         for command in &running.bot.commands {
             let Some(read) = command.declaration.read(text) else {
@@ -138,6 +196,9 @@ impl Answer<'_> {
             && let Some(asked) = people::Asked::read(text)
         {
             return self.serve(asked);
+        }
+        if self.in_case()? || self.in_flow()? || self.start_flow()? {
+            return Ok(());
         }
         let takes = |trigger: &Trigger| matches!(trigger, Trigger::Message(words) if words.take(text));
         let mut rules = running.bot.rules.values();
@@ -255,6 +316,9 @@ impl Answer<'_> {
             Leave::All => None,
             Leave::List(list) => Some(list),
         };
+        if only.is_none() {
+            store::end_flow(self.transaction, &self.running.bot.name, self.incoming.from)?;
+        }
         let (left, said) = self.depart(only, true)?;
         if said {
             return Ok(());
@@ -319,6 +383,7 @@ impl Answer<'_> {
             at: to_utc(self.incoming.sent).min(self.running.now()),
             names: names.clone(),
         };
+        self.reaction.fired = true;
         let new = fire::occurrence(self.running, rule, &firing);
         let planned = store::record(self.transaction, &new)?;
         self.effects.push(Effect::Occurrence(Box::new(new), planned));
@@ -381,16 +446,52 @@ impl Answer<'_> {
         part: u32,
         body: impl Into<Body>,
     ) -> Result<(), rusqlite::Error> {
+        let body = body.into();
+        if rule.starts_with("flow:") {
+            if let Body::Text(text) = &body {
+                self.said_in_flow.push(text.clone());
+            }
+            let to = (self.incoming.from, self.incoming.conversation.clone());
+            return self.say_to(rule, to, body);
+        }
+        if self.is_muted {
+            self.reaction.left_out = true;
+            return Ok(());
+        }
+        self.reaction.said = true;
+        let to = (self.incoming.from, self.incoming.conversation.clone());
+        self.plan(rule, part, to, body)
+    }
+
+    /// Says something in a flow, to whomever it concerns.
+    pub(super) fn say_to(
+        &mut self,
+        rule: &str,
+        to: (Address, Option<String>),
+        body: impl Into<Body>,
+    ) -> Result<(), rusqlite::Error> {
+        let part = self.of_flows;
+        self.of_flows += 1;
+        self.plan(rule, part, to, body.into())
+    }
+
+    fn plan(
+        &self,
+        rule: &str,
+        part: u32,
+        (wallet, conversation): (Address, Option<String>),
+        body: Body,
+    ) -> Result<(), rusqlite::Error> {
         let now = self.running.now();
         let row = NewDelivery {
             bot: self.running.bot.name.clone(),
             rule: rule.to_owned(),
             key: self.id(),
-            wallet: self.incoming.from,
+            wallet,
             part: MessageNumber::of(0, part),
             occurrence: None,
-            body: Some(body.into()),
-            conversation: self.incoming.conversation.clone(),
+            body: Some(body),
+            conversation,
             vars: None,
             list: None,
             created: now,
@@ -421,6 +522,14 @@ impl Answer<'_> {
         event.message = Some(self.id());
         event
     }
+}
+
+/// What somebody is told whose messages are too many to be answered.
+fn enough(until: DateTime<Utc>, zone: Tz) -> String {
+    let time = until.with_timezone(&zone).format("%H:%M");
+    format!(
+        "That was a lot for an hour: I answer again from {time} ({zone}). What you ask for is done meanwhile."
+    )
 }
 
 /// The names that `joined` and `left` give.

@@ -107,7 +107,8 @@ impl Inbox {
     }
 
     fn incoming(&self, message: Message) -> Option<Incoming> {
-        incoming(&self.listening, message)
+        let is_own = message.sender == self.running.address;
+        incoming(&self.listening, message).filter(|_| !is_own)
     }
 }
 

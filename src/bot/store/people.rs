@@ -99,7 +99,7 @@ pub(crate) fn forget(
     now: DateTime<Utc>,
 ) -> Result<(), rusqlite::Error> {
     let text = wallet.to_string();
-    for table in ["member", "proof", "person", "writer", "awaited_reply"] {
+    for table in ["member", "proof", "person", "writer", "awaited_reply", "flow"] {
         let erase = format!("DELETE FROM {table} WHERE bot = ?1 AND wallet = ?2");
         transaction.execute(&erase, params![bot, text])?;
     }

@@ -23,7 +23,7 @@ use crate::{
             self, Bot,
             testing::{Saying, Test},
         },
-        dialog::Inbox,
+        dialog::{self, Inbox},
         event::{Event, Kind},
         expression::{Scope, Value},
         fire::{self, Firing},
@@ -249,6 +249,7 @@ impl<'a> Stage<'a> {
         for _ in 0..ROUNDS {
             let scheduled = trigger::round(running).await;
             let to_read = trigger::read_given(running).await?;
+            let flowing = dialog::flow_round(running).await?;
             let guarded = outbox::guard_once(running).await?;
             let is_planning = outbox::plan_next(running).await?;
             let is_delivering = life.worker.round().await? > 0;
@@ -257,7 +258,7 @@ impl<'a> Stage<'a> {
                 let now = running.now();
                 let planned = running.store.next_plan_due(&running.bot.name, now).await?;
                 let due = running.store.next_due(&running.bot.name, now).await?;
-                let next = [scheduled, to_read, guarded, planned, due, to_call_back];
+                let next = [scheduled, to_read, flowing, guarded, planned, due, to_call_back];
                 return Ok(next.into_iter().flatten().min());
             }
         }

@@ -112,6 +112,7 @@ async fn a_folder_is_every_yaml_file_in_it_and_the_examples_are_clean() {
         ("DROP_KEY", "x"),
         ("LETTER_KEY", "x"),
         ("NOTES_KEY", "x"),
+        ("DESK_KEY", "x"),
         ("RSS_KEY", "x"),
         ("PRICE_KEY", "x"),
         ("DIGEST_KEY", "x"),

@@ -14,6 +14,9 @@ use tokio::sync::OnceCell;
 
 use super::{house::Node, program::DEADLINE};
 
+/// How long people think before they write.
+const THINKING: Duration = Duration::from_millis(1_100);
+
 /// The secret of the wallet of this name, as 64 hex digits.
 pub(crate) fn key(name: &str) -> String {
     const_hex::encode(secret(name))
@@ -132,6 +135,8 @@ impl Person {
     /// Says something and waits until exactly these answers to it are there.
     pub(crate) async fn asks(&self, peer: Address, question: &str, answers: &[&str]) {
         let before = self.texts_of(peer).await;
+        // Who answers within a second, again and again, is taken for a program.
+        tokio::time::sleep(THINKING).await;
         self.say(peer, question).await;
         let before = before.iter().map(String::as_str);
         let expected: Vec<&str> = before.chain(answers.iter().copied()).collect();

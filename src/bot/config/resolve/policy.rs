@@ -216,7 +216,7 @@ fn events(report: &mut Report<'_>, words: &Spanned<OneOrMany<Text>>) -> Option<B
     events
 }
 
-fn window(report: &mut Report<'_>, text: &Text) -> Option<Window> {
+pub(super) fn window(report: &mut Report<'_>, text: &Text) -> Option<Window> {
     match Window::parse(&text.value) {
         Ok(window) => Some(window),
         Err(error) => {

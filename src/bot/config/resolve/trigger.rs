@@ -200,7 +200,7 @@ fn cron(report: &mut Report<'_>, text: &Text, zone: Tz) -> Option<Schedule> {
     }
 }
 
-fn words(report: &mut Report<'_>, text: &Text) -> Option<Words> {
+pub(super) fn words(report: &mut Report<'_>, text: &Text) -> Option<Words> {
     if text.value.trim() == "any" {
         return Some(Words::Any);
     }

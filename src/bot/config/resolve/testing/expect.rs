@@ -85,6 +85,7 @@ impl Resolving<'_, '_, '_> {
             .map(ToOwned::to_owned)
             .chain(declared(tree, "lists").map(|list| format!("list:{list}")))
             .chain(["list:all", "command:/help", "bot:fallback"].map(ToOwned::to_owned))
+            .chain(declared(tree, "flows").map(|flow| format!("flow:{flow}")))
             .chain(self.file.commands.0.iter().map(|(declaration, _)| {
                 let word = declaration.split_whitespace().next().unwrap_or_default();
                 format!("command:/{}", word.trim_start_matches('/'))

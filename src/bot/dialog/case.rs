@@ -1,0 +1,311 @@
+//! Cases: conversations that people take over. Each side sees the bot alone.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use herald_protocol::address::Address;
+use rusqlite::Error;
+
+use super::{
+    answer::Answer,
+    flow::rule,
+    stand::{Post, Stand},
+};
+use crate::bot::{
+    config::{Escalate, Flow, FlowState, Forward, Wallets},
+    event::print_time,
+    expression::Value,
+    source::Answers,
+    store::{self, OpenFlow},
+    testing,
+};
+
+/// What ends a case, on either side.
+const DONE: &str = "/done";
+/// How long an escalation is posted.
+const POST_LIFE: TimeDelta = TimeDelta::days(1);
+
+impl Answer<'_> {
+    /// Opens the case of somebody who has come to a state that forwards.
+    pub(super) fn open_case(
+        &mut self,
+        (flow, state, forward): (&Flow, &FlowState, &Forward),
+        mut open: OpenFlow,
+        mut stand: Stand,
+    ) -> Result<(), Error> {
+        let bot = &self.running.bot.name;
+        open.number = Some(store::number_case(self.transaction, bot)?);
+        stand.people = self.people(flow, &forward.wallets);
+        stand.claimed = None;
+        stand.pending = vec![self.incoming.text.clone()];
+        let from = stand.opens.unwrap_or(self.running.now());
+        stand.escalates = state.escalate.as_ref().and_then(|escalate| {
+            let after = TimeDelta::from_std(escalate.after).ok()?;
+            from.checked_add_signed(after)
+        });
+        if stand.opens.is_none() {
+            self.hand_over(flow, forward, &open, &mut stand)?;
+        }
+        self.keep_case(open, &stand)
+    }
+
+    /// Forwards what waits: the first message with what was said before it.
+    fn hand_over(
+        &mut self,
+        flow: &Flow,
+        forward: &Forward,
+        open: &OpenFlow,
+        stand: &mut Stand,
+    ) -> Result<(), Error> {
+        let number = open.number.unwrap_or_default();
+        let transcript = stand.transcript(forward.transcript);
+        for (index, text) in std::mem::take(&mut stand.pending).into_iter().enumerate() {
+            let mut said = format!("#{number}: {text}");
+            if index == 0 && !transcript.is_empty() {
+                said = format!("{said}\n\nBefore:{transcript}");
+            }
+            for wallet in addresses(&stand.people) {
+                self.say_to(&rule(flow), (wallet, None), said.clone())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn keep_case(&mut self, mut open: OpenFlow, stand: &Stand) -> Result<(), Error> {
+        open.due = stand.due();
+        open.stand = stand.write();
+        store::keep_flow(self.transaction, &self.running.bot.name, &open)
+    }
+
+    /// Takes a message of either side of a case. Says whether it is one.
+    pub(super) fn in_case(&mut self) -> Result<bool, Error> {
+        let running = self.running;
+        let (bot, from) = (&running.bot, self.incoming.from);
+        if bot.flows.is_empty() {
+            return Ok(false);
+        }
+        let (named, text) = numbered(&self.incoming.text);
+        let own = from.to_string();
+        let mut cases: Vec<(OpenFlow, Stand)> = store::open_cases(self.transaction, &bot.name)?
+            .into_iter()
+            .map(|open| {
+                let stand = Stand::read(&open.stand);
+                (open, stand)
+            })
+            .collect();
+        let is_theirs = |stand: &Stand| stand.people.contains(&own);
+        let position = cases
+            .iter()
+            .position(|(open, stand)| named.is_some() && open.number == named && is_theirs(stand));
+        if position.is_none()
+            && let Some(index) = cases.iter().position(|(open, _)| open.wallet == from)
+        {
+            let (open, stand) = cases.swap_remove(index);
+            return self.of_customer(open, stand).map(|()| true);
+        }
+        let rank = |stand: &Stand| match &stand.claimed {
+            Some(claimed) if *claimed == own => 0,
+            None => 1,
+            Some(_) => 2,
+        };
+        let best = || {
+            let theirs = cases
+                .iter()
+                .enumerate()
+                .filter(|(_, (_, stand))| is_theirs(stand));
+            theirs
+                .min_by_key(|(_, (_, stand))| rank(stand))
+                .map(|(index, _)| index)
+        };
+        let Some(index) = position.or_else(best) else {
+            return Ok(false);
+        };
+        let text = if position.is_some() {
+            text
+        } else {
+            self.incoming.text.trim()
+        }
+        .to_owned();
+        let (open, stand) = cases.swap_remove(index);
+        self.of_people(open, stand, &text).map(|()| true)
+    }
+
+    /// A message of the one whose case it is.
+    fn of_customer(&mut self, open: OpenFlow, mut stand: Stand) -> Result<(), Error> {
+        let running = self.running;
+        let text = &self.incoming.text;
+        let flow = running.bot.flows.get(&open.flow);
+        let Some(flow) = flow.filter(|_| !is_done(text)) else {
+            return store::end_flow(self.transaction, &running.bot.name, open.wallet);
+        };
+        stand.conversation.clone_from(&self.incoming.conversation);
+        if stand.opens.is_some() {
+            stand.pending.push(text.clone());
+            return self.keep_case(open, &stand);
+        }
+        let said = format!("#{}: {text}", open.number.unwrap_or_default());
+        let people = match &stand.claimed {
+            Some(claimed) => addresses(std::slice::from_ref(claimed)),
+            None => addresses(&stand.people),
+        };
+        for wallet in people {
+            self.say_to(&rule(flow), (wallet, None), said.clone())?;
+        }
+        self.keep_case(open, &stand)
+    }
+
+    /// A message of one of those who take over.
+    fn of_people(&mut self, open: OpenFlow, mut stand: Stand, text: &str) -> Result<(), Error> {
+        let running = self.running;
+        let own = self.incoming.from.to_string();
+        let rule = format!("flow:{}", open.flow);
+        if stand.claimed.as_ref().is_some_and(|claimed| *claimed != own) {
+            let said = format!("#{}: taken", open.number.unwrap_or_default());
+            let conversation = self.incoming.conversation.clone();
+            return self.say_to(&rule, (self.incoming.from, conversation), said);
+        }
+        if is_done(text) {
+            return store::end_flow(self.transaction, &running.bot.name, open.wallet);
+        }
+        let flow = running.bot.flows.get(&open.flow);
+        let state = flow.and_then(|flow| flow.states.get(&open.state));
+        let forward = state.and_then(|state| state.forward.as_ref());
+        if forward.is_some_and(|forward| forward.claim) {
+            stand.claimed = Some(own);
+        }
+        stand.escalates = None;
+        let conversation = stand.conversation.clone();
+        self.say_to(&rule, (open.wallet, conversation), text.to_owned())?;
+        self.keep_case(open, &stand)
+    }
+
+    /// Does what time asks for in a flow.
+    pub(super) fn tick(&mut self, mut open: OpenFlow) -> Result<(), Error> {
+        let running = self.running;
+        let now = running.now();
+        let flow = running.bot.flows.get(&open.flow);
+        let found = flow.and_then(|flow| Some((flow, flow.states.get(&open.state)?)));
+        let (Some((flow, state)), Some(_)) = (found, open.number) else {
+            // It waited long enough, or the file has changed.
+            return store::end_flow(self.transaction, &running.bot.name, open.wallet);
+        };
+        let mut stand = Stand::read(&open.stand);
+        if stand.opens.is_some_and(|opens| opens <= now) {
+            stand.opens = None;
+            if let Some(forward) = &state.forward {
+                self.hand_over(flow, forward, &open, &mut stand)?;
+            }
+        }
+        if stand.escalates.is_some_and(|escalates| escalates <= now) {
+            stand.escalates = None;
+            if let Some(escalate) = &state.escalate {
+                self.escalate((flow, escalate), &mut open, &mut stand)?;
+            }
+        }
+        self.keep_case(open, &stand)
+    }
+
+    fn escalate(
+        &mut self,
+        (flow, escalate): (&Flow, &Escalate),
+        open: &mut OpenFlow,
+        stand: &mut Stand,
+    ) -> Result<(), Error> {
+        let now = self.running.now();
+        let number = open.number.unwrap_or_default();
+        let transcript = stand.transcript(stand.lines.len());
+        let said = format!("#{number}: nobody has answered yet{transcript}");
+        let new = self.people(flow, &escalate.wallets);
+        for wallet in addresses(&new) {
+            self.say_to(&rule(flow), (wallet, None), said.clone())?;
+        }
+        stand.people.extend(new);
+        if let Some(url) = &escalate.post {
+            let body = serde_json::json!({
+                "event": "escalated",
+                "bot": self.running.bot.name,
+                "flow": flow.name,
+                "case": number,
+                "at": print_time(now),
+            });
+            stand.post = Some(Post {
+                url: url.clone(),
+                body: body.to_string(),
+                tries: 0,
+                due: now,
+                expires: now + POST_LIFE,
+            });
+        }
+        Ok(())
+    }
+
+    /// The wallets that a file names; one that cannot be found is told.
+    fn people(&mut self, flow: &Flow, wallets: &[Wallets]) -> Vec<String> {
+        let scope = self.running.scope();
+        let mut found = Vec::new();
+        for wallets in wallets {
+            match wallets {
+                Wallets::Named(name) => self.add_person(flow, &Value::text(name.as_str()), &mut found),
+                Wallets::Of(expression) => match expression.evaluate(&scope) {
+                    Ok(value) => self.add_person(flow, &value, &mut found),
+                    Err(error) => self.error(&rule(flow), format!("`wallets`: {error}")),
+                },
+            }
+        }
+        found
+    }
+
+    fn add_person(&mut self, flow: &Flow, value: &Value, found: &mut Vec<String>) {
+        let wallet = match value {
+            Value::List(items) => {
+                items.iter().for_each(|item| self.add_person(flow, item, found));
+                return;
+            }
+            Value::Wallet(wallet) => Some(*wallet),
+            other => {
+                let text = other.to_text();
+                let is_test = matches!(*self.running.answers, Answers::Given(_)) && testing::is_wallet(&text);
+                let known = text.parse().ok();
+                known.or_else(|| is_test.then(|| testing::wallet(&text).address()))
+            }
+        };
+        let Some(wallet) = wallet else {
+            let reason = format!(
+                "`{}` is not reached: names of wallets are not available yet",
+                value.to_text()
+            );
+            return self.error(&rule(flow), reason);
+        };
+        let wallet = wallet.to_string();
+        if !found.contains(&wallet) {
+            found.push(wallet);
+        }
+    }
+}
+
+fn is_done(text: &str) -> bool {
+    text.trim().eq_ignore_ascii_case(DONE)
+}
+
+fn addresses(wallets: &[String]) -> Vec<Address> {
+    wallets.iter().filter_map(|wallet| wallet.parse().ok()).collect()
+}
+
+/// Reads `#N text` or `#N: text`.
+fn numbered(text: &str) -> (Option<i64>, &str) {
+    let text = text.trim();
+    let read = || {
+        let rest = text.strip_prefix('#')?;
+        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let (digits, rest) = rest.split_at(end);
+        let number: i64 = digits.parse().ok()?;
+        Some((number, rest.strip_prefix(':').unwrap_or(rest).trim_start()))
+    };
+    match read() {
+        Some((number, rest)) => (Some(number), rest),
+        None => (None, text),
+    }
+}
+
+/// When a failed post is tried again.
+pub(super) fn again(tries: u32, now: DateTime<Utc>) -> DateTime<Utc> {
+    now + TimeDelta::seconds(5_i64 << tries.min(7))
+}

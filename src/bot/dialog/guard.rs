@@ -1,0 +1,138 @@
+//! What keeps a bot from answering without end: somebody who writes too much, and another program that answers its answers.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+/// Answers to one wallet in a sliding hour.
+const ANSWERS: usize = 20;
+const WINDOW: TimeDelta = TimeDelta::hours(1);
+/// Turns with a sender that answers this fast before the bot stops.
+const TURNS: u32 = 5;
+const FAST: TimeDelta = TimeDelta::seconds(1);
+/// How long such a sender is to be silent before it is answered again.
+const SILENCE: TimeDelta = TimeDelta::minutes(1);
+
+/// How it went with one wallet of late; kept in the store.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Talker {
+    /// When it was answered in the last hour, oldest first.
+    answers: Vec<DateTime<Utc>>,
+    /// Whether it was told that it is not answered any more.
+    is_told: bool,
+    /// How often in a row it answered fast.
+    turns: u32,
+    /// When the bot last reacted to it.
+    reacted: Option<DateTime<Utc>>,
+    /// When it last wrote, whatever its clock says.
+    heard: Option<DateTime<Utc>>,
+}
+
+impl Talker {
+    pub(super) fn read(kept: Option<&str>) -> Self {
+        kept.and_then(|kept| serde_json::from_str(kept).ok())
+            .unwrap_or_default()
+    }
+
+    pub(super) fn write(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Takes note of a message that its sender dates `sent`. Says whether the bot is to keep silent.
+    ///
+    /// What was sent before the bot's last answer answers nothing: people write several messages at once.
+    pub(super) fn hear(&mut self, sent: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        let was_silent = self.heard.is_none_or(|heard| now - heard >= SILENCE);
+        let is_fast = self.reacted.is_some_and(|reacted| {
+            let took = sent.signed_duration_since(reacted).num_milliseconds();
+            took > 0 && took <= FAST.num_milliseconds()
+        });
+        if was_silent {
+            self.turns = 0;
+        }
+        let is_paused = self.turns >= TURNS;
+        if !is_paused {
+            self.turns = if is_fast { self.turns + 1 } else { 0 };
+        }
+        self.heard = Some(now);
+        self.answers.retain(|answer| now - *answer < WINDOW);
+        if self.answers.len() < ANSWERS {
+            self.is_told = false;
+        }
+        is_paused
+    }
+
+    /// When there is room for an answer again; nothing when there is now.
+    pub(super) fn full_until(&self) -> Option<DateTime<Utc>> {
+        let first = self.answers.first().filter(|_| self.answers.len() >= ANSWERS);
+        first.and_then(|first| first.checked_add_signed(WINDOW))
+    }
+
+    /// It was answered, or a rule fired for it.
+    pub(super) fn react(&mut self, is_answer: bool, now: DateTime<Utc>) {
+        self.reacted = Some(now);
+        if is_answer {
+            self.answers.push(now);
+        }
+    }
+
+    /// Whether it is to be told now that it is not answered; once.
+    pub(super) fn tell(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_told, true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, TimeDelta, Utc};
+
+    use super::Talker;
+
+    fn at(ms: i64) -> DateTime<Utc> {
+        DateTime::<Utc>::UNIX_EPOCH + TimeDelta::milliseconds(ms)
+    }
+
+    #[test]
+    fn twenty_answers_fit_into_a_sliding_hour_and_the_end_is_told_once() {
+        let mut talker = Talker::default();
+        for second in 0..20 {
+            assert!(!talker.hear(at(second * 2000), at(second * 2000)));
+            assert_eq!(talker.full_until(), None, "{second}");
+            talker.react(true, at(second * 2000));
+        }
+        assert_eq!(talker.full_until(), Some(at(3_600_000)));
+        assert!(talker.tell() && !talker.tell());
+        let mut talker = Talker::read(Some(&talker.write()));
+        talker.hear(at(3_599_999), at(3_599_999));
+        assert!(talker.full_until().is_some() && !talker.tell());
+        talker.hear(at(3_600_000), at(3_600_000));
+        assert!(talker.full_until().is_none() && talker.tell());
+    }
+
+    #[test]
+    fn who_answers_within_a_second_is_answered_five_times_until_it_is_silent_for_a_minute() {
+        let mut talker = Talker::default();
+        let mut now = 0;
+        let mut heard = Vec::new();
+        for _ in 0..8 {
+            heard.push(talker.hear(at(now), at(now)));
+            talker.react(true, at(now));
+            now += 900;
+        }
+        assert_eq!(heard, [false, false, false, false, false, false, true, true]);
+        assert!(talker.hear(at(now + 58_000), at(now + 58_000)));
+        assert!(!talker.hear(at(now + 118_000), at(now + 118_000)));
+    }
+
+    #[test]
+    fn several_messages_at_once_and_slow_ones_are_no_turns() {
+        let mut talker = Talker::default();
+        for _ in 0..10 {
+            assert!(!talker.hear(at(0), at(0)));
+            talker.react(true, at(0));
+        }
+        for second in 0..10 {
+            assert!(!talker.hear(at(second * 1100), at(second * 1100)));
+            talker.react(true, at(second * 1100));
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What is kept of somebody in a flow beside its state.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::bot::config::Flow;
+
+/// The longest text that a transcript shows of one message, in characters.
+const LINE: usize = 1_000;
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Stand {
+    /// Messages that did not fit in this state.
+    pub(super) misses: u32,
+    /// What was asked and answered, as JSON of its types.
+    pub(super) answers: serde_json::Map<String, serde_json::Value>,
+    /// The conversation that it is held in.
+    pub(super) conversation: Option<String>,
+    /// What was said lately, where a state forwards it.
+    pub(super) lines: Vec<Line>,
+    /// What waits to be forwarded until people are there.
+    pub(super) pending: Vec<String>,
+    /// When they are.
+    pub(super) opens: Option<DateTime<Utc>>,
+    /// When others take over if nobody has answered.
+    pub(super) escalates: Option<DateTime<Utc>>,
+    /// The wallets of those it is forwarded to.
+    pub(super) people: Vec<String>,
+    /// Who of them owns it.
+    pub(super) claimed: Option<String>,
+    /// What is posted when nobody answered, and until when it is tried.
+    pub(super) post: Option<Post>,
+}
+
+/// Something that is to be posted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Post {
+    pub(super) url: String,
+    pub(super) body: String,
+    pub(super) tries: u32,
+    pub(super) due: DateTime<Utc>,
+    pub(super) expires: DateTime<Utc>,
+}
+
+/// A message of a flow.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Line {
+    /// The bot said it.
+    is_ours: bool,
+    text: String,
+}
+
+impl Line {
+    pub(super) fn ours(text: &str) -> Self {
+        Self {
+            is_ours: true,
+            text: text.chars().take(LINE).collect(),
+        }
+    }
+
+    pub(super) fn theirs(text: &str) -> Self {
+        Self {
+            is_ours: false,
+            ..Self::ours(text)
+        }
+    }
+}
+
+impl Stand {
+    pub(super) fn read(kept: &str) -> Self {
+        serde_json::from_str(kept).unwrap_or_default()
+    }
+
+    pub(super) fn write(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Keeps a message for the transcripts of a flow's states.
+    pub(super) fn hear(&mut self, flow: &Flow, line: Line) {
+        let forwards = flow.states.values().filter_map(|state| state.forward.as_ref());
+        let most = forwards.map(|forward| forward.transcript).max().unwrap_or(0);
+        if most > 0 {
+            self.lines.push(line);
+        }
+        // The message that is forwarded itself stands apart.
+        let surplus = self.lines.len().saturating_sub(most + 1);
+        self.lines.drain(..surplus);
+    }
+
+    /// What was said before a message was forwarded, as those see it who take over.
+    pub(super) fn transcript(&self, most: usize) -> String {
+        let mut text = String::new();
+        let first = self.lines.len().saturating_sub(most);
+        for line in self.lines.iter().skip(first) {
+            text.push_str(if line.is_ours { "\nbot: " } else { "\nthey: " });
+            text.push_str(&line.text);
+        }
+        text
+    }
+
+    /// When time alone does something in a forwarded state.
+    pub(super) fn due(&self) -> Option<DateTime<Utc>> {
+        let post = self.post.as_ref().map(|post| post.due);
+        [self.opens, self.escalates, post].into_iter().flatten().min()
+    }
+}
