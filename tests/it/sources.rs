@@ -43,11 +43,7 @@ rules:
 ",
         url = site.url("")
     ));
-    std::fs::write(
-        house.folder().join("herald.yaml"),
-        "herald: 1\nfetch: { allow: [127.0.0.1/32] }\n",
-    )
-    .unwrap();
+    let house = house.asking_this_machine();
     let herald = house.start().await;
     let bot = herald.address();
     let alice = person("alice", herald.node()).await;
@@ -101,11 +97,7 @@ rules:
 ",
         site.url("")
     ));
-    std::fs::write(
-        house.folder().join("herald.yaml"),
-        "herald: 1\nfetch: { allow: [127.0.0.1/32] }\n",
-    )
-    .unwrap();
+    let house = house.asking_this_machine();
     let herald = house.start().await;
     let bot = herald.address();
     let alice = person("alice", herald.node()).await;

@@ -43,11 +43,7 @@ rules:
 ",
         site.url("")
     ));
-    std::fs::write(
-        house.folder().join("herald.yaml"),
-        "herald: 1\nfetch: { allow: [127.0.0.1/32] }\n",
-    )
-    .unwrap();
+    let house = house.asking_this_machine();
     let herald = house.start().await;
     let bot = herald.address();
     let alice = person("alice", herald.node()).await;
@@ -97,11 +93,7 @@ rules:
 ",
         site.url("/")
     ));
-    std::fs::write(
-        house.folder().join("herald.yaml"),
-        "herald: 1\nfetch: { allow: [127.0.0.1/32] }\n",
-    )
-    .unwrap();
+    let house = house.asking_this_machine();
     let herald = house.start().await;
     let bot = herald.address();
     let alice = person("alice", herald.node()).await;
@@ -156,11 +148,7 @@ async fn an_alert_of_the_price_bot_rings_once_for_its_owner_alone_and_is_gone() 
         ],
     );
     let house = House::of(&text);
-    std::fs::write(
-        house.folder().join("herald.yaml"),
-        "herald: 1\nfetch: { allow: [127.0.0.1/32] }\n",
-    )
-    .unwrap();
+    let house = house.asking_this_machine();
     let herald = house.start().await;
     let bot = herald.address();
     let alice = person("alice", herald.node()).await;

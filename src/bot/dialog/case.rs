@@ -20,6 +20,8 @@ use crate::bot::{
 
 /// What ends a case, on either side.
 const DONE: &str = "/done";
+/// Said once to somebody who writes more than is kept until people are there.
+const FULL: &str = "That is all I can keep until somebody is here. Please write the rest then.";
 /// How long an escalation is posted.
 const POST_LIFE: TimeDelta = TimeDelta::days(1);
 
@@ -35,7 +37,8 @@ impl Answer<'_> {
         open.number = Some(store::number_case(self.transaction, bot)?);
         stand.people = self.people(flow, &forward.wallets);
         stand.claimed = None;
-        stand.pending = vec![self.incoming.text.clone()];
+        (stand.pending, stand.is_full) = (Vec::new(), false);
+        stand.put_off(&self.incoming.text);
         let from = stand.opens.unwrap_or(self.running.now());
         stand.escalates = state.escalate.as_ref().and_then(|escalate| {
             let after = TimeDelta::from_std(escalate.after).ok()?;
@@ -138,7 +141,10 @@ impl Answer<'_> {
         };
         stand.conversation.clone_from(&self.incoming.conversation);
         if stand.opens.is_some() {
-            stand.pending.push(text.clone());
+            if !stand.put_off(text) && !std::mem::replace(&mut stand.is_full, true) {
+                let conversation = stand.conversation.clone();
+                self.say_to(&rule(flow), (open.wallet, conversation), FULL.to_owned())?;
+            }
             return self.keep_case(open, &stand);
         }
         let said = format!("#{}: {text}", open.number.unwrap_or_default());

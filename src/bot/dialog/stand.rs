@@ -8,6 +8,10 @@ use crate::bot::config::Flow;
 /// The longest text that a transcript shows of one message, in characters.
 const LINE: usize = 1_000;
 
+/// The messages of one person that wait for people, and their bytes.
+const PENDING: usize = 50;
+const PENDING_BYTES: usize = 64 * 1024;
+
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Stand {
     /// Messages that did not fit in this state.
@@ -20,6 +24,9 @@ pub(super) struct Stand {
     pub(super) lines: Vec<Line>,
     /// What waits to be forwarded until people are there.
     pub(super) pending: Vec<String>,
+    /// Whether the person was told that no more is kept.
+    #[serde(default)]
+    pub(super) is_full: bool,
     /// When they are.
     pub(super) opens: Option<DateTime<Utc>>,
     /// When others take over if nobody has answered.
@@ -87,6 +94,16 @@ impl Stand {
         self.lines.drain(..surplus);
     }
 
+    /// Keeps a message until people are there. Says whether there is room: somebody who writes on and on is not kept in whole.
+    pub(super) fn put_off(&mut self, text: &str) -> bool {
+        let kept: usize = self.pending.iter().map(String::len).sum();
+        let has_room = self.pending.len() < PENDING && kept + text.len() <= PENDING_BYTES;
+        if has_room {
+            self.pending.push(text.to_owned());
+        }
+        has_room
+    }
+
     /// What was said before a message was forwarded, as those see it who take over.
     pub(super) fn transcript(&self, most: usize) -> String {
         let mut text = String::new();
@@ -102,5 +119,23 @@ impl Stand {
     pub(super) fn due(&self) -> Option<DateTime<Utc>> {
         let post = self.post.as_ref().map(|post| post.due);
         [self.opens, self.escalates, post].into_iter().flatten().min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PENDING, PENDING_BYTES, Stand};
+
+    #[test]
+    fn what_waits_for_people_is_bounded_in_number_and_bytes() {
+        let mut stand = Stand::default();
+        assert!((0..PENDING).all(|_| stand.put_off("hi")));
+        assert!(!stand.put_off("hi"));
+        assert_eq!(stand.pending.len(), PENDING);
+        let mut stand = Stand::default();
+        assert!(!stand.put_off(&"x".repeat(PENDING_BYTES + 1)));
+        assert!(stand.put_off(&"x".repeat(PENDING_BYTES)));
+        assert!(!stand.put_off("x"));
+        assert_eq!(stand.pending.len(), 1);
     }
 }

@@ -41,6 +41,8 @@ use crate::{
 
 /// The longest sleep without a look at the wall clock, which may be set meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+/// How often values that cannot be read are told, while some of them cannot.
+const VALUES_TOLD: TimeDelta = TimeDelta::minutes(10);
 /// How old an answer may be that another rule asked for: rules that read one source at the same time share its answer.
 const SHARED: Duration = Duration::from_secs(1);
 
@@ -190,7 +192,7 @@ impl Reader<'_> {
 
     /// Reads at its times. A reading that fails is tried again sooner than the next one is due; its reason is told once.
     async fn run(&self) {
-        let (mut failures, mut told) = (0, None);
+        let (mut failures, mut told, mut told_values) = (0, None, None);
         let mut due = self.due().await.unwrap_or_else(|_| self.running.now());
         loop {
             let wait = (due - self.running.now()).to_std().unwrap_or_default();
@@ -200,17 +202,19 @@ impl Reader<'_> {
             }
             let reason = match self.read_now().await {
                 Ok(()) => {
-                    (failures, told) = (0, None);
+                    (failures, told, told_values) = (0, None, None);
                     due = self.next(self.running.now());
                     continue;
                 }
                 Err(Failure::Value(reason)) => {
-                    let reason = format!("{} cannot be read: {reason}", self.name());
-                    if told.as_ref() != Some(&reason) {
-                        self.tell(reason.clone(), None).await;
-                        told = Some(reason);
+                    // Each time others of many may fail, and each for a reason of its own.
+                    let now = self.running.now();
+                    if told_values.is_none_or(|told| now - told >= VALUES_TOLD) {
+                        let reason = format!("{} cannot be read: {reason}", self.name());
+                        self.tell(reason, None).await;
+                        told_values = Some(now);
                     }
-                    due = self.next(self.running.now());
+                    due = self.next(now);
                     continue;
                 }
                 Err(Failure::Source(reason)) => format!("{} cannot be read: {reason}", self.name()),

@@ -16,12 +16,7 @@ fn house(sources: &str, rules: &str) -> House {
     let house = House::of(&format!(
         "herald: 1\nbot: post\nidentity: env:BOT_KEY\ndefaults: {{ consent: transactional }}\nsources:\n{sources}rules:\n{rules}"
     ));
-    std::fs::write(
-        house.folder().join("herald.yaml"),
-        "herald: 1\nfetch: { allow: [127.0.0.1/32] }\n",
-    )
-    .unwrap();
-    house
+    house.asking_this_machine()
 }
 
 /// Waits for the failure of a rule's audience and gives its reason.

@@ -79,6 +79,13 @@ impl House {
         }
     }
 
+    /// In a project whose bots may ask this machine.
+    pub(crate) fn asking_this_machine(self) -> Self {
+        let project = "herald: 1\nfetch: { allow: [127.0.0.1/32] }\n";
+        std::fs::write(self.folder().join("herald.yaml"), project).unwrap();
+        self
+    }
+
     /// Another bot of this text beside it.
     pub(crate) fn beside(mut self, file: &str, text: &str) -> Self {
         let bot = self.folder().join(file);
