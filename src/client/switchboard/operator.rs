@@ -56,6 +56,8 @@ struct Leaving {
     /// It is looked at again.
     due: Instant,
     looks: u32,
+    /// Whether it told anything since it was looked at: then the node may have more of before that waits.
+    has_told: bool,
     /// Whether a call was answered since it was due: what the node had sent before has come.
     is_answered: bool,
     proof: Proof,
@@ -150,6 +152,9 @@ impl Operator {
         self.open_waiting().await?;
         if let Some(envelope) = self.held.take() {
             self.held = self.desk.table().route(envelope).err();
+            if self.held.is_none() {
+                self.linger();
+            }
         }
         let timer = self.timer();
         let desk = Arc::clone(&self.desk);
@@ -253,10 +258,23 @@ impl Operator {
                 trunk.leaving = Some(Leaving {
                     due: Instant::now() + LINGER,
                     looks: 0,
+                    has_told: false,
                     is_answered: false,
                     proof: Proof::None,
                 });
             }
+        }
+    }
+
+    /// Nothing was read for a while: what is leaving may have more to tell than it could.
+    fn linger(&mut self) {
+        let due = Instant::now() + LINGER;
+        for leaving in self
+            .trunks
+            .values_mut()
+            .filter_map(|trunk| trunk.leaving.as_mut())
+        {
+            (leaving.due, leaving.is_answered) = (due, false);
         }
     }
 
@@ -278,10 +296,11 @@ impl Operator {
 
     /// Notes what shows that a trunk whose topics have moved has told everything.
     fn prove(&mut self, from: u64, envelope: &Envelope) {
-        let is_leaving = self
+        let leaving = self
             .trunks
-            .get(&from)
-            .is_some_and(|trunk| trunk.leaving.is_some());
+            .get_mut(&from)
+            .and_then(|trunk| trunk.leaving.as_mut());
+        let is_leaving = leaving.map(|leaving| leaving.has_told = true).is_some();
         for (id, trunk) in &mut self.trunks {
             let Some(leaving) = &mut trunk.leaving else {
                 continue;
@@ -321,7 +340,12 @@ impl Operator {
             let Some(leaving) = self.trunks.get_mut(&id).and_then(|trunk| trunk.leaving.as_mut()) else {
                 continue;
             };
-            let waits = matches!(leaving.proof, Proof::Awaited(_)) && leaving.looks < LINGERS;
+            let waits = match leaving.proof {
+                // A node that is behind with it feeds it piece by piece, and has more while it does.
+                Proof::None => std::mem::take(&mut leaving.has_told),
+                Proof::Awaited(_) => leaving.looks < LINGERS,
+                Proof::Told => false,
+            };
             if waits {
                 leaving.looks += 1;
                 leaving.due = now + LINGER;
