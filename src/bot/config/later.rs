@@ -16,7 +16,6 @@ const KEYS: &[(&str, &[&str])] = &[
     ("RemoteDetails", &["url"]),
     ("CommandFile", &["add", "remove", "set", "admins", "run"]),
     ("ProjectFile", &["allow_run"]),
-    ("ChainFile", &["rpc", "confirmations"]),
 ];
 
 /// The later keys of a shape.
