@@ -10,3 +10,15 @@
 
 /// What contracts are told and tell, as bytes.
 pub mod abi;
+mod ask;
+mod nodes;
+mod rpc;
+mod wire;
+
+pub use ask::{Called, TxState, TxStatus};
+pub use nodes::{Chain, Chains, Error};
+pub use rpc::Error as RpcError;
+pub use wire::Head;
+
+pub(crate) use nodes::{Agreed, Search, without_rpc};
+pub(crate) use wire::Log;

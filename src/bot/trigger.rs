@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 mod clock;
+mod log;
 mod reading;
 /// Five-field cron in a time zone.
 pub mod schedule;
@@ -12,6 +13,8 @@ pub mod schedule;
 pub mod webhook;
 
 pub(crate) use clock::{next_ticks, round, run};
+pub use log::EvmLog;
+pub(crate) use log::{follow_logs, in_test as log_in_test};
 pub use reading::{Feed, Poll};
 pub(crate) use reading::{read, read_given, readers};
 pub use webhook::Webhook;
@@ -51,6 +54,8 @@ pub enum Trigger {
     Feed(Box<Feed>),
     /// When an item of a source is new, or has changed.
     Poll(Box<Poll>),
+    /// When a contract logs an event.
+    Log(Box<EvmLog>),
     /// When the bot starts with a file it has not run before.
     Started,
     /// When somebody asks for it by command line or API.

@@ -19,7 +19,7 @@ pub(crate) use project::{ChainFile, FetchFile, FolderFile, ProjectFile, S3File, 
 pub(crate) use source::{HttpFile, SourceFile};
 pub(crate) use testing::{ExpectFile, SaidFile, StepFile, TestFile};
 pub(crate) use trigger::{
-    AnswerFieldFile, BodyFile, EveryFile, FeedFile, PollFile, SilentFile, TriggerFile, VerifyFile,
+    AnswerFieldFile, BodyFile, EveryFile, FeedFile, LogFile, PollFile, SilentFile, TriggerFile, VerifyFile,
     WebhookAnswerFile, WebhookFile,
 };
 

@@ -130,6 +130,7 @@ fn trigger(name: &str) -> &'static str {
         "silent" => "{ silent: other, for: 1d }",
         "feed" => "{ feed: https://blog.example/rss.xml }",
         "poll" => "{ poll: source }",
+        "log" => "{ log: \"T(uint256 a)\", at: 0x2222222222222222222222222222222222222222, chain: base }",
         "started" => "{ started: true }",
         "manual" => "{ manual: true }",
         new => panic!("`{new}` is a trigger that the guide and this test do not know"),

@@ -21,6 +21,7 @@ pub(crate) enum TriggerFile {
     Silent(SilentFile),
     Feed(FeedFile),
     Poll(PollFile),
+    Log(LogFile),
 }
 
 /// `cron` in a zone.
@@ -203,5 +204,26 @@ pub(crate) struct PollFile {
     /// Members of an item, like `state` or `space.id`: once one of them changes the item is news again. Literals.
     pub(crate) changed: Option<OneOrMany<Text>>,
     /// `baseline`: what it gives at first is no news; or `all`. Literal.
+    pub(crate) start: Option<Text>,
+}
+
+/// `log`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a log trigger: a map of keys")]
+pub(crate) struct LogFile {
+    /// The event as Solidity writes it, like `Transfer(address indexed from, address indexed to, uint256 value)`; beside `abi` its name. Literal.
+    pub(crate) log: Text,
+    /// A JSON ABI that has the event: a path. Literal.
+    pub(crate) abi: Option<Text>,
+    /// The address of the contract, or a list of several. Expression.
+    pub(crate) at: Text,
+    /// A chain of the project. Literal.
+    pub(crate) chain: Text,
+    /// Which logs count, by what `event` says. Expression.
+    #[serde(rename = "where")]
+    pub(crate) condition: Option<Text>,
+    /// How many blocks must stand on the log's; as many as the project says for the chain if left out. Literal.
+    pub(crate) confirmations: Option<Text>,
+    /// `now`: what is confirmed from the first start on; or the number of the first block to read. Literal.
     pub(crate) start: Option<Text>,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use super::report::Report;
-use super::{Context, ListReference, declared, find_list, reading, scope, webhook};
+use super::{Context, ListReference, declared, find_list, log, reading, scope, webhook};
 use crate::bot::config::diagnostics::{Code, quote};
 use crate::bot::config::file::{EveryFile, SilentFile, TriggerFile};
 use crate::bot::config::shape::Place;
@@ -95,6 +95,9 @@ pub(super) fn resolve(
             names.push(("item", Type::Any));
             names.push(("previous", Type::Any));
             reading::poll(report, context, file).map(|poll| Trigger::Poll(Box::new(poll)))
+        }
+        TriggerFile::Log(file) => {
+            log::resolve(report, context, file, &mut names).map(|log| Trigger::Log(Box::new(log)))
         }
     };
     Resolved {
