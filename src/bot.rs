@@ -3,11 +3,13 @@
 //! ```text
 //! config   file -> Bot                        trigger   clock, webhook, message ... -> occurrence
 //! store    what must not be forgotten         outbox    occurrence -> rows -> sealed -> published -> settled
+//! chain    logs and states of EVM chains
 //! dialog   people writing to the bot          runtime   the tasks of each bot
 //! ```
 
 pub mod audience;
 mod brake;
+pub mod chain;
 pub mod config;
 pub mod dialog;
 mod event;

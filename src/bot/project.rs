@@ -29,8 +29,8 @@ pub struct Project {
     pub node: NodeAddress,
     /// The SQLite file of what bots must not forget; otherwise `herald.db` in the data folder.
     pub store: Option<PathBuf>,
-    /// The numbers (EIP-155) of chains that the file names; see [`Project::chain`].
-    pub chains: BTreeMap<String, u64>,
+    /// The chains that the file names; see [`Project::chain`].
+    pub chains: BTreeMap<String, Chain>,
     /// Where files go that messages name, by the names that bots use.
     pub uploads: BTreeMap<String, Upload>,
     /// Where herald's API listens: `HOST:PORT`.
@@ -41,6 +41,35 @@ pub struct Project {
     pub allowed: Vec<IpNet>,
     /// The most rule messages that one bot writes to one wallet, whatever its rules say.
     pub recipient_limit: Limit,
+}
+
+/// A chain, and where it is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chain {
+    /// Its number (EIP-155).
+    pub id: u64,
+    /// Its nodes, in the order in which they are asked; without one nothing of it is known.
+    pub rpc: Vec<Rpc>,
+    /// How many blocks must stand on a block before its logs count.
+    pub confirmations: u64,
+}
+
+/// Where a chain's node is. Its address may hold a key, and is told nobody but the node: `Debug` prints scheme and host.
+#[derive(Clone, PartialEq)]
+pub enum Rpc {
+    /// At this address.
+    Url(Url),
+    /// Where a reference says, relative to the file.
+    Reference(SecretReference),
+}
+
+impl std::fmt::Debug for Rpc {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Url(url) => f.write_str(&url.origin().ascii_serialization()),
+            Self::Reference(reference) => std::fmt::Debug::fmt(reference, f),
+        }
+    }
 }
 
 /// Where files go that messages name, and how their readers reach them.
@@ -127,13 +156,14 @@ impl Project {
 
     /// The number (EIP-155) of a chain: as the file says, else as everybody knows it.
     pub fn chain(&self, name: &str) -> Option<u64> {
-        self.chains.get(name).copied().or_else(|| chain_id(name))
+        let own = self.chains.get(name).map(|chain| chain.id);
+        own.or_else(|| chain_id(name))
     }
 
     /// The names of all chains.
     pub fn chain_names(&self) -> impl Iterator<Item = &str> {
         let own = self.chains.keys().map(String::as_str);
-        own.chain(CHAINS.iter().map(|(name, _)| *name))
+        own.chain(CHAINS.iter().map(|(name, ..)| *name))
     }
 
     /// The HTTP client for what bots name: public addresses, and the networks that the project allows.
@@ -151,7 +181,23 @@ impl Project {
 
 /// The number of a chain that everybody calls by this name.
 pub(crate) fn chain_id(name: &str) -> Option<u64> {
-    CHAINS.iter().find(|(known, _)| *known == name).map(|(_, id)| *id)
+    let known = CHAINS.iter().find(|(known, ..)| *known == name);
+    known.map(|(_, id, _)| *id)
+}
+
+/// How many blocks must stand on a block of this chain, unless the project says otherwise.
+pub(crate) fn confirmations(id: u64) -> u64 {
+    let known = CHAINS.iter().find(|(_, known, _)| *known == id);
+    known.map_or(CONFIRMATIONS, |(.., confirmations)| *confirmations)
+}
+
+/// For chains of which nothing is known.
+const CONFIRMATIONS: u64 = 5;
+
+/// The address of a chain's node.
+pub(crate) fn rpc_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text.trim()).ok()?;
+    (matches!(url.scheme(), "https" | "http") && url.has_host()).then_some(url)
 }
 
 /// Whether an address is one of this machine alone.
@@ -165,26 +211,27 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Chains and their numbers, from the registry of EIP-155 (chainid.network).
-const CHAINS: [(&str, u64); 18] = [
-    ("ethereum", 1),
-    ("optimism", 10),
-    ("bnb", 56),
-    ("gnosis", 100),
-    ("polygon", 137),
-    ("zksync", 324),
-    ("mantle", 5000),
-    ("base", 8453),
-    ("arbitrum", 42_161),
-    ("celo", 42_220),
-    ("avalanche", 43_114),
-    ("linea", 59_144),
-    ("blast", 81_457),
-    ("base-sepolia", 84_532),
-    ("scroll", 534_352),
-    ("zora", 7_777_777),
-    ("sepolia", 11_155_111),
-    ("optimism-sepolia", 11_155_420),
+/// Chains and their numbers, from the registry of EIP-155 (chainid.network), and how many blocks make one of theirs safe from
+/// the reorganisations that are usual there: ours, a few seconds of blocks where one sequencer makes them.
+const CHAINS: [(&str, u64, u64); 18] = [
+    ("ethereum", 1, 3),
+    ("optimism", 10, 5),
+    ("bnb", 56, 8),
+    ("gnosis", 100, 6),
+    ("polygon", 137, 32),
+    ("zksync", 324, 10),
+    ("mantle", 5000, 5),
+    ("base", 8453, 5),
+    ("arbitrum", 42_161, 20),
+    ("celo", 42_220, 5),
+    ("avalanche", 43_114, 2),
+    ("linea", 59_144, 5),
+    ("blast", 81_457, 5),
+    ("base-sepolia", 84_532, 5),
+    ("scroll", 534_352, 5),
+    ("zora", 7_777_777, 5),
+    ("sepolia", 11_155_111, 3),
+    ("optimism-sepolia", 11_155_420, 5),
 ];
 
 #[cfg(test)]

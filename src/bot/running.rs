@@ -10,6 +10,7 @@ use herald_protocol::{
 use tokio::sync::{Notify, OnceCell};
 
 use super::{
+    chain::Chains,
     config::{Bot, Field, Let, Rule},
     event::{Event, Events, Kind},
     expression::{Outside, Scope, Type, Value},
@@ -34,6 +35,8 @@ pub(crate) struct Running {
     pub(crate) store: Store,
     /// The one client for what the bot names on the web.
     pub(crate) fetch: Fetch,
+    /// The chains that can be asked.
+    pub(crate) chains: Chains,
     /// Where the answers of its sources come from.
     pub(crate) answers: Arc<source::Answers>,
     /// What its expressions may ask, while somebody works who asks for it.

@@ -18,6 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    chain::Chains,
     config::Bot,
     dialog,
     event::{Event, Events, Kind},
@@ -55,6 +56,8 @@ pub struct Shared {
     pub project: Arc<Project>,
     /// The one client for what bots name on the web: [`Project::fetch`].
     pub fetch: Fetch,
+    /// The chains that can be asked, each with one reader of its height.
+    pub chains: Chains,
     /// Where files go that messages name.
     pub uploads: Uploads,
     /// What the bots must not forget.
@@ -79,10 +82,12 @@ impl Shared {
         events: Events,
     ) -> Result<Self, fetch::Error> {
         let fetch = project.fetch()?;
+        let chains = Chains::of(&project, &fetch);
         let project = Arc::new(project);
         Ok(Self {
             uploads: Uploads::of(Arc::clone(&project), fetch.clone()),
             fetch,
+            chains,
             project,
             store,
             cache,
@@ -247,6 +252,7 @@ fn running(
         client,
         store: shared.store.clone(),
         fetch: shared.fetch.clone(),
+        chains: shared.chains.clone(),
         answers: Arc::default(),
         outside: None,
         events: shared.events.clone(),
@@ -322,6 +328,7 @@ impl Runtime {
         tasks.spawn(trigger::run(Arc::clone(&running), ends.clone()));
         tasks.spawn(trigger::read(Arc::clone(&running), ends.clone()));
         tasks.spawn(dialog::keep_time(Arc::clone(&running), ends.clone()));
+        tasks.spawn(trigger::follow_logs(Arc::clone(&running), ends.clone()));
         let online = Online {
             running: Arc::clone(&running),
             connection: Arc::clone(&connection),

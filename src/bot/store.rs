@@ -8,6 +8,7 @@ mod backup;
 mod beside;
 mod broadcasts;
 mod callbacks;
+mod cursors;
 mod dead;
 mod delivery;
 mod digests;
@@ -50,6 +51,7 @@ pub(crate) use callbacks::{
     take_replied,
 };
 pub use callbacks::{Callback, CallbackFilter, CallbackState, Replay};
+pub use cursors::{ChainCursor, CursorStep, ReadBlock};
 pub use dead::Dead;
 pub use delivery::{
     Body, Delivery, Filter, FirstMessage, MessageNumber, NewDelivery, Sealed, State, Wait, Waiting,

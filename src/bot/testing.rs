@@ -105,6 +105,7 @@ async fn play(bot: &Bot, test: &Test, ground: &Ground) -> Result<Outcome, Broken
                 answer,
             } => stage.post(rule, body, (*signed, *answer)).await,
             Action::Read { rules, items } => stage.read(rules, items).await,
+            Action::Log { rule, event } => stage.log(rule, event).await,
             Action::Restart => Box::pin(stage.restart()).await,
             Action::Reload(file) => Box::pin(stage.reload(file)).await,
         };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 mod clock;
+mod log;
 mod reading;
 /// Five-field cron in a time zone.
 pub mod schedule;
@@ -13,6 +14,8 @@ mod watch;
 pub mod webhook;
 
 pub(crate) use clock::{next_ticks, round, run};
+pub use log::EvmLog;
+pub(crate) use log::{follow_logs, in_test as log_in_test};
 pub use reading::{Feed, Poll};
 pub(crate) use reading::{latest, read, read_given, readers};
 pub use watch::{Each, Edge, Watch};
@@ -57,6 +60,8 @@ pub enum Trigger {
     Watch(Box<Watch>),
     /// When what the rule of this name watches is cleared.
     Cleared(String),
+    /// When a contract logs an event.
+    Log(Box<EvmLog>),
     /// When the bot starts with a file it has not run before.
     Started,
     /// When somebody asks for it by command line or API.

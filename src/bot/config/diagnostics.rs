@@ -244,6 +244,9 @@ pub enum Code {
     /// A webhook takes requests of anybody.
     #[serde(rename = "W304")]
     Unverified,
+    /// A chain that the project names no node for.
+    #[serde(rename = "W305")]
+    ChainAway,
     /// A file is missing on this machine.
     #[serde(rename = "W310")]
     FileMissing,
@@ -272,6 +275,7 @@ impl Code {
             | Self::NoConsent
             | Self::PlainNode
             | Self::Unverified
+            | Self::ChainAway
             | Self::FileMissing => Severity::Warning,
             _ => Severity::Error,
         }

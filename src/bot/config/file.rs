@@ -21,7 +21,7 @@ pub(crate) use project::{ChainFile, FetchFile, FolderFile, ProjectFile, S3File, 
 pub(crate) use source::{HttpFile, SourceFile};
 pub(crate) use testing::{ExpectFile, SaidFile, StepFile, TestFile};
 pub(crate) use trigger::{
-    AnswerFieldFile, BodyFile, ClearedFile, EveryFile, FeedFile, PollFile, SilentFile, TriggerFile,
+    AnswerFieldFile, BodyFile, ClearedFile, EveryFile, FeedFile, LogFile, PollFile, SilentFile, TriggerFile,
     VerifyFile, WatchFile, WebhookAnswerFile, WebhookFile,
 };
 

@@ -4,8 +4,6 @@
 const KEYS: &[(&str, &[&str])] = &[
     ("ListFile", &["import"]),
     ("FieldDetails", &["choices"]),
-    ("TriggerFile", &["log"]),
-    ("StepFile", &["log"]),
     ("MessageFile", &["from"]),
     ("AudienceFile", &["holders"]),
     ("SourceFile", &["call", "sql", "csv"]),
@@ -13,7 +11,6 @@ const KEYS: &[(&str, &[&str])] = &[
     ("AttachedDetails", &["url"]),
     ("RemoteDetails", &["url"]),
     ("ProjectFile", &["allow_run"]),
-    ("ChainFile", &["rpc", "confirmations"]),
 ];
 
 /// The later keys of a shape.

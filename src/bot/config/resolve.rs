@@ -41,6 +41,8 @@ mod follow_up;
 mod lets;
 /// `lists`.
 mod list;
+/// `log`.
+mod log;
 /// `node`.
 mod node;
 /// `defaults` and policy.

@@ -101,6 +101,13 @@ pub enum Action {
         /// Its entries or items.
         items: Vec<Value>,
     },
+    /// A contract logs the event that a rule waits for.
+    Log {
+        /// The rule.
+        rule: String,
+        /// What the log says.
+        event: Value,
+    },
     /// The bot ends and starts again.
     Restart,
     /// The bot's file becomes another one: its text.

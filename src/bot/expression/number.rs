@@ -20,11 +20,11 @@ const QUOTIENT_DIGITS: NonZeroU64 = NonZeroU64::new(40).expect("40 is not zero")
 /// Longest text read as a number: 80 digits, a point, 80 digits, with room for `_`.
 const MAX_NUMBER_TEXT: usize = 256;
 
-/// An int of at most 256 bits, two's complement.
+/// An int of at most 256 bits: an `int256` or a `uint256` of a contract.
 pub(super) fn bounded_int(int: BigInt) -> Result<BigInt, Failure> {
     let fits = match int.sign() {
         Sign::Minus => (&int + 1_u8).bits() <= 255,
-        _ => int.bits() <= 255,
+        _ => int.bits() <= 256,
     };
     if fits {
         Ok(int)

@@ -80,6 +80,8 @@ fn the_examples_in_the_file_of_all_settings_are_right_and_no_key_is_left_out() {
     assert_eq!(project.name.as_deref(), Some("example"));
     assert_eq!(project.store, Some(folder.path().join("data/herald.db")));
     assert_eq!(project.chain("devnet"), Some(31_337));
+    let devnet = &project.chains["devnet"];
+    assert_eq!((devnet.rpc.len(), devnet.confirmations), (1, 0));
     assert!(project.tokens.is_some());
     let Some(Upload::S3 {
         bucket,
@@ -142,6 +144,8 @@ limits: { recipient: 3/2h }
     );
     let allowed: Vec<String> = project.allowed.iter().map(ToString::to_string).collect();
     assert_eq!(allowed, ["127.0.0.1/32", "fd00::/8"]);
+    assert_eq!(project.chains["ethereum"].confirmations, 3);
+    assert!(project.chains["ethereum"].rpc.is_empty());
     assert_eq!(project.listen, "[::1]:0");
     let limit = Limit {
         count: 3,
@@ -183,4 +187,16 @@ fn a_project_is_found_in_the_folder_of_the_bots_or_above_it() {
     std::fs::write(&nearest, "herald: 1").unwrap();
     assert_eq!(Project::find(&below), Some(nearest));
     assert_ne!(Project::find(Path::new("/")), Some(root.join(FILE)));
+}
+
+#[test]
+fn the_address_of_a_chains_node_is_never_shown_whole() {
+    let project =
+        valid("herald: 1\nchains: { base: { rpc: \"https://me:pw@eth.example/v2/s3cret?key=k3y\" } }\n");
+    let shown = format!("{project:?}");
+    assert!(shown.contains("https://eth.example"), "{shown}");
+    assert!(
+        !shown.contains("s3cret") && !shown.contains("pw") && !shown.contains("k3y"),
+        "{shown}"
+    );
 }

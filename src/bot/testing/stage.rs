@@ -19,6 +19,7 @@ use super::{
 use crate::{
     bot::{
         Brake,
+        chain::Chains,
         config::{
             self, Bot,
             testing::{Saying, Test},
@@ -32,7 +33,7 @@ use crate::{
         runtime,
         source::{Answer, Answers, Given},
         store::{self, Callback, CallbackFilter, Delivery, Filter, Member, State, Store},
-        trigger,
+        trigger::{self, Trigger},
         uploads::Uploads,
     },
     client::{self, Cache, Client},
@@ -179,6 +180,7 @@ impl<'a> Stage<'a> {
             client: Arc::default(),
             store,
             fetch: self.closed.clone(),
+            chains: Chains::default(),
             answers: Answers::Given(Arc::clone(&self.given)).into(),
             outside: None,
             events,
@@ -238,6 +240,24 @@ impl<'a> Stage<'a> {
             if rules.iter().any(|rule| rule == reader.rule()) {
                 reader.read_as(items).await?;
             }
+        }
+        self.settle().await.map(drop)
+    }
+
+    /// A contract logs this; the rule takes it where its `where` does, at a block of its own.
+    pub(super) async fn log(&mut self, rule: &str, event: &Value) -> Result<(), Broken> {
+        let running = self.running()?;
+        let found = running.bot.rules.get(rule);
+        let found = found.ok_or_else(|| Broken::Step(format!("the bot has no rule `{rule}` now")))?;
+        let log = found.triggers.iter().find_map(|trigger| match trigger {
+            Trigger::Log(log) => Some(log),
+            _ => None,
+        });
+        let log = log.ok_or_else(|| Broken::Step(format!("rule `{rule}` waits for no log now")))?;
+        self.count += 1;
+        let firing = trigger::log_in_test(&running, log, event, self.count).map_err(Broken::Step)?;
+        if let Some(firing) = firing {
+            fire::fire(&running, found, &firing).await?;
         }
         self.settle().await.map(drop)
     }

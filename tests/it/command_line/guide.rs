@@ -132,6 +132,7 @@ fn trigger(name: &str) -> &'static str {
         "poll" => "{ poll: source }",
         "watch" => "{ watch: source, each: people, above: 1 }",
         "cleared" => "{ cleared: watched }",
+        "log" => "{ log: \"T(uint256 a)\", at: 0x2222222222222222222222222222222222222222, chain: base }",
         "started" => "{ started: true }",
         "manual" => "{ manual: true }",
         new => panic!("`{new}` is a trigger that the guide and this test do not know"),

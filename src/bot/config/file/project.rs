@@ -40,6 +40,10 @@ pub(crate) struct ProjectFile {
 pub(crate) struct ChainFile {
     /// The chain's number (EIP-155). Literal.
     pub(crate) id: Option<Text>,
+    /// Its nodes, asked in this order: URLs, or references to URLs. Literals.
+    pub(crate) rpc: Option<OneOrMany<Text>>,
+    /// How many blocks must stand on a block before its logs count. Literal.
+    pub(crate) confirmations: Option<Text>,
 }
 
 /// An entry of `uploads`, told by its key.

@@ -41,6 +41,8 @@ pub(crate) struct StepFile {
     pub(crate) feed: Option<Entries<Raw>>,
     /// The items that a source gives a poll now, by the rule that polls it or the source.
     pub(crate) poll: Option<Entries<Raw>>,
+    /// What a log says, by the rule that waits for it: the names of its event; what is left out is zero.
+    pub(crate) log: Option<Entries<Raw>>,
     /// `wrong`. Literal.
     pub(crate) signature: Option<Text>,
     /// The status that the webhook answers. Literal.

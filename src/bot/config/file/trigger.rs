@@ -23,6 +23,7 @@ pub(crate) enum TriggerFile {
     Poll(PollFile),
     Watch(WatchFile),
     Cleared(ClearedFile),
+    Log(LogFile),
 }
 
 /// `cron` in a zone.
@@ -239,4 +240,25 @@ pub(crate) struct WatchFile {
 pub(crate) struct ClearedFile {
     /// The name of a rule with a `watch`. Literal.
     pub(crate) cleared: Text,
+}
+
+/// `log`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a log trigger: a map of keys")]
+pub(crate) struct LogFile {
+    /// The event as Solidity writes it, like `Transfer(address indexed from, address indexed to, uint256 value)`; beside `abi` its name. Literal.
+    pub(crate) log: Text,
+    /// A JSON ABI that has the event: a path. Literal.
+    pub(crate) abi: Option<Text>,
+    /// The address of the contract, or a list of several. Expression.
+    pub(crate) at: Text,
+    /// A chain of the project. Literal.
+    pub(crate) chain: Text,
+    /// Which logs count, by what `event` says. Expression.
+    #[serde(rename = "where")]
+    pub(crate) condition: Option<Text>,
+    /// How many blocks must stand on the log's; as many as the project says for the chain if left out. Literal.
+    pub(crate) confirmations: Option<Text>,
+    /// `now`: what is confirmed from the first start on; or the number of the first block to read. Literal.
+    pub(crate) start: Option<Text>,
 }

@@ -15,7 +15,7 @@ use crate::bot::config::file::{ChainFile, FetchFile, FolderFile, ProjectFile, S3
 use crate::bot::config::shape::Place;
 use crate::bot::config::spanned::{OneOrMany, Spanned, Text};
 use crate::bot::config::tree::{NodeId, Tree};
-use crate::bot::project::{self, Project, Upload};
+use crate::bot::project::{self, Chain, Project, Rpc, Upload};
 
 /// Resolves a project file. The project is `None` exactly when a finding is an error.
 pub(crate) fn resolve(
@@ -48,7 +48,9 @@ fn read(report: &mut Report<'_>, file: &ProjectFile, path: &Path, folder: &Path)
         None => Some(defaults.node),
     };
     let store = optional(file.store.as_ref(), |text| store(report, text, folder));
-    let chains = entries(report, &file.chains.0, "chain name", chain);
+    let chains = entries(report, &file.chains.0, "chain name", |report, name, file| {
+        chain(report, (name, file), folder)
+    });
     let uploads = entries(report, &file.uploads.0, "upload's name", |report, _, file| {
         upload(report, &file.value, folder)
     });
@@ -133,7 +135,22 @@ fn store(report: &mut Report<'_>, text: &Text, folder: &Path) -> Option<PathBuf>
     None
 }
 
-fn chain(report: &mut Report<'_>, name: &str, file: &Spanned<ChainFile>) -> Option<u64> {
+fn chain(report: &mut Report<'_>, (name, file): (&str, &Spanned<ChainFile>), folder: &Path) -> Option<Chain> {
+    let id = chain_id(report, (name, file));
+    let texts = file.value.rpc.as_ref().map_or(&[][..], OneOrMany::as_slice);
+    let rpc: Vec<Option<Rpc>> = texts.iter().map(|text| rpc(report, text, folder)).collect();
+    let confirmations = match &file.value.confirmations {
+        Some(text) => confirmations(report, text),
+        None => id.map(project::confirmations),
+    };
+    Some(Chain {
+        id: id?,
+        rpc: rpc.into_iter().collect::<Option<_>>()?,
+        confirmations: confirmations?,
+    })
+}
+
+fn chain_id(report: &mut Report<'_>, (name, file): (&str, &Spanned<ChainFile>)) -> Option<u64> {
     let Some(text) = &file.value.id else {
         let known = project::chain_id(name);
         if known.is_none() {
@@ -158,6 +175,40 @@ fn chain(report: &mut Report<'_>, name: &str, file: &Spanned<ChainFile>) -> Opti
     }
     id
 }
+
+/// A node of a chain: a URL, or a reference to one. Neither is repeated: a URL may hold a key.
+fn rpc(report: &mut Report<'_>, text: &Text, folder: &Path) -> Option<Rpc> {
+    if text.value.parse::<SecretReference>().is_ok() {
+        return secret(report, text, folder).map(Rpc::Reference);
+    }
+    let url = project::rpc_url(&text.value);
+    if url.is_none() {
+        let message = "expected a URL like `https://eth.example`, or a reference to one like `env:ETH_RPC`";
+        report.wrong(text, Code::Url, message, None);
+    }
+    url.map(Rpc::Url)
+}
+
+/// Blocks that must stand on a block before its logs count.
+pub(super) fn confirmations(report: &mut Report<'_>, text: &Text) -> Option<u64> {
+    let is_number = text.value.bytes().all(|byte| byte.is_ascii_digit());
+    let count = text
+        .value
+        .parse()
+        .ok()
+        .filter(|count| is_number && *count <= MOST_CONFIRMATIONS);
+    if count.is_none() {
+        let message = format!(
+            "expected a number of blocks from 0 to {MOST_CONFIRMATIONS}, found {}",
+            quote(&text.value)
+        );
+        report.wrong(text, Code::Type, message, None);
+    }
+    count
+}
+
+/// Ours: a day of Ethereum's blocks and more.
+const MOST_CONFIRMATIONS: u64 = 10_000;
 
 fn upload(report: &mut Report<'_>, file: &UploadFile, folder: &Path) -> Option<Upload> {
     match file {

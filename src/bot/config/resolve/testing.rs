@@ -4,6 +4,8 @@
 mod expect;
 /// `given`.
 mod given;
+/// `log`.
+mod log;
 /// `mock`.
 mod mock;
 /// What is read.

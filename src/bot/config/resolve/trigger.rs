@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use super::report::Report;
-use super::{Context, ListReference, declared, find_list, reading, scope, watch, webhook};
+use super::{Context, ListReference, declared, find_list, log, reading, scope, watch, webhook};
 use crate::bot::config::diagnostics::{Code, quote};
 use crate::bot::config::file::{EveryFile, SilentFile, TriggerFile};
 use crate::bot::config::shape::Place;
@@ -106,6 +106,9 @@ pub(super) fn resolve(
             let (cleared, given) = watch::cleared(report, context, (rule, file));
             names.extend(given);
             cleared.map(Trigger::Cleared)
+        }
+        TriggerFile::Log(file) => {
+            log::resolve(report, context, file, &mut names).map(|log| Trigger::Log(Box::new(log)))
         }
     };
     Resolved {

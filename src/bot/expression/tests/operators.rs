@@ -69,7 +69,9 @@ fn numbers_that_leave_their_range_are_errors() {
         text(&format!("-{most} - 1")),
         "-57896044618658097711785492504343953926634992332820282019728792003956564819968"
     );
-    assert_eq!(failure(&format!("{most} + 1")), Failure::Overflow("int"));
+    let unsigned = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
+    assert_eq!(text(&format!("{most} * 2 + 1")), unsigned);
+    assert_eq!(failure(&format!("{unsigned} + 1")), Failure::Overflow("int"));
     assert_eq!(failure(&format!("-{most} - 2")), Failure::Overflow("int"));
     assert_eq!(failure(&format!("{most} * {most}")), Failure::Overflow("int"));
     assert_eq!(

@@ -46,6 +46,7 @@ fn scene_of(rest: &str) -> Scene {
         client: Arc::default(),
         store: Store::open(&folder.path().join("herald.db")).unwrap(),
         fetch: crate::fetch::Fetch::builder().build().unwrap(),
+        chains: crate::bot::chain::Chains::default(),
         answers: Arc::default(),
         outside: None,
         events: sender,

@@ -25,6 +25,7 @@ impl Resolving<'_, '_, '_> {
             file.webhook.is_some(),
             file.feed.is_some(),
             file.poll.is_some(),
+            file.log.is_some(),
             file.join.is_some(),
             file.restart.is_some(),
             file.reload.is_some(),
@@ -32,7 +33,7 @@ impl Resolving<'_, '_, '_> {
         if told.into_iter().filter(|told| *told).count() != 1 {
             // A step that is not available yet is reported at its key.
             if !self.report.has_left_out(step.node) {
-                let message = "expected a step with one of `mock`, `wait`, `message`, `run`, `approve`, `webhook`, `feed`, `poll`, `join`, `restart`, `reload`";
+                let message = "expected a step with one of `mock`, `wait`, `message`, `run`, `approve`, `webhook`, `feed`, `poll`, `log`, `join`, `restart`, `reload`";
                 self.report
                     .add(Place::Value(step.node), Code::Shape, message, None);
             }
@@ -63,6 +64,8 @@ impl Resolving<'_, '_, '_> {
             self.read(step.node, feed)?
         } else if let Some(poll) = &file.poll {
             self.read(step.node, poll)?
+        } else if let Some(log) = &file.log {
+            self.log(step.node, log)?
         } else if let Some(join) = &file.join {
             self.join(step.node, join)?
         } else if let Some(text) = &file.reload {

@@ -1,0 +1,24 @@
+//! EVM chains: what their contracts tell, and what can be asked of them.
+//!
+//! ```text
+//! herald.yaml: rpc ── JSON-RPC ──> Chain ── heads, one poller for all bots ──> log triggers ── ABI ──> occurrences, with the cursor
+//!                                    └──── block times, states of transactions, calls ──────────────> whoever asks
+//! ```
+//!
+//! Enters: the nodes that the operator names, none of which is believed alone where there are several. Leaves: blocks that two of
+//! them tell alike, and the logs in them. What a contract or a node sends is bounded and never trusted.
+
+/// What contracts are told and tell, as bytes.
+pub mod abi;
+mod ask;
+mod nodes;
+mod rpc;
+mod wire;
+
+pub use ask::{Called, TxState, TxStatus};
+pub use nodes::{Chain, Chains, Error};
+pub use rpc::Error as RpcError;
+pub use wire::Head;
+
+pub(crate) use nodes::{Agreed, Search, without_rpc};
+pub(crate) use wire::Log;

@@ -1,0 +1,282 @@
+//! JSON-RPC 2.0 over HTTP with one node of a chain, which may answer anything, late, or not at all.
+
+use std::{fmt, time::Duration};
+
+use reqwest::{
+    Response,
+    header::{self, HeaderMap},
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+use url::Url;
+
+/// The longest answer. Ours: ten thousand logs with a kilobyte of data each, and as much again.
+const LARGEST: usize = 32 * 1024 * 1024;
+/// The longest wait for an answer. Ours: nodes give up on a search of logs sooner.
+const WITHIN: Duration = Duration::from_secs(30);
+/// The longest words of a node that are repeated.
+const SAID: usize = 200;
+
+/// Why a node gave no answer that can be used. Texts name its scheme and host alone: the rest of its address may be a key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No connection, or it broke, or it took too long.
+    #[error("no answer from {place}: {reason}")]
+    Unreachable {
+        /// The node.
+        place: String,
+        /// What happened.
+        reason: String,
+    },
+    /// It wants to be asked less often.
+    #[error("{place} wants to be asked less often")]
+    Limited {
+        /// The node.
+        place: String,
+        /// How long it wants to be left alone.
+        after: Option<Duration>,
+    },
+    /// It does not do what was asked.
+    #[error("{place} refuses: {message} ({code})")]
+    Refused {
+        /// The node.
+        place: String,
+        /// Its own number for it, or the status of HTTP.
+        code: i64,
+        /// Its own words.
+        message: String,
+    },
+    /// What it said is no answer to what was asked.
+    #[error("{place} answers with {found}, wanted {wanted}")]
+    Malformed {
+        /// The node.
+        place: String,
+        /// What was there.
+        found: String,
+        /// What was asked for.
+        wanted: String,
+    },
+}
+
+/// A node of a chain.
+pub(crate) struct Rpc {
+    place: String,
+    url: Url,
+    client: reqwest::Client,
+    /// Filled once it has said that it is of the right chain.
+    is_right: OnceCell<()>,
+}
+
+impl fmt::Debug for Rpc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.place)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(bound = "T: DeserializeOwned")]
+struct Answer<T> {
+    #[serde(default)]
+    id: Value,
+    #[serde(default = "Option::default")]
+    result: Option<T>,
+    error: Option<Refusal>,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    #[serde(default)]
+    code: i64,
+    #[serde(default)]
+    message: String,
+}
+
+impl Rpc {
+    pub(crate) fn new(url: Url, client: reqwest::Client) -> Self {
+        Self {
+            place: url.origin().ascii_serialization(),
+            url,
+            client,
+            is_right: OnceCell::new(),
+        }
+    }
+
+    /// Scheme and host.
+    pub(crate) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Makes sure, once, that it is a node of the chain of this number.
+    pub(crate) async fn check(&self, id: u64) -> Result<(), Error> {
+        let check = async || {
+            let found: String = self.known("eth_chainId", json!([])).await?;
+            if super::wire::number(&found) == Some(id) {
+                return Ok(());
+            }
+            Err(self.malformed(format!("chain {}", cut(&found)), format!("chain {id}")))
+        };
+        self.is_right.get_or_try_init(check).await.copied()
+    }
+
+    /// Asks for what there must be.
+    pub(crate) async fn known<T: DeserializeOwned>(&self, method: &str, params: Value) -> Result<T, Error> {
+        let answer = self.ask(method, params).await?;
+        answer.ok_or_else(|| self.malformed("nothing", format!("the answer to {method}")))
+    }
+
+    /// Asks for what there may be.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        params: Value,
+    ) -> Result<Option<T>, Error> {
+        let question = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let answer: Answer<T> = self.send(&question, method).await?;
+        self.judge(answer)
+    }
+
+    /// Asks several things at once; the answers are in the order of the questions.
+    pub(crate) async fn batch<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        params: Vec<Value>,
+    ) -> Result<Vec<Result<Option<T>, Error>>, Error> {
+        let count = params.len();
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let questions = params
+            .into_iter()
+            .enumerate()
+            .map(|(id, params)| json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }));
+        let answers: Vec<Answer<T>> = self.send(&Value::Array(questions.collect()), method).await?;
+        let missing = || Err(self.malformed("fewer answers", format!("{count} answers to {method}")));
+        let mut sorted: Vec<_> = (0..count).map(|_| missing()).collect();
+        for answer in answers {
+            let place = answer.id.as_u64().and_then(|id| usize::try_from(id).ok());
+            if let Some(slot) = place.and_then(|id| sorted.get_mut(id)) {
+                *slot = self.judge(answer);
+            }
+        }
+        Ok(sorted)
+    }
+
+    fn judge<T>(&self, answer: Answer<T>) -> Result<Option<T>, Error> {
+        match answer.error {
+            None => Ok(answer.result),
+            // 429 of HTTP inside an answer, and the number that several providers give to the same.
+            Some(Refusal {
+                code: 429 | -32_029 | -32_007,
+                ..
+            }) => Err(Error::Limited {
+                place: self.place.clone(),
+                after: None,
+            }),
+            Some(Refusal { code, message }) => Err(self.refused(code, &message)),
+        }
+    }
+
+    async fn send<T: DeserializeOwned>(&self, question: &Value, method: &str) -> Result<T, Error> {
+        match tokio::time::timeout(WITHIN, self.exchange(question, method)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.unreachable(format!("it took more than {WITHIN:?}"))),
+        }
+    }
+
+    async fn exchange<T: DeserializeOwned>(&self, question: &Value, method: &str) -> Result<T, Error> {
+        let asking = self
+            .client
+            .post(self.url.clone())
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(question.to_string());
+        let response = asking.send().await.map_err(|error| self.broken(error))?;
+        let status = response.status().as_u16();
+        if status == 429 || (status == 503 && response.headers().contains_key(header::RETRY_AFTER)) {
+            return Err(Error::Limited {
+                place: self.place.clone(),
+                after: retry_after(response.headers()),
+            });
+        }
+        let is_success = response.status().is_success();
+        let body = self.read(response, method).await?;
+        let answer = serde_json::from_slice(&body);
+        if !is_success {
+            // Some nodes put their refusals into an error of HTTP.
+            let refusal = serde_json::from_slice(&body).ok();
+            let refusal = refusal.and_then(|answer: Answer<Value>| answer.error);
+            return Err(match refusal {
+                Some(Refusal { code, message }) => self.refused(code, &message),
+                None => self.refused(i64::from(status), "an error of HTTP"),
+            });
+        }
+        answer.map_err(|error| {
+            let found = format!("something else (column {})", error.column());
+            self.malformed(found, format!("the answer to {method}"))
+        })
+    }
+
+    async fn read(&self, mut response: Response, method: &str) -> Result<Vec<u8>, Error> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.broken(error))? {
+            if chunk.len() > LARGEST - body.len() {
+                let message = format!("the answer to {method} is larger than {LARGEST} bytes");
+                return Err(self.refused(TOO_LARGE, &message));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    fn broken(&self, error: reqwest::Error) -> Error {
+        let error = error.without_url();
+        let mut reason = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(found) = cause {
+            reason = found.to_string();
+            cause = found.source();
+        }
+        self.unreachable(reason)
+    }
+
+    fn unreachable(&self, reason: String) -> Error {
+        Error::Unreachable {
+            place: self.place.clone(),
+            reason,
+        }
+    }
+
+    fn refused(&self, code: i64, message: &str) -> Error {
+        // Nodes repeat what they were asked with.
+        let message = match self.url.path().trim_matches('/') {
+            "" => message.to_owned(),
+            path => message.replace(path, "…"),
+        };
+        Error::Refused {
+            place: self.place.clone(),
+            code,
+            message: cut(&message),
+        }
+    }
+
+    pub(crate) fn malformed(&self, found: impl Into<String>, wanted: impl Into<String>) -> Error {
+        Error::Malformed {
+            place: self.place.clone(),
+            found: found.into(),
+            wanted: wanted.into(),
+        }
+    }
+}
+
+/// Our own number for an answer that is too large, as HTTP says it.
+const TOO_LARGE: i64 = 413;
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+    text.trim().parse().ok().map(Duration::from_secs)
+}
+
+fn cut(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(SAID).collect()
+}

@@ -1,0 +1,519 @@
+//! Logs of contracts: each is told once, when enough blocks stand on its own.
+//!
+//! ```text
+//! height ──> how far to read ──> the block read last is still there? ──> ranges of logs ──> occurrences, together with the cursor
+//! ```
+//!
+//! A range counts when two nodes (where there are two) have the same block at its end; it shrinks when a node refuses it, and grows
+//! again. A block that left the chain takes its logs with it, and reading goes on from the last block that is still there.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::future::join_all;
+use herald_protocol::address::Address;
+use tokio_util::sync::CancellationToken;
+
+use super::Trigger;
+use crate::{
+    bot::{
+        chain::{self, Agreed, Chain, Head, Log, RpcError, Search, abi},
+        config::{Retry, Rule},
+        event::Kind,
+        expression::{Expression, Scope, Value},
+        fire::{self, Firing},
+        outbox::retry_wait,
+        running::Running,
+        store::{self, ChainCursor, CursorStep, NewOccurrence, ReadBlock, ScheduleKey},
+    },
+    client::jittered,
+};
+
+/// Blocks of the first range, and of the largest. Ours: most nodes take ten thousand, some two.
+const FIRST_SPAN: u64 = 2_000;
+const LARGEST_SPAN: u64 = 10_000;
+/// Logs of one range; one with more is read in parts.
+const MOST_LOGS: usize = 5_000;
+/// How far reading goes back when none of the blocks that are remembered is on the chain any more.
+const FAR_BACK: u64 = 64;
+/// The longest wait between two tries.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// A `log` trigger.
+#[derive(Debug, Clone)]
+pub struct EvmLog {
+    /// The chain's name in the project.
+    pub chain: String,
+    /// What is waited for.
+    pub event: abi::Event,
+    /// The contract, or several.
+    pub at: Expression,
+    /// Which of the logs count.
+    pub condition: Option<Expression>,
+    /// How many blocks must stand on a log's; otherwise as many as the project says.
+    pub confirmations: Option<u64>,
+    /// The first block that is read; otherwise the one that is confirmed when the rule is first seen.
+    pub start: Option<u64>,
+}
+
+/// Why reading did not go on.
+enum Failure {
+    Chain(chain::Error),
+    Store(store::Error),
+    File(String),
+}
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<chain::Error> for Failure {
+    fn from(error: chain::Error) -> Self {
+        Self::Chain(error)
+    }
+}
+
+/// A rule's log trigger and where its reading stands.
+struct Watch<'a> {
+    running: &'a Running,
+    rule: &'a Rule,
+    log: &'a EvmLog,
+    /// Which of the rule's log triggers it is.
+    place: usize,
+    /// How many blocks are read at once.
+    span: AtomicU64,
+}
+
+/// What is read of a range.
+struct Range {
+    read: Vec<ReadBlock>,
+    new: Vec<NewOccurrence>,
+}
+
+/// Reads the logs that the bot's rules wait for, until shutdown.
+pub(crate) async fn follow_logs(running: Arc<Running>, shutdown: CancellationToken) {
+    let mut watches = Vec::new();
+    for rule in running.bot.rules.values() {
+        let logs = rule.triggers.iter().filter_map(|trigger| match trigger {
+            Trigger::Log(log) => Some(log.as_ref()),
+            _ => None,
+        });
+        watches.extend(logs.enumerate().map(|(place, log)| Watch {
+            running: &running,
+            rule,
+            log,
+            place,
+            span: AtomicU64::new(FIRST_SPAN),
+        }));
+    }
+    let following = join_all(watches.iter().map(Watch::run));
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        _ = following => {}
+    }
+}
+
+/// The firing of a log of a test, in a block of its own; none when the trigger does not take it.
+pub(crate) fn in_test(
+    running: &Running,
+    log: &EvmLog,
+    event: &Value,
+    count: usize,
+) -> Result<Option<Firing>, String> {
+    if !log.takes(running.scope(), event)? {
+        return Ok(None);
+    }
+    let contracts = log.contracts(&running.scope())?;
+    let number = u64::try_from(count).unwrap_or_default();
+    let mut hash = [0; 32];
+    if let Some(last) = hash.last_chunk_mut() {
+        *last = number.to_be_bytes();
+    }
+    let block = Head {
+        number,
+        hash,
+        time: running.now(),
+    };
+    let found = Log {
+        contract: contracts.first().copied().unwrap_or(Address::from_bytes([0; 20])),
+        topics: Vec::new(),
+        data: Vec::new(),
+        block: number,
+        block_hash: hash,
+        tx: hash,
+        index: 0,
+    };
+    Ok(Some(firing(running, (&log.chain, event.clone()), &found, block)))
+}
+
+/// The firing of a log.
+fn firing(running: &Running, (chain, event): (&str, Value), log: &Log, block: Head) -> Firing {
+    let mut names = Scope::new();
+    names.insert("event", event);
+    let number = |number: u64| Value::Int(number.into());
+    let record = Value::record([
+        ("number", number(block.number)),
+        ("hash", Value::Hash(block.hash)),
+        ("time", Value::Time(block.time)),
+    ]);
+    names.insert("block", record);
+    names.insert("tx", Value::Hash(log.tx));
+    names.insert("log_index", number(log.index));
+    names.insert("contract", Value::Wallet(log.contract));
+    let hash = const_hex::encode_prefixed(block.hash);
+    Firing {
+        id: format!("{chain}:{hash}:{}", log.index),
+        at: running.now(),
+        names,
+    }
+}
+
+impl EvmLog {
+    /// The contracts whose logs are read.
+    pub(crate) fn contracts(&self, scope: &Scope) -> Result<Vec<Address>, String> {
+        let value = self
+            .at
+            .evaluate(scope)
+            .map_err(|error| format!("`at`: {error}"))?;
+        let items = match value {
+            Value::List(items) => items.to_vec(),
+            one => vec![one],
+        };
+        let wallets = items.into_iter().map(|item| match item {
+            Value::Wallet(wallet) => Ok(wallet),
+            other => Err(format!(
+                "`at`: expected the address of a contract, found `{other}`"
+            )),
+        });
+        wallets.collect()
+    }
+
+    /// Whether a log of these values counts.
+    pub(crate) fn takes(&self, mut scope: Scope, event: &Value) -> Result<bool, String> {
+        let Some(condition) = &self.condition else {
+            return Ok(true);
+        };
+        scope.insert("event", event.clone());
+        let value = condition.evaluate(&scope);
+        value
+            .map(|value| value.is_truthy())
+            .map_err(|error| format!("`where`: {error}"))
+    }
+}
+
+impl Watch<'_> {
+    fn key(&self) -> ScheduleKey {
+        let topic = const_hex::encode(self.log.event.topic());
+        ScheduleKey {
+            bot: self.running.bot.name.clone(),
+            rule: self.rule.name.clone(),
+            trigger: format!("log {} {topic} {}", self.log.chain, self.place),
+        }
+    }
+
+    async fn tell(&self, reason: String) {
+        let mut event = self.running.event(Kind::Error);
+        event.rule = Some(self.rule.name.clone());
+        event.reason = Some(reason);
+        self.running.tell(event).await;
+    }
+
+    async fn run(&self) {
+        let chain = match self.running.chains.find(&self.log.chain) {
+            Ok(chain) => chain,
+            Err(reason) => return self.tell(reason).await,
+        };
+        tokio::select! {
+            () = chain.poll() => {}
+            () = self.follow(&chain) => {}
+        }
+    }
+
+    /// Reads on whenever the chain is higher. What does not work is tried again; its reason is told once.
+    async fn follow(&self, chain: &Chain) {
+        let mut heads = chain.heads();
+        let (mut failures, mut told) = (0, None);
+        loop {
+            let head = heads.borrow_and_update().clone();
+            let done = match head {
+                None => Ok(()),
+                Some(Ok(head)) => self.advance(chain, head).await,
+                Some(Err(error)) => Err(Failure::Chain(error)),
+            };
+            let reason = match done {
+                Ok(()) => {
+                    (failures, told) = (0, None);
+                    if heads.changed().await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                // The nodes do not have it yet, or have it no more: the next height tells.
+                Err(Failure::Chain(chain::Error::Absent(_))) => None,
+                Err(Failure::Chain(error)) => {
+                    Some((format!("chain `{}`: {error}", self.log.chain), pause(&error)))
+                }
+                Err(Failure::Store(error)) => Some((
+                    format!("the logs of chain `{}` wait: {error}", self.log.chain),
+                    None,
+                )),
+                Err(Failure::File(reason)) => Some((reason, None)),
+            };
+            failures += 1;
+            let mut wait = retry_wait(failures, Retry::default()).min(jittered(LONGEST_WAIT));
+            if let Some((reason, pause)) = reason {
+                wait = wait.max(pause.unwrap_or_default());
+                if told.as_ref() != Some(&reason) {
+                    self.tell(reason.clone()).await;
+                    told = Some(reason);
+                }
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Reads up to what is confirmed at a height.
+    async fn advance(&self, chain: &Chain, head: Head) -> Result<(), Failure> {
+        let confirmations = self.log.confirmations.unwrap_or(chain.confirmations());
+        let Some(target) = head.number.checked_sub(confirmations) else {
+            return Ok(());
+        };
+        let contracts = self.log.contracts(&self.running.scope()).map_err(Failure::File)?;
+        let found = self.running.store.chain_cursor(self.key()).await?;
+        let mut cursor = match found {
+            Some(cursor) if cursor.last.number > target => return Ok(()),
+            Some(cursor) => self.rewound(chain, cursor).await?,
+            None => match self.begin(chain, target).await? {
+                Some(cursor) => cursor,
+                None => return Ok(()),
+            },
+        };
+        while cursor.last.number < target {
+            let from = cursor.last.number + 1;
+            let end = target.min(
+                cursor
+                    .last
+                    .number
+                    .saturating_add(self.span.load(Ordering::Relaxed)),
+            );
+            let range = match self.read(chain, (from, end), &contracts).await {
+                Ok(Some(range)) => range,
+                Ok(None) => {
+                    self.shrink(end - cursor.last.number);
+                    continue;
+                }
+                Err(Failure::Chain(chain::Error::Node(RpcError::Refused { .. }))) if end > from => {
+                    self.shrink(end - cursor.last.number);
+                    continue;
+                }
+                Err(error) => {
+                    if matches!(
+                        error,
+                        Failure::Chain(chain::Error::Node(RpcError::Unreachable { .. }))
+                    ) {
+                        self.shrink(end - cursor.last.number);
+                    }
+                    return Err(error);
+                }
+            };
+            let wider = (self.span.load(Ordering::Relaxed) * 2).min(LARGEST_SPAN);
+            self.span.store(wider, Ordering::Relaxed);
+            if let Some(last) = range.read.last() {
+                cursor.last = *last;
+            }
+            let step = CursorStep {
+                first: cursor.first,
+                forget_above: None,
+                read: range.read,
+            };
+            self.take(step, range.new).await?;
+        }
+        Ok(())
+    }
+
+    fn shrink(&self, blocks: u64) {
+        self.span.store((blocks / 2).max(1), Ordering::Relaxed);
+    }
+
+    async fn take(&self, step: CursorStep, new: Vec<NewOccurrence>) -> Result<(), Failure> {
+        let moved = self
+            .running
+            .store
+            .move_chain_cursor(self.key(), step, new)
+            .await?;
+        for (new, planned) in moved {
+            fire::tell(self.running, &new, &planned).await;
+        }
+        Ok(())
+    }
+
+    /// Where a cursor begins; none while the chain is not that high.
+    async fn begin(&self, chain: &Chain, target: u64) -> Result<Option<ChainCursor>, Failure> {
+        let before = match self.log.start {
+            Some(start) if start.saturating_sub(1) > target => return Ok(None),
+            Some(start) => start.saturating_sub(1),
+            None => target,
+        };
+        let last = read(chain.agreed(before).await?.block, 0);
+        let step = CursorStep {
+            first: before,
+            forget_above: None,
+            read: vec![last],
+        };
+        self.take(step, Vec::new()).await?;
+        Ok(Some(ChainCursor {
+            first: before,
+            last,
+            recent: Vec::new(),
+        }))
+    }
+
+    /// The cursor, back at the last block that is still on the chain. Logs of blocks that are not were told for nothing, which is told.
+    async fn rewound(&self, chain: &Chain, cursor: ChainCursor) -> Result<ChainCursor, Failure> {
+        let mut gone = Vec::new();
+        let mut standing = None;
+        for block in [cursor.last].iter().chain(&cursor.recent) {
+            let now = chain.agreed(block.number).await?.block;
+            if now.hash == block.hash {
+                standing = Some(*block);
+                break;
+            }
+            gone.push(*block);
+        }
+        if gone.is_empty() {
+            return Ok(cursor);
+        }
+        let last = if let Some(block) = standing {
+            block
+        } else {
+            let oldest = gone.last().map_or(cursor.first, |block| block.number);
+            let number = oldest.saturating_sub(FAR_BACK).max(cursor.first.min(oldest));
+            read(chain.agreed(number).await?.block, 0)
+        };
+        let step = CursorStep {
+            first: cursor.first,
+            forget_above: Some(last.number),
+            read: vec![last],
+        };
+        self.take(step, Vec::new()).await?;
+        for block in gone.iter().filter(|block| block.logs > 0) {
+            let (hash, count) = (const_hex::encode_prefixed(block.hash), block.logs);
+            let reason = format!(
+                "block {} ({hash}) left chain `{}` after it was confirmed; what was told of its logs ({count}) is not so",
+                block.number, self.log.chain
+            );
+            self.tell(reason).await;
+        }
+        Ok(ChainCursor {
+            first: cursor.first,
+            last,
+            recent: Vec::new(),
+        })
+    }
+
+    /// Reads a range; nothing when it holds too much at once.
+    async fn read(
+        &self,
+        chain: &Chain,
+        (from, end): (u64, u64),
+        contracts: &[Address],
+    ) -> Result<Option<Range>, Failure> {
+        let agreed = chain.agreed(end).await?;
+        let last = read(agreed.block, 0);
+        if contracts.is_empty() {
+            // An empty list would ask for the logs of every contract.
+            let (read, new) = (vec![last], Vec::new());
+            return Ok(Some(Range { read, new }));
+        }
+        let topic = (!self.log.event.anonymous).then(|| self.log.event.topic());
+        let search = Search {
+            from,
+            contracts,
+            topic,
+        };
+        let logs = chain.logs(&agreed, &search).await?;
+        if logs.len() > MOST_LOGS && end > from {
+            return Ok(None);
+        }
+        let mut taken = Vec::new();
+        for log in logs {
+            match self.judge(&log) {
+                Ok(Some(event)) => taken.push((log, event)),
+                Ok(None) => {}
+                Err(reason) => {
+                    let tx = const_hex::encode_prefixed(log.tx);
+                    self.tell(format!("log {} of transaction {tx}: {reason}", log.index))
+                        .await;
+                }
+            }
+        }
+        self.range(chain, (&agreed, last), taken).await.map(Some)
+    }
+
+    /// What a log tells, if it counts.
+    fn judge(&self, log: &Log) -> Result<Option<Value>, String> {
+        if !self.log.event.has_topics(log.topics.len()) {
+            return Ok(None);
+        }
+        let event = self.log.event.decode(&log.topics, &log.data);
+        let event = event.map_err(|error| error.to_string())?;
+        let takes = self.log.takes(self.running.scope(), &event)?;
+        Ok(takes.then_some(event))
+    }
+
+    async fn range(
+        &self,
+        chain: &Chain,
+        (agreed, last): (&Agreed, ReadBlock),
+        taken: Vec<(Log, Value)>,
+    ) -> Result<Range, Failure> {
+        let numbers: BTreeSet<u64> = taken.iter().map(|(log, _)| log.block).collect();
+        let numbers: Vec<u64> = numbers.into_iter().collect();
+        let blocks = chain.blocks(agreed, &numbers).await?;
+        let mut read_blocks = BTreeMap::new();
+        let mut new = Vec::new();
+        for (log, event) in taken {
+            let block = blocks
+                .get(&log.block)
+                .filter(|block| block.hash == log.block_hash);
+            // The chain has changed while it was read.
+            let block = block.ok_or(chain::Error::Absent(log.block))?;
+            let firing = firing(self.running, (&self.log.chain, event), &log, *block);
+            new.push(fire::occurrence(self.running, self.rule, &firing));
+            let own = read_blocks.entry(log.block).or_insert_with(|| read(*block, 0));
+            own.logs += 1;
+        }
+        read_blocks.entry(last.number).or_insert(last);
+        Ok(Range {
+            read: read_blocks.into_values().collect(),
+            new,
+        })
+    }
+}
+
+fn read(block: Head, logs: u32) -> ReadBlock {
+    ReadBlock {
+        number: block.number,
+        hash: block.hash,
+        logs,
+    }
+}
+
+/// How long a chain wants to be left alone.
+fn pause(error: &chain::Error) -> Option<Duration> {
+    match error {
+        chain::Error::Node(RpcError::Limited { after, .. })
+        | chain::Error::Alone(RpcError::Limited { after, .. }) => {
+            after.map(|after| after.min(Duration::from_mins(10)))
+        }
+        _ => None,
+    }
+}
