@@ -1,5 +1,7 @@
 //! The peers of bots that watch chains do what other tests rely on: a real EVM node, its contracts, and faulty RPC nodes.
 
+use std::time::Duration;
+
 use herald_protocol::address::Address;
 use serde_json::{Value, json};
 
@@ -302,6 +304,10 @@ async fn chain_proxy_lags_and_boasts() {
         ..Behaviour::default()
     });
     assert_eq!((says().await, sees().await), (head + 3, 1));
+    let block = ask(proxy.url(), "eth_getBlockByNumber", json!(["latest", false])).await;
+    assert_eq!(quantity(&block.unwrap()["number"]), head + 3);
+    let block = ask(proxy.url(), "eth_getBlockByNumber", newest).await;
+    assert_eq!(block, Ok(Value::Null));
 }
 
 #[tokio::test]
@@ -348,6 +354,12 @@ async fn chain_proxy_refuses_what_is_too_much() {
         ..Behaviour::default()
     });
     assert_eq!(post(batch(1)).await.status(), 503);
+    proxy.behaves(Behaviour {
+        is_silent: true,
+        ..Behaviour::default()
+    });
+    let waited = tokio::time::timeout(Duration::from_millis(200), post(batch(1))).await;
+    assert!(waited.is_err(), "it answers");
 }
 
 #[tokio::test]

@@ -41,6 +41,8 @@ pub(crate) struct Behaviour {
     pub(crate) fork: Option<u64>,
     /// It answers nothing but 503.
     pub(crate) is_down: bool,
+    /// It answers nothing, for as long as the other side waits.
+    pub(crate) is_silent: bool,
 }
 
 /// A JSON-RPC node on this machine. It ends when it is dropped.
@@ -134,6 +136,9 @@ async fn take(State(shared): State<Arc<Shared>>, Json(body): Json<Value>) -> Res
             (method, request["params"].clone())
         }));
     let behaviour = shared.behaviour.lock().unwrap().clone();
+    if behaviour.is_silent {
+        return std::future::pending().await;
+    }
     if behaviour.is_down {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
@@ -179,21 +184,17 @@ impl Shared {
         let method = request["method"].as_str().unwrap();
         let mut parameters = self.with_true_hashes(&request["params"]);
         let head = self.head(behaviour).await?;
+        let is_newest = method == "eth_getBlockByNumber" && parameters[0] == "latest";
         let mut result = match method {
             "eth_blockNumber" => json!(hexadecimal(head + behaviour.boast)),
             "eth_getLogs" => self.logs(behaviour, head, &mut parameters).await?,
             "eth_getBlockByNumber" => {
-                let is_newest = parameters[0] == "latest";
                 let number = self.number(behaviour, head, &parameters[0]).await?;
                 if number > head {
                     return Ok(Value::Null);
                 }
                 parameters[0] = hexadecimal(number).into();
-                let mut block = self.ask(method, parameters).await?;
-                if is_newest {
-                    block["number"] = hexadecimal(number + behaviour.boast).into();
-                }
-                block
+                self.ask(method, parameters).await?
             }
             "eth_call" | "eth_getBalance" | "eth_getCode" | "eth_getTransactionCount" => {
                 let of_block = parameters[1]["blockHash"].is_string();
@@ -211,12 +212,15 @@ impl Shared {
         // A block, or a receipt or transaction of one.
         let is_unknown = [&result["number"], &result["blockNumber"]]
             .into_iter()
-            .any(|number| number.is_string() && quantity(number) > head + behaviour.boast);
+            .any(|number| number.is_string() && quantity(number) > head);
         if is_unknown {
             return Ok(Value::Null);
         }
         if let Some(fork) = behaviour.fork {
             self.change_hashes(fork, &mut result);
+        }
+        if is_newest {
+            result["number"] = hexadecimal(head + behaviour.boast).into();
         }
         Ok(result)
     }
