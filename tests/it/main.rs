@@ -11,6 +11,8 @@ mod broadcast;
 #[cfg(test)]
 mod callback;
 #[cfg(test)]
+mod chain_peers;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod command_line;
