@@ -15,7 +15,7 @@ mod nodes;
 mod rpc;
 mod wire;
 
-pub use ask::{Called, TxState, TxStatus};
+pub use ask::{Call, Called, TxState, TxStatus};
 pub use nodes::{Chain, Chains, Error};
 pub use rpc::Error as RpcError;
 pub use wire::Head;

@@ -1,4 +1,4 @@
-//! What expressions ask others for: the values of sources, by name.
+//! What expressions ask others for: the values of sources, by name, and what chains know.
 //!
 //! An evaluation waits for nobody. Where a value is not known it stops, and what it came upon is noted; whoever evaluates asks for
 //! all that a piece of work came upon at once, and begins anew with the answers.
@@ -18,10 +18,13 @@ use std::{
 use futures::{StreamExt as _, stream};
 use rusqlite::Transaction;
 
+use sha2::{Digest as _, Sha256};
+
 use super::{
+    chain::{self, TxState, TxStatus},
     expression::{Failure, Outside, Question, Scope, Value},
     running::Running,
-    source::{Asker, Source},
+    source::{Asker, Prepared, Source},
     store,
 };
 
@@ -40,12 +43,21 @@ struct State {
     failed: Option<String>,
 }
 
-/// A source that is to be asked, with the names that what is asked depends on.
+/// What is to be asked.
 #[derive(Debug, Clone)]
-struct Wanted {
-    source: String,
-    scope: Scope,
+enum Wanted {
+    /// A source on the web, with the names that what is asked depends on.
+    Http(String, Scope),
+    /// A source that calls a contract.
+    Call(String, Prepared),
+    /// When a block of a chain is.
+    BlockTime(String, u64),
+    /// How a transaction of a chain stands.
+    TxStatus(String, [u8; 32]),
 }
+
+/// Answers, or why there is none, by the digests of what was asked.
+type Known = Vec<([u8; 32], Result<Value, String>)>;
 
 /// A bot whose expressions may ask, for one piece of work.
 pub(crate) struct Asking {
@@ -70,9 +82,7 @@ impl Asking {
     pub(crate) fn of(running: &Running) -> Self {
         let round = Arc::<Round>::default();
         let mut running = running.clone();
-        if !running.bot.sources.is_empty() {
-            running.outside = Some((outside(&running, Arc::clone(&round)), Arc::clone(&round)));
-        }
+        running.outside = Some((outside(&running, Arc::clone(&round)), Arc::clone(&round)));
         Self {
             running: Arc::new(running),
             round,
@@ -107,20 +117,12 @@ impl Asking {
             return false;
         }
         self.passes += 1;
-        let running = &self.running;
-        let too_deep = self.passes > MAX_PASSES;
-        let answers = stream::iter(lacking).map(|(key, wanted)| async move {
-            let answer = if too_deep {
-                Err("sources ask for one another without end".to_owned())
-            } else {
-                answer(running, &wanted).await
-            };
-            (
-                key,
-                answer.map_err(|reason| format!("source `{}`: {reason}", wanted.source)),
-            )
-        });
-        let answers: Vec<_> = answers.buffer_unordered(AT_ONCE).collect().await;
+        let answers = if self.passes > MAX_PASSES {
+            let endless = |(key, _)| (key, Err("sources ask for one another without end".to_owned()));
+            lacking.into_iter().map(endless).collect()
+        } else {
+            answers(&self.running, lacking).await
+        };
         self.round.lock().known.extend(answers);
         true
     }
@@ -199,17 +201,8 @@ impl Round {
         }
     }
 
-    /// The answer to what a source is asked, as far as it is known.
-    fn look(&self, (name, source): (&str, &Source), scope: &Scope) -> Result<Value, Failure> {
-        let key = match source.digest(scope) {
-            Ok(key) => key,
-            Err(error) => {
-                return Err(match error.failure {
-                    waits @ (Failure::Unasked(_) | Failure::Unanswered(_)) => waits,
-                    other => Failure::Unanswered(format!("source `{name}`: {other}")),
-                });
-            }
-        };
+    /// The answer to what is asked, as far as it is known.
+    fn look(&self, name: &str, key: [u8; 32], wanted: impl FnOnce() -> Wanted) -> Result<Value, Failure> {
         let mut state = self.lock();
         match state.known.get(&key) {
             Some(Ok(value)) => Ok(value.clone()),
@@ -220,43 +213,188 @@ impl Round {
             }
             None => {
                 state.lacks = true;
-                let wanted = || Wanted {
-                    source: name.to_owned(),
-                    scope: scope.clone(),
-                };
                 state.lacking.entry(key).or_insert_with(wanted);
                 Err(Failure::Unasked(name.to_owned()))
             }
         }
+    }
+
+    /// The value of a source, as far as it is known.
+    fn look_at(&self, (name, source): (&str, &Source), scope: &Scope) -> Result<Value, Failure> {
+        let prepared = match source {
+            Source::Http(http) => {
+                let key = http.digest(scope).map_err(|error| error.failure);
+                key.map(|key| (key, None))
+            }
+            Source::Call(call) => call.prepare(scope).map(|call| (call.digest(), Some(call))),
+        };
+        let (key, call) = prepared.map_err(|failure| match failure {
+            waits @ Failure::Unasked(_) => waits,
+            Failure::Unanswered(reason) if reason.starts_with("source `") => Failure::Unanswered(reason),
+            other => Failure::Unanswered(format!("source `{name}`: {other}")),
+        })?;
+        let wanted = || match call {
+            Some(call) => Wanted::Call(name.to_owned(), call),
+            None => Wanted::Http(name.to_owned(), scope.clone()),
+        };
+        self.look(name, key, wanted)
+    }
+
+    /// Notes why something is not to be had.
+    fn fail(&self, reason: String) -> Failure {
+        self.lock().failed.get_or_insert_with(|| reason.clone());
+        Failure::Unanswered(reason)
     }
 }
 
 /// What answers the expressions of a bot in a round.
 fn outside(running: &Running, round: Arc<Round>) -> Outside {
     let (bot, answers) = (Arc::clone(&running.bot), Arc::clone(&running.answers));
-    Outside::new(move |Question::Source(name), scope| {
-        let source = bot.sources.get(name)?;
-        if let Some(given) = source.given(name, &answers, scope) {
-            return Some(given.map_err(|reason| {
-                let reason = format!("source `{name}`: {reason}");
-                round.lock().failed.get_or_insert_with(|| reason.clone());
-                Failure::Unanswered(reason)
-            }));
+    Outside::new(move |question, scope| {
+        let wanted = match question {
+            Question::Source(name) => {
+                let source = bot.sources.get(name)?;
+                let given = source.given(name, &answers, scope);
+                let given = given
+                    .map(|given| given.map_err(|reason| round.fail(format!("source `{name}`: {reason}"))));
+                return Some(given.unwrap_or_else(|| round.look_at((name, source), scope)));
+            }
+            Question::BlockTime(chain, block) => Wanted::BlockTime(chain.to_owned(), block),
+            Question::TxStatus(chain, hash) => Wanted::TxStatus(chain.to_owned(), hash),
+        };
+        let name = question.to_string();
+        let argument = match question {
+            Question::BlockTime(_, block) => Value::Int(block.into()),
+            Question::TxStatus(_, hash) => Value::Hash(hash),
+            Question::Source(_) => Value::None,
+        };
+        if let Some(given) = answers.given_to(&name, &[argument]) {
+            return Some(given.map_err(|reason| round.fail(format!("`{name}`: {reason}"))));
         }
-        Some(round.look((name, source), scope))
+        let mut key = Sha256::new();
+        key.update(format!("{wanted:?}"));
+        Some(round.look(&name, key.finalize().into(), || wanted))
     })
 }
 
-async fn answer(running: &Running, wanted: &Wanted) -> Result<Value, String> {
-    let gone = || "it is not in the file any more".to_owned();
-    let source = running.bot.sources.get(&wanted.source).ok_or_else(gone)?;
-    let asker = Asker {
-        fetch: &running.fetch,
-        answers: &running.answers,
-        folder: running.bot.folder(),
-        fresh: Duration::ZERO,
+/// Asks, side by side; what contracts are asked of one chain at one block goes there together.
+async fn answers(running: &Running, lacking: BTreeMap<[u8; 32], Wanted>) -> Known {
+    let mut calls = BTreeMap::<_, Vec<_>>::new();
+    let mut single = Vec::new();
+    for (key, wanted) in lacking {
+        match wanted {
+            Wanted::Call(source, call) => {
+                let chain = (call.chain.clone(), call.block);
+                calls.entry(chain).or_default().push((key, source, call));
+            }
+            other => single.push((key, other)),
+        }
+    }
+    let single = stream::iter(single).map(async |(key, wanted)| (key, answer(running, wanted).await));
+    let single = single.buffer_unordered(AT_ONCE).collect::<Known>();
+    let together = calls
+        .into_iter()
+        .map(|(place, calls)| read(running, place, calls));
+    let (mut known, together) = futures::future::join(single, futures::future::join_all(together)).await;
+    known.extend(together.into_iter().flatten());
+    known
+}
+
+async fn answer(running: &Running, wanted: Wanted) -> Result<Value, String> {
+    let of_chain = |chain: &str, error: chain::Error| format!("chain `{chain}`: {error}");
+    match wanted {
+        Wanted::Http(name, scope) => {
+            let Some(Source::Http(http)) = running.bot.sources.get(&name) else {
+                return Err(gone(&name));
+            };
+            let asker = Asker {
+                fetch: &running.fetch,
+                answers: &running.answers,
+                folder: running.bot.folder(),
+                fresh: Duration::ZERO,
+            };
+            let value = http.value(asker, &scope).await;
+            value.map_err(|reason| format!("source `{name}`: {reason}"))
+        }
+        Wanted::Call(name, _) => Err(gone(&name)),
+        Wanted::BlockTime(chain, block) => {
+            let time = running.chains.find(&chain)?.block_time(block).await;
+            time.map(|(time, _)| Value::Time(time))
+                .map_err(|error| of_chain(&chain, error))
+        }
+        Wanted::TxStatus(chain, hash) => {
+            let status = running.chains.find(&chain)?.tx_status(hash).await;
+            status.map(status_record).map_err(|error| of_chain(&chain, error))
+        }
+    }
+}
+
+fn gone(source: &str) -> String {
+    format!("source `{source}`: it is not in the file any more")
+}
+
+/// Calls contracts of one chain as of one block.
+async fn read(
+    running: &Running,
+    (chain, block): (String, Option<u64>),
+    calls: Vec<([u8; 32], String, Prepared)>,
+) -> Known {
+    let source = |name: &str| match running.bot.sources.get(name) {
+        Some(Source::Call(source)) => Some(source),
+        _ => None,
     };
-    source.ask(asker, &wanted.scope).await
+    let answers = &running.answers;
+    let kept = |(_, name, call): &([u8; 32], String, Prepared)| source(name)?.kept(answers, call);
+    let calls: Vec<_> = calls.into_iter().map(|call| (kept(&call), call)).collect();
+    let lacking = calls.iter().filter(|(kept, _)| kept.is_none());
+    let lacking: Vec<chain::Call> = lacking
+        .map(|(_, (_, _, call))| (call.at, call.data.clone()))
+        .collect();
+    let called = match running.chains.find(&chain) {
+        Ok(found) => {
+            let called = found.calls(block, &lacking).await;
+            called.map_err(|error| format!("chain `{chain}`: {error}"))
+        }
+        Err(reason) => Err(reason),
+    };
+    let mut called = called.map(Vec::into_iter);
+    let known = calls.into_iter().map(|(kept, (key, name, call))| {
+        let Some(source) = source(&name) else {
+            return (key, Err(gone(&name)));
+        };
+        let answer = match (kept, &mut called) {
+            (Some(kept), _) => Ok(kept),
+            (None, Ok(called)) => called
+                .next()
+                .unwrap_or_else(|| Err("it was not asked".to_owned())),
+            (None, Err(reason)) => Err(reason.clone()),
+        };
+        if let Ok(bytes) = &answer {
+            source.keep(answers, &call, bytes);
+        }
+        let value = source.read(&call, answer);
+        (key, value.map_err(|reason| format!("source `{name}`: {reason}")))
+    });
+    known.collect()
+}
+
+/// What `tx_status` gives.
+fn status_record(status: Option<TxStatus>) -> Value {
+    let state = status.map(|status| match status.state {
+        TxState::Pending => "pending",
+        TxState::Success => "success",
+        TxState::Failed => "failed",
+    });
+    let block = status.and_then(|status| status.block);
+    Value::record([
+        ("found", Value::Bool(status.is_some())),
+        ("status", state.map_or(Value::None, Value::text)),
+        ("time", block.map_or(Value::None, |(_, time)| Value::Time(time))),
+        (
+            "block",
+            block.map_or(Value::None, |(number, _)| Value::Int(number.into())),
+        ),
+    ])
 }
 
 /// How often work may come upon something new: sources that depend on others nest no deeper.

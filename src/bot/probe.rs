@@ -119,7 +119,9 @@ impl<'b> Place<'b> {
             }
         }
         for source in bot.sources.values() {
-            let Source::Http(http) = source;
+            let Source::Http(http) = source else {
+                continue;
+            };
             if !sources.contains_key(http.name.as_str()) {
                 places.push(Place::Value(http));
             }
@@ -230,7 +232,7 @@ impl Probe {
         let answers = Answers::default();
         let asker = self.asker(bot, &answers);
         if !is_list {
-            return match Source::Http(http.clone()).ask(asker, &scope).await {
+            return match http.value(asker, &scope).await {
                 Ok(_) => Look::Fine("it answers".to_owned()),
                 Err(reason) => Look::Wrong(reason),
             };

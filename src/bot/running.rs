@@ -13,7 +13,7 @@ use super::{
     chain::Chains,
     config::{Bot, Field, Let, Rule},
     event::{Event, Events, Kind},
-    expression::{Outside, Scope, Type, Value},
+    expression::{BLOCK_TIME, Outside, Scope, Type, Value},
     outside::{CameUpon, Round},
     project::Project,
     source,
@@ -118,8 +118,10 @@ impl Running {
         for once in rule.lets.iter().filter(|once| !once.is_per_recipient()) {
             let stored = given.get(&once.name);
             let stored = stored.and_then(|json| once.expression.ty().read_json(json).ok());
+            // What may have been an estimate is read again, where somebody is there to ask.
+            let may_change = self.outside.is_some() && once.expression.names().contains(BLOCK_TIME);
             // A file that has changed since asks for it anew.
-            let value = match stored {
+            let value = match stored.filter(|_| !may_change) {
                 Some(value) => Some(value),
                 None => self.computed(once, &scope)?,
             };

@@ -1,4 +1,4 @@
-//! Sources by name: places on the web whose answers bots read.
+//! Sources by name: places on the web and contracts whose answers bots read.
 //!
 //! Enters: what a bot's file says of a source, and the names of an occurrence. Leaves: its items, a page of the answer at a time,
 //! or as they were given where nothing is to be asked. Promised: an answer is asked through the guarded client, bounded in size and time; paging ends; a part of an answer is never
@@ -15,6 +15,8 @@ use super::{
 mod answers;
 /// Answers that stand for a while.
 mod cache;
+/// Reading contracts.
+mod call;
 /// RSS, Atom and JSON Feed.
 mod feed;
 /// Asking, page by page.
@@ -26,6 +28,8 @@ mod question;
 
 pub use answers::Answer;
 pub(crate) use answers::{Answers, CALLBACK, Given};
+pub use call::ContractCall;
+pub(crate) use call::Prepared;
 pub(crate) use feed::{Entry, entry_type, read_feed};
 pub(crate) use pages::{Asker, Pages};
 pub use post::Post;
@@ -35,23 +39,11 @@ pub use post::Post;
 pub enum Source {
     /// JSON over HTTP.
     Http(Http),
+    /// What a contract tells.
+    Call(ContractCall),
 }
 
 impl Source {
-    /// The digest of what is asked where these names have these values.
-    pub(crate) fn digest(&self, scope: &Scope) -> Result<[u8; 32], EvaluationError> {
-        match self {
-            Self::Http(http) => pages::digest(http, scope),
-        }
-    }
-
-    /// Asks. Errors are sentences for people.
-    pub(crate) async fn ask(&self, asker: Asker<'_>, scope: &Scope) -> Result<Value, String> {
-        match self {
-            Self::Http(http) => pages::value(http, asker, scope).await,
-        }
-    }
-
     /// What is given for it; none where answers are asked.
     pub(crate) fn given(
         &self,
@@ -60,10 +52,19 @@ impl Source {
         scope: &Scope,
     ) -> Option<Result<Value, String>> {
         let given = answers.given_value(name)?;
-        Some(given.and_then(|value| match self {
-            Self::Http(http) => {
-                let arguments = http.arguments(scope).map_err(|error| error.to_string())?;
-                Ok(answers::of_argument(&value, &arguments))
+        Some(given.and_then(|value| {
+            let arguments = match self {
+                Self::Http(http) => http.arguments(scope),
+                Self::Call(call) => call.arguments(scope),
+            };
+            let arguments = arguments.map_err(|error| error.to_string())?;
+            let value = answers::of_argument(&value, &arguments);
+            match self {
+                Self::Call(call) if !call.is_answer(&value) => {
+                    let arguments: Vec<String> = arguments.iter().map(Value::to_text).collect();
+                    Err(format!("its mock has no entry for `{}`", arguments.join(", ")))
+                }
+                _ => Ok(value),
             }
         }))
     }
@@ -93,6 +94,16 @@ pub struct Http {
 }
 
 impl Http {
+    /// The digest of what is asked where these names have these values.
+    pub(crate) fn digest(&self, scope: &Scope) -> Result<[u8; 32], EvaluationError> {
+        pages::digest(self, scope)
+    }
+
+    /// Asks for one value. Errors are sentences for people.
+    pub(crate) async fn value(&self, asker: Asker<'_>, scope: &Scope) -> Result<Value, String> {
+        pages::value(self, asker, scope).await
+    }
+
     /// The values that what is asked for depends on.
     fn arguments(&self, scope: &Scope) -> Result<Vec<Value>, EvaluationError> {
         let mut arguments = self.url.outputs(scope)?;

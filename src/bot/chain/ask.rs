@@ -1,15 +1,24 @@
-//! What is asked of a chain beside its logs: times of blocks, states of transactions, calls of contracts.
+//! What is asked of a chain beside its logs: times of blocks, states of transactions, calls of contracts. Where several nodes answer,
+//! two of them must say the same.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::future::join_all;
 use herald_protocol::address::Address;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
+use tokio::time::Instant;
 
 use super::{
     abi::Function,
-    nodes::{Chain, Error},
-    rpc,
-    wire::{BlockWire, Head, number, quantity},
+    nodes::{Agreed, Chain, Error},
+    rpc::{self, Rpc},
+    wire::{bytes, number, quantity},
 };
 use crate::bot::expression::Value;
 
@@ -19,13 +28,24 @@ const MULTICALL: Address = Address::from_bytes([
     0x76, 0xca, 0x11,
 ]);
 const AGGREGATE: &str = "aggregate3((address target, bool allowFailure, bytes callData)[] calls) returns ((bool success, bytes returnData)[] results)";
+/// What a contract says when it refuses; it comes in place of an answer.
+const REVERT: &str = "Error(string reason) returns (string reason)";
 /// Calls that are made at once.
 const CALLS: usize = 200;
 /// Blocks before the latest that the time of a block to come is reckoned by.
 const LOOK_BACK: u64 = 1000;
+/// How long a height is taken for the chain's.
+const FRESH: Duration = Duration::from_secs(2);
+/// Nodes may differ for a moment in their latest block: so many are tried.
+const TIP: u64 = 3;
+/// Answers of calls that are kept while their block is the latest, and times of blocks. Ours: some megabytes.
+const KEPT: usize = 20_000;
 
-/// What came of a call.
+/// What came of a call: its bytes, or why the contract gave none.
 pub type Called = Result<Vec<u8>, String>;
+
+/// A contract, and what it is called with.
+pub type Call = (Address, Vec<u8>);
 
 /// How a transaction ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +63,23 @@ pub enum TxState {
 pub struct TxStatus {
     /// How it ended.
     pub state: TxState,
-    /// The block it is in.
-    pub block: Option<Head>,
+    /// The number of the block it is in, and when that was made.
+    pub block: Option<(u64, DateTime<Utc>)>,
+}
+
+/// What is known of a chain for a while, for all bots.
+#[derive(Default)]
+pub(super) struct Known {
+    latest: tokio::sync::Mutex<Option<(Instant, Arc<Agreed>)>>,
+    answers: Mutex<Answers>,
+    times: Mutex<BTreeMap<u64, DateTime<Utc>>>,
+}
+
+/// Answers of contracts at one block.
+#[derive(Default)]
+struct Answers {
+    block: [u8; 32],
+    known: HashMap<Call, Called>,
 }
 
 #[derive(Deserialize)]
@@ -52,159 +87,354 @@ pub struct TxStatus {
 struct Receipt {
     status: Option<String>,
     block_number: Option<String>,
+    block_hash: Option<String>,
+}
+
+/// What one node says of a transaction, from what is least to what is most.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Seen {
+    Nowhere,
+    Waiting,
+    Done {
+        number: u64,
+        hash: [u8; 32],
+        is_success: bool,
+    },
 }
 
 impl Chain {
-    /// When a block was made; of one to come, when it is likely to be.
+    /// The latest block that is believed, a moment ago at the most.
+    async fn latest(&self) -> Result<Arc<Agreed>, Error> {
+        let mut latest = self.known.latest.lock().await;
+        if let Some((found, block)) = latest.as_ref()
+            && found.elapsed() < FRESH
+        {
+            return Ok(Arc::clone(block));
+        }
+        let height = self.height().await?.number;
+        let mut tried = self.agreed(height).await;
+        for before in 1..TIP {
+            if !matches!(tried, Err(Error::Differ { .. } | Error::Absent(_))) || before > height {
+                break;
+            }
+            tried = self.agreed(height - before).await;
+        }
+        let block = Arc::new(tried?);
+        *latest = Some((Instant::now(), Arc::clone(&block)));
+        Ok(block)
+    }
+
+    /// When a block was made; of one to come, when it is likely to be, and then also `true`.
     ///
     /// # Errors
-    /// No node answers.
-    pub async fn block_time(&self, block: u64) -> Result<DateTime<Utc>, Error> {
-        if let Some(found) = self.block(&quantity(block)).await? {
-            return Ok(found.time);
+    /// No node answers, or they differ.
+    pub async fn block_time(&self, block: u64) -> Result<(DateTime<Utc>, bool), Error> {
+        if let Some(time) = lock(&self.known.times).get(&block) {
+            return Ok((*time, false));
         }
-        let latest = self.block("latest").await?.ok_or(Error::Absent(block))?;
+        let latest = self.latest().await?.block;
+        if block <= latest.number {
+            let time = self.agreed(block).await?.block.time;
+            if block + self.confirmations() <= latest.number {
+                let mut times = lock(&self.known.times);
+                times.insert(block, time);
+                if times.len() > KEPT {
+                    times.pop_first();
+                }
+            }
+            return Ok((time, false));
+        }
         let before = latest.number.saturating_sub(LOOK_BACK);
-        let earlier = self
-            .block(&quantity(before))
-            .await?
-            .ok_or(Error::Absent(before))?;
-        let blocks = i128::from(latest.number - earlier.number).max(1);
+        let earlier = self.agreed(before).await?.block;
+        let blocks = i128::from(latest.number - before).max(1);
         let span = i128::from((latest.time - earlier.time).num_milliseconds());
-        let ahead = span * i128::from(block.saturating_sub(latest.number)) / blocks;
+        let ahead = span * i128::from(block - latest.number) / blocks;
         let ahead = i64::try_from(ahead).ok().and_then(TimeDelta::try_milliseconds);
         let time = ahead.and_then(|ahead| latest.time.checked_add_signed(ahead));
-        Ok(time.unwrap_or(DateTime::<Utc>::MAX_UTC))
+        Ok((time.unwrap_or(DateTime::<Utc>::MAX_UTC), true))
     }
 
-    async fn block(&self, which: &str) -> Result<Option<Head>, Error> {
-        let found: Option<BlockWire> = self.first("eth_getBlockByNumber", &json!([which, false])).await?;
-        Ok(found.and_then(|block| block.read()))
-    }
-
-    /// How a transaction stands; none that no node knows.
+    /// How a transaction stands; none that is known nowhere. Of nodes that see it differently the one that is behind is believed.
     ///
     /// # Errors
-    /// No node answers.
+    /// No node answers, or they differ in what came of it.
     pub async fn tx_status(&self, hash: [u8; 32]) -> Result<Option<TxStatus>, Error> {
         let params = json!([const_hex::encode_prefixed(hash)]);
-        let receipt: Option<Receipt> = self.first("eth_getTransactionReceipt", &params).await?;
-        let Some(receipt) = receipt else {
-            let found: Option<Json> = self.first("eth_getTransactionByHash", &params).await?;
-            return Ok(found.map(|_| TxStatus {
-                state: TxState::Pending,
-                block: None,
-            }));
+        let asked = self.ask_all(|node| seen(node, &params)).await;
+        let (mut found, mut failed) = (Vec::new(), None);
+        for (node, answer) in asked {
+            match answer {
+                Ok(seen) => found.push((seen, node)),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        found.sort_by_key(|(seen, _)| std::cmp::Reverse(*seen));
+        let least = match found.as_slice() {
+            [] => return Err(failed.map_or(Error::Absent(0), Error::Node)),
+            [(only, _)] => *only,
+            [
+                (Seen::Done { number, .. }, first),
+                (second @ Seen::Done { .. }, other),
+                ..,
+            ] if found.iter().filter(|(seen, _)| seen == second).count() < 2 => {
+                return Err(Error::contradiction(
+                    format!("a transaction of block {number}"),
+                    (first, other),
+                ));
+            }
+            [_, (second, _), ..] => *second,
         };
-        let state = match receipt.status.as_deref().and_then(number) {
-            Some(0) => TxState::Failed,
-            _ => TxState::Success,
+        let (number, hash, is_success) = match least {
+            Seen::Nowhere => return Ok(None),
+            Seen::Waiting => {
+                let (state, block) = (TxState::Pending, None);
+                return Ok(Some(TxStatus { state, block }));
+            }
+            Seen::Done {
+                number,
+                hash,
+                is_success,
+            } => (number, hash, is_success),
         };
-        let block = match receipt.block_number {
-            Some(number) => self.block(&number).await?,
-            None => None,
+        let block = self.agreed(number).await?.block;
+        if block.hash != hash {
+            // The block has left the chain since.
+            return Err(Error::Absent(number));
+        }
+        let state = if is_success {
+            TxState::Success
+        } else {
+            TxState::Failed
         };
+        let block = Some((number, block.time));
         Ok(Some(TxStatus { state, block }))
     }
 
-    /// Calls a contract as it stood at a block, or as it stands.
+    /// Calls contracts as they stood at a block, or as they stand; the answers are in the order of the calls. They are made by one contract
+    /// where the chain has it, otherwise together in one request. What was asked at the latest block is not asked again.
     ///
     /// # Errors
-    /// No node answers, or the call fails.
-    pub async fn call(&self, block: Option<u64>, at: Address, data: &[u8]) -> Result<Vec<u8>, Error> {
-        let answer: Option<String> = self.first("eth_call", &params(block, at, data)).await?;
-        let bytes = answer.and_then(|text| const_hex::decode(text).ok());
-        Ok(bytes.unwrap_or_default())
-    }
-
-    /// Calls several contracts as they stood at one block; the answers are in the order of the calls. They are made by one contract
-    /// where the chain has it, otherwise together in one request.
-    ///
-    /// # Errors
-    /// No node answers. A call that fails is an answer.
-    pub async fn multicall(
-        &self,
-        block: Option<u64>,
-        calls: &[(Address, Vec<u8>)],
-    ) -> Result<Vec<Called>, Error> {
-        let code: Option<String> = self
-            .first("eth_getCode", &json!([MULTICALL.to_string(), tag(block)]))
-            .await?;
-        let has_contract = code.is_some_and(|code| code.len() > 2);
-        let mut called = Vec::new();
+    /// No node answers, or they differ. A call that fails is an answer.
+    pub async fn calls(&self, block: Option<u64>, calls: &[Call]) -> Result<Vec<Called>, Error> {
+        let Some(block) = block else {
+            let latest = self.latest().await?;
+            return self.calls_of_latest(&latest, calls).await;
+        };
+        let block = self.agreed(block).await?;
+        let mut called = Vec::with_capacity(calls.len());
         for calls in calls.chunks(CALLS) {
-            let answers = if has_contract {
-                self.aggregate(block, calls).await?
-            } else {
-                None
-            };
-            match answers {
-                Some(answers) => called.extend(answers),
-                None => called.extend(self.together(block, calls).await?),
-            }
+            called.extend(self.compared(&block, calls).await?);
         }
         Ok(called)
     }
 
-    async fn aggregate(
-        &self,
-        block: Option<u64>,
-        calls: &[(Address, Vec<u8>)],
-    ) -> Result<Option<Vec<Called>>, Error> {
-        let Ok(function) = Function::parse(AGGREGATE) else {
-            return Ok(None);
-        };
-        let list = calls.iter().map(|(target, data)| {
-            Value::record([
-                ("target", Value::Wallet(*target)),
-                ("allowFailure", Value::Bool(true)),
-                ("callData", Value::text(const_hex::encode_prefixed(data))),
-            ])
-        });
-        let Ok(data) = function.encode(&[Value::list(list)]) else {
-            return Ok(None);
-        };
-        let answer = self.call(block, MULTICALL, &data).await?;
-        let Ok(Value::Record(record)) = function.decode(&answer) else {
-            return Ok(None);
-        };
-        let Some(Value::List(results)) = record.get("results").filter(|_| record.len() == 1) else {
-            return Ok(None);
-        };
-        let answers: Vec<Called> = results.iter().map(result).collect();
-        Ok((answers.len() == calls.len()).then_some(answers))
+    async fn calls_of_latest(&self, latest: &Agreed, calls: &[Call]) -> Result<Vec<Called>, Error> {
+        let mut called: HashMap<Call, Called> = HashMap::new();
+        {
+            let answers = lock(&self.known.answers);
+            if answers.block == latest.block.hash {
+                let known = |call: &Call| Some((call.clone(), answers.known.get(call)?.clone()));
+                called.extend(calls.iter().filter_map(known));
+            }
+        }
+        let mut lacking: Vec<Call> = Vec::new();
+        for call in calls {
+            if !called.contains_key(call) && !lacking.contains(call) {
+                lacking.push(call.clone());
+            }
+        }
+        for calls in lacking.chunks(CALLS) {
+            let found = self.compared(latest, calls).await?;
+            let found: Vec<_> = calls.iter().cloned().zip(found).collect();
+            let mut answers = lock(&self.known.answers);
+            if answers.block != latest.block.hash || answers.known.len() > KEPT {
+                *answers = Answers {
+                    block: latest.block.hash,
+                    known: HashMap::new(),
+                };
+            }
+            answers.known.extend(found.iter().cloned());
+            drop(answers);
+            called.extend(found);
+        }
+        let absent = || Err("it was not asked".to_owned());
+        let sorted = calls
+            .iter()
+            .map(|call| called.get(call).cloned().unwrap_or_else(absent));
+        Ok(sorted.collect())
     }
 
-    async fn together(&self, block: Option<u64>, calls: &[(Address, Vec<u8>)]) -> Result<Vec<Called>, Error> {
-        let questions: Vec<Json> = calls.iter().map(|(at, data)| params(block, *at, data)).collect();
-        let answers = self.first_batch::<String>("eth_call", &questions).await?;
-        let called = answers.into_iter().map(|answer| match answer {
-            Ok(text) => const_hex::decode(text.unwrap_or_default()).map_err(|_| "no bytes".to_owned()),
-            Err(rpc::Error::Refused { message, .. }) => Err(message),
-            Err(error) => Err(error.to_string()),
-        });
-        Ok(called.collect())
+    /// Asks two of the nodes that have a block, or the only one; more where these fail or differ.
+    async fn compared(&self, block: &Agreed, calls: &[Call]) -> Result<Vec<Called>, Error> {
+        let mut nodes = self.nodes_of(block);
+        let (mut given, mut failed): (Vec<(&Rpc, Vec<Called>)>, _) = (Vec::new(), None);
+        loop {
+            let wanted = 2_usize.saturating_sub(given.len()).max(1);
+            let next: Vec<&Rpc> = nodes.by_ref().take(wanted).collect();
+            if next.is_empty() {
+                break;
+            }
+            let asking = next
+                .into_iter()
+                .map(async |node| (node, calls_of(node, block, calls).await));
+            for (node, answer) in join_all(asking).await {
+                match answer {
+                    Ok(called) if given.iter().any(|(_, other)| is_same(&called, other)) => {
+                        return Ok(called);
+                    }
+                    Ok(called) => given.push((node, called)),
+                    Err(error) => failed = failed.or(Some(error)),
+                }
+            }
+        }
+        match (given.as_slice(), failed) {
+            ([(first, _), (second, _), ..], _) => Err(Error::contradiction(
+                format!("what contracts answer at block {}", block.block.number),
+                (first, second),
+            )),
+            ([], Some(error)) => Err(Error::Node(error)),
+            ([], None) => Err(Error::Absent(block.block.number)),
+            ([_], _) => Ok(given.pop().map(|(_, called)| called).unwrap_or_default()),
+        }
     }
+}
+
+fn lock<T>(known: &Mutex<T>) -> MutexGuard<'_, T> {
+    known.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether nodes say the same. Each has its own words for a call that fails.
+fn is_same(one: &[Called], other: &[Called]) -> bool {
+    let same = |(one, other): (&Called, &Called)| match (one, other) {
+        (Ok(one), Ok(other)) => one == other,
+        (one, other) => one.is_err() == other.is_err(),
+    };
+    one.len() == other.len() && one.iter().zip(other).all(same)
+}
+
+async fn seen(node: &Rpc, params: &Json) -> Result<Seen, rpc::Error> {
+    let receipt: Option<Receipt> = node.ask("eth_getTransactionReceipt", params.clone()).await?;
+    let Some(receipt) = receipt else {
+        let found: Option<Json> = node.ask("eth_getTransactionByHash", params.clone()).await?;
+        return Ok(if found.is_some() {
+            Seen::Waiting
+        } else {
+            Seen::Nowhere
+        });
+    };
+    let done = || {
+        Some(Seen::Done {
+            number: number(receipt.block_number.as_deref()?)?,
+            hash: bytes(receipt.block_hash.as_deref()?)?,
+            is_success: receipt.status.as_deref().and_then(number) != Some(0),
+        })
+    };
+    done().ok_or_else(|| node.malformed("a receipt without a block", "its number and hash"))
+}
+
+/// Calls as one node answers them at a block.
+async fn calls_of(node: &Rpc, block: &Agreed, calls: &[Call]) -> Result<Vec<Called>, rpc::Error> {
+    let tag = quantity(block.block.number);
+    let look = async || {
+        let code: Option<String> = node
+            .ask("eth_getCode", json!([MULTICALL.to_string(), "latest"]))
+            .await?;
+        Ok::<_, rpc::Error>(code.is_some_and(|code| code.len() > 2))
+    };
+    let has_contract = calls.len() > 1 && *node.has_multicall.get_or_try_init(look).await?;
+    if has_contract && let Some(answers) = aggregate(node, &tag, calls).await? {
+        return Ok(answers);
+    }
+    let questions = calls.iter().map(|(at, data)| question(*at, data, &tag)).collect();
+    let answers = node.batch::<String>("eth_call", questions).await?;
+    answers.into_iter().map(|answer| called(node, answer)).collect()
+}
+
+/// Calls by Multicall3; none where it does not answer as such.
+async fn aggregate(node: &Rpc, tag: &str, calls: &[Call]) -> Result<Option<Vec<Called>>, rpc::Error> {
+    let Ok(function) = Function::parse(AGGREGATE) else {
+        return Ok(None);
+    };
+    let list = calls.iter().map(|(target, data)| {
+        Value::record([
+            ("target", Value::Wallet(*target)),
+            ("allowFailure", Value::Bool(true)),
+            ("callData", Value::text(const_hex::encode_prefixed(data))),
+        ])
+    });
+    let Ok(data) = function.encode(&[Value::list(list)]) else {
+        return Ok(None);
+    };
+    let answer = node.ask("eth_call", question(MULTICALL, &data, tag)).await;
+    let Ok(answer) = called(node, answer)? else {
+        return Ok(None);
+    };
+    let Ok(Value::Record(record)) = function.decode(&answer) else {
+        return Ok(None);
+    };
+    let Some(Value::List(results)) = record.get("results") else {
+        return Ok(None);
+    };
+    let answers: Vec<Called> = results.iter().map(result).collect();
+    Ok((answers.len() == calls.len()).then_some(answers))
 }
 
 /// One answer of Multicall3.
 fn result(value: &Value) -> Called {
-    let failed = || "the call failed".to_owned();
     let Value::Record(fields) = value else {
-        return Err(failed());
+        return Err(reverted(&[]));
     };
-    match (fields.get("success"), fields.get("returnData")) {
-        (Some(Value::Bool(true)), Some(Value::Text(data))) => {
-            const_hex::decode(data.as_ref()).map_err(|_| failed())
-        }
-        _ => Err(failed()),
+    let data = match fields.get("returnData") {
+        Some(Value::Text(data)) => const_hex::decode(data.as_ref()).unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    if fields.get("success") == Some(&Value::Bool(true)) {
+        Ok(data)
+    } else {
+        Err(reverted(&data))
     }
 }
 
-fn params(block: Option<u64>, at: Address, data: &[u8]) -> Json {
-    json!([{ "to": at.to_string(), "data": const_hex::encode_prefixed(data) }, tag(block)])
+/// Why a contract refused, as far as it said.
+fn reverted(data: &[u8]) -> String {
+    let reason = Function::parse(REVERT).ok().and_then(|function| {
+        let words = data.strip_prefix(&function.selector())?;
+        let Ok(Value::Record(record)) = function.decode(words) else {
+            return None;
+        };
+        record.get("reason").map(|reason| rpc::cut(&reason.to_text()))
+    });
+    reason.map_or_else(
+        || "the contract refuses".to_owned(),
+        |reason| format!("the contract refuses: {reason}"),
+    )
 }
 
-fn tag(block: Option<u64>) -> String {
-    block.map_or_else(|| "latest".to_owned(), quantity)
+/// What a node makes of a call: what fails in the contract is an answer, what fails in the node is none.
+fn called(node: &Rpc, answer: Result<Option<String>, rpc::Error>) -> Result<Called, rpc::Error> {
+    match answer {
+        Ok(text) => const_hex::decode(text.unwrap_or_default())
+            .map(Ok)
+            .map_err(|_| node.malformed("no bytes", "the answer of a contract")),
+        Err(rpc::Error::Refused { code, message, .. }) if is_of_contract(code, &message) => {
+            let reason = message.strip_prefix("execution reverted").unwrap_or_default();
+            let reason = reason.trim_start_matches([':', ' ']);
+            Ok(Err(match reason {
+                "" => reverted(&[]),
+                reason => format!("the contract refuses: {reason}"),
+            }))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a node speaks of the contract: 3 is what geth calls a revert, -32015 what others call what fails while it runs.
+fn is_of_contract(code: i64, message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    let words = ["revert", "opcode", "out of gas", "vm execution"];
+    matches!(code, 3 | -32_015) || words.iter().any(|word| message.contains(word))
+}
+
+fn question(at: Address, data: &[u8], tag: &str) -> Json {
+    json!([{ "to": at.to_string(), "data": const_hex::encode_prefixed(data) }, tag])
 }

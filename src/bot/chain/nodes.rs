@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use futures::future::join_all;
 use herald_protocol::address::Address;
 use secrecy::ExposeSecret as _;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::{Mutex, watch};
 
 use super::{
+    ask::Known,
     rpc::{self, Rpc},
     wire::{BlockWire, Head, Log, LogWire, quantity},
 };
@@ -47,6 +48,16 @@ pub enum Error {
         /// Another one.
         second: String,
     },
+    /// They tell different things of one block.
+    #[error("{first} and {second} differ in {what}")]
+    Contradict {
+        /// Of what.
+        what: String,
+        /// A node.
+        first: String,
+        /// Another one.
+        second: String,
+    },
     /// There is no such block yet.
     #[error("no two nodes have block {0} yet")]
     Absent(u64),
@@ -61,6 +72,7 @@ pub struct Chain {
     head: watch::Sender<Option<Result<Head, Error>>>,
     /// Held by the one who polls.
     polling: Mutex<()>,
+    pub(super) known: Known,
 }
 
 impl fmt::Debug for Chain {
@@ -83,6 +95,17 @@ pub(crate) struct Search<'a> {
     pub(crate) from: u64,
     pub(crate) contracts: &'a [Address],
     pub(crate) topic: Option<[u8; 32]>,
+}
+
+impl Error {
+    /// Two nodes tell different things.
+    pub(super) fn contradiction(what: String, (first, second): (&Rpc, &Rpc)) -> Self {
+        Self::Contradict {
+            what,
+            first: first.place().to_owned(),
+            second: second.place().to_owned(),
+        }
+    }
 }
 
 impl Chains {
@@ -136,6 +159,7 @@ impl Chain {
             nodes,
             head: watch::Sender::new(None),
             polling: Mutex::default(),
+            known: Known::default(),
         })
     }
 
@@ -172,7 +196,7 @@ impl Chain {
     }
 
     /// The highest block that is believed: of several nodes the highest that two of them have.
-    async fn height(&self) -> Result<Head, Error> {
+    pub(super) async fn height(&self) -> Result<Head, Error> {
         let asked = self
             .ask_all(|node| node.known::<BlockWire>("eth_getBlockByNumber", json!(["latest", false])))
             .await;
@@ -298,47 +322,10 @@ impl Chain {
         Ok(blocks)
     }
 
-    /// Asks the nodes in their order until one answers.
-    pub(super) async fn first<T: serde::de::DeserializeOwned>(
-        &self,
-        method: &str,
-        params: &Value,
-    ) -> Result<Option<T>, Error> {
-        let mut failed = None;
-        for node in &self.nodes {
-            let answer = match node.check(self.id).await {
-                Ok(()) => node.ask(method, params.clone()).await,
-                Err(error) => Err(error),
-            };
-            match answer {
-                Ok(answer) => return Ok(answer),
-                Err(error) => failed = failed.or(Some(error)),
-            }
-        }
-        Err(failed.map_or(Error::Absent(0), Error::Node))
-    }
-
-    /// Asks the nodes in their order several things at once, until one answers them.
-    pub(super) async fn first_batch<T: serde::de::DeserializeOwned>(
-        &self,
-        method: &str,
-        params: &[Value],
-    ) -> Result<Vec<Result<Option<T>, rpc::Error>>, Error> {
-        let mut failed = None;
-        for node in &self.nodes {
-            let answer = match node.check(self.id).await {
-                Ok(()) => node.batch(method, params.to_vec()).await,
-                Err(error) => Err(error),
-            };
-            match answer {
-                Ok(answers) => return Ok(answers),
-                Err(error) => failed = failed.or(Some(error)),
-            }
-        }
-        Err(failed.map_or(Error::Absent(0), Error::Node))
-    }
-
-    async fn ask_all<'a, T, F>(&'a self, ask: impl Fn(&'a Rpc) -> F) -> Vec<(&'a Rpc, Result<T, rpc::Error>)>
+    pub(super) async fn ask_all<'a, T, F>(
+        &'a self,
+        ask: impl Fn(&'a Rpc) -> F,
+    ) -> Vec<(&'a Rpc, Result<T, rpc::Error>)>
     where
         F: Future<Output = Result<T, rpc::Error>>,
     {
@@ -352,6 +339,11 @@ impl Chain {
             }
         });
         join_all(asking).await
+    }
+
+    /// The nodes that have a believed block, in their order.
+    pub(super) fn nodes_of(&self, agreed: &Agreed) -> impl Iterator<Item = &Rpc> {
+        agreed.by.iter().filter_map(|place| self.nodes.get(*place))
     }
 
     fn place(&self, node: usize) -> String {

@@ -1,6 +1,10 @@
 //! JSON-RPC 2.0 over HTTP with one node of a chain, which may answer anything, late, or not at all.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use reqwest::{
     Response,
@@ -15,6 +19,8 @@ use url::Url;
 const LARGEST: usize = 32 * 1024 * 1024;
 /// The longest wait for an answer. Ours: nodes give up on a search of logs sooner.
 const WITHIN: Duration = Duration::from_secs(30);
+/// Things that are asked at once, until a node refuses so many. Ours: most nodes take a hundred.
+const AT_ONCE: usize = 100;
 /// The longest words of a node that are repeated.
 const SAID: usize = 200;
 
@@ -67,6 +73,10 @@ pub(crate) struct Rpc {
     client: reqwest::Client,
     /// Filled once it has said that it is of the right chain.
     is_right: OnceCell<()>,
+    /// Whether its chain has Multicall3, once that is known.
+    pub(super) has_multicall: OnceCell<bool>,
+    /// How many things it takes at once.
+    at_once: AtomicUsize,
 }
 
 impl fmt::Debug for Rpc {
@@ -85,6 +95,14 @@ struct Answer<T> {
     error: Option<Refusal>,
 }
 
+/// What comes of several questions.
+#[derive(Deserialize)]
+#[serde(untagged, bound = "T: DeserializeOwned")]
+enum Answers<T> {
+    Each(Vec<Answer<T>>),
+    One(Answer<T>),
+}
+
 #[derive(Deserialize)]
 struct Refusal {
     #[serde(default)]
@@ -100,6 +118,8 @@ impl Rpc {
             url,
             client,
             is_right: OnceCell::new(),
+            has_multicall: OnceCell::new(),
+            at_once: AtomicUsize::new(AT_ONCE),
         }
     }
 
@@ -137,21 +157,46 @@ impl Rpc {
         self.judge(answer)
     }
 
-    /// Asks several things at once; the answers are in the order of the questions.
+    /// Asks several things at once; the answers are in the order of the questions. A node that refuses so many is asked for fewer.
     pub(crate) async fn batch<T: DeserializeOwned>(
         &self,
         method: &str,
         params: Vec<Value>,
     ) -> Result<Vec<Result<Option<T>, Error>>, Error> {
-        let count = params.len();
-        if count == 0 {
-            return Ok(Vec::new());
+        let (mut open, mut answers) = (params.as_slice(), Vec::with_capacity(params.len()));
+        while !open.is_empty() {
+            let most = self.at_once.load(Ordering::Relaxed).clamp(1, open.len());
+            let (now, later) = open.split_at(most);
+            match self.batch_of(method, now).await {
+                Ok(answered) => {
+                    answers.extend(answered);
+                    open = later;
+                }
+                Err(Error::Refused { .. }) if most > 1 => self.at_once.store(most / 2, Ordering::Relaxed),
+                Err(error) => return Err(error),
+            }
         }
+        Ok(answers)
+    }
+
+    async fn batch_of<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        params: &[Value],
+    ) -> Result<Vec<Result<Option<T>, Error>>, Error> {
+        let count = params.len();
         let questions = params
-            .into_iter()
+            .iter()
             .enumerate()
             .map(|(id, params)| json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }));
-        let answers: Vec<Answer<T>> = self.send(&Value::Array(questions.collect()), method).await?;
+        let answers = match self.send(&Value::Array(questions.collect()), method).await? {
+            Answers::Each(answers) => answers,
+            // Refused as a whole.
+            Answers::One(answer) => {
+                self.judge(answer)?;
+                Vec::new()
+            }
+        };
         let missing = || Err(self.malformed("fewer answers", format!("{count} answers to {method}")));
         let mut sorted: Vec<_> = (0..count).map(|_| missing()).collect();
         for answer in answers {
@@ -277,6 +322,6 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     text.trim().parse().ok().map(Duration::from_secs)
 }
 
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(SAID).collect()
 }

@@ -18,7 +18,7 @@ pub(crate) use policy::{
     RetryFile, with_policy,
 };
 pub(crate) use project::{ChainFile, FetchFile, FolderFile, ProjectFile, S3File, UploadFile};
-pub(crate) use source::{HttpFile, SourceFile};
+pub(crate) use source::{CallFile, HttpFile, SourceFile};
 pub(crate) use testing::{ExpectFile, SaidFile, StepFile, TestFile};
 pub(crate) use trigger::{
     AnswerFieldFile, BodyFile, ClearedFile, EveryFile, FeedFile, LogFile, PollFile, SilentFile, TriggerFile,

@@ -6,7 +6,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("FieldDetails", &["choices"]),
     ("MessageFile", &["from"]),
     ("AudienceFile", &["holders"]),
-    ("SourceFile", &["call", "sql", "csv"]),
+    ("SourceFile", &["sql", "csv"]),
     ("ToWalletFile", &["as"]),
     ("AttachedDetails", &["url"]),
     ("RemoteDetails", &["url"]),

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt, time::Duration};
 use chrono_tz::Tz;
 
 use super::{Part, SecretReference};
-use crate::bot::expression::Expression;
+use crate::bot::expression::{BLOCK_TIME, Expression};
 use crate::bot::policy::window::Window;
 
 /// The policy of a rule: its own keys over the file's `defaults` over the language's defaults.
@@ -189,6 +189,16 @@ pub enum Later {
     At(Expression),
     /// So long after the message was delivered.
     After(Duration),
+}
+
+impl Later {
+    /// Whether it may have moved when it comes: an estimate of a chain's blocks.
+    pub(crate) fn may_change(&self) -> bool {
+        match self {
+            Self::At(time) => time.names().contains(BLOCK_TIME),
+            Self::After(_) => false,
+        }
+    }
 }
 
 /// What happens once a message is delivered.

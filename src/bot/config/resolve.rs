@@ -139,7 +139,11 @@ pub(crate) fn resolve(
         lists: BTreeMap::new(),
         tables: table::resolve_all(&mut report, &file.tables),
         sources: file.sources.0.clone(),
-        source_types: source::types(tree, &file.sources.0),
+        source_types: source::types(
+            tree,
+            &file.sources.0,
+            project.chain_names().map(ToOwned::to_owned),
+        ),
         watches: watch::all(file),
         neighbours: neighbours.clone(),
     };
@@ -193,7 +197,7 @@ pub(crate) fn lists(
         lists: BTreeMap::new(),
         tables: BTreeMap::new(),
         sources: Vec::new(),
-        source_types: source::types(tree, &[]),
+        source_types: source::types(tree, &[], project.chain_names().map(ToOwned::to_owned)),
         watches: Vec::new(),
         neighbours: Neighbours::default(),
     };

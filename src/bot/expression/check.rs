@@ -185,9 +185,9 @@ impl<'n> Checker<'n> {
     }
 
     /// Others are asked for a name.
-    fn note_asking(&mut self, name: &str, span: &Range<usize>) {
+    pub(super) fn note_asking(&mut self, name: &str, span: &Range<usize>) {
         self.uses.asks = true;
-        if self.names.is_closed() {
+        if !self.names.can_ask() {
             let message = format!("`{name}` asks others, and nobody can be asked here");
             let hint = "it may stand in `let` (of a name without `to`), `if`, `send` and what is answered";
             self.report(Finding::new(span.clone(), message).with_hint(hint));

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use chrono::{DateTime, Utc};
 
 use super::code::{Code, Operation};
-use super::functions::Call;
+use super::functions::{Call, Needs};
 use super::meter::Meter;
 use super::operators::{arithmetic, contains, equal, index, member, negate, order};
 use super::syntax::Operator;
@@ -58,19 +58,24 @@ impl<'s> Evaluation<'s> {
                         return Ok(Value::None);
                     }
                 }
-                let now = if function.needs_now {
-                    Some(self.now().map_err(at)?)
-                } else {
-                    None
+                let now = match function.needs {
+                    Needs::Now => Some(self.now().map_err(at)?),
+                    Needs::Nothing | Needs::Others => None,
                 };
-                (function.run)(&mut Call::new(&values, &mut self.meter, now)).map_err(at)
+                let call = Call::new(&values, &mut self.meter);
+                let mut call = match (function.needs, now) {
+                    (Needs::Others, _) => call.asking(self.scope),
+                    (_, Some(now)) => call.at(now),
+                    _ => call,
+                };
+                (function.run)(&mut call).map_err(at)
             }
             Operation::Matches(text, pattern) => {
                 let value = self.evaluate(text)?;
                 if value == Value::None {
                     return Ok(Value::None);
                 }
-                let text = Call::new(&[value], &mut self.meter, None).text(0).map_err(at)?;
+                let text = Call::new(&[value], &mut self.meter).text(0).map_err(at)?;
                 self.meter
                     .charge(text.len() * pattern.steps_per_byte)
                     .map_err(at)?;

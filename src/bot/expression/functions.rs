@@ -2,6 +2,7 @@
 //!
 //! A filter given `none` gives `none`; the evaluator sees to that before it calls one.
 
+mod chains;
 mod lists;
 mod numbers;
 mod text;
@@ -13,14 +14,14 @@ use std::sync::Arc;
 use bigdecimal::BigDecimal;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use herald_protocol::address::Address;
 
 use super::meter::{BoundedText, Meter};
 use super::number::{parse_number, to_count, to_decimal};
 use super::read::{from_unix, parse_zone, quoted};
-use super::{Failure, MAX_TEXT, Type, Value};
+use super::{Failure, MAX_TEXT, Question, Scope, Type, Value};
 
-/// Functions that ask the outside; a later version answers them.
-pub(super) const NOT_YET: [&str; 3] = ["ens", "block_time", "tx_status"];
+pub(crate) use chains::{BLOCK_TIME, tx_status_type};
 
 /// One filter or function.
 #[derive(Debug)]
@@ -34,12 +35,22 @@ pub(super) struct Function {
     pub(super) accepts: &'static [Accepts],
     /// How many of the arguments must be there.
     pub(super) required: usize,
-    /// Whether it reads the instant of the run.
-    pub(super) needs_now: bool,
+    /// What it needs beside its arguments.
+    pub(super) needs: Needs,
     /// The type of the result.
     pub(super) gives: Gives,
     /// Computes the result.
     pub(super) run: fn(&mut Call<'_>) -> Result<Value, Failure>,
+}
+
+/// What a function needs beside its arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Needs {
+    Nothing,
+    /// The instant of the run.
+    Now,
+    /// Somebody who is asked.
+    Others,
 }
 
 /// The type of a result, for arguments that were accepted.
@@ -89,6 +100,9 @@ pub(super) enum Accepts {
     Wallet,
     /// A wallet or a hash.
     Identifier,
+    Hash,
+    /// A chain's name.
+    Chain,
     /// The name of a field, written out.
     Field,
     /// A strftime format, written out.
@@ -106,7 +120,7 @@ impl Accepts {
             Self::Anything => true,
             Self::Number => ty.is_number(),
             Self::Int => *ty == Type::Int,
-            Self::Text | Self::Field | Self::Format | Self::Pattern => ty.is_text(),
+            Self::Text | Self::Chain | Self::Field | Self::Format | Self::Pattern => ty.is_text(),
             Self::Scalar => !matches!(ty, Type::List(_) | Type::Record(_)),
             Self::List => matches!(ty, Type::List(_)),
             Self::Countable => ty.is_text() || matches!(ty, Type::List(_) | Type::Record(_)),
@@ -121,6 +135,7 @@ impl Accepts {
             Self::Moment => *ty == Type::Time || ty.is_text() || ty.is_number(),
             Self::Zone => *ty == Type::Tz || ty.is_text(),
             Self::Wallet => *ty == Type::Wallet || ty.is_text(),
+            Self::Hash => *ty == Type::Hash || ty.is_text(),
             Self::Identifier => matches!(ty, Type::Wallet | Type::Hash) || ty.is_text(),
         }
     }
@@ -149,6 +164,8 @@ impl Accepts {
             Self::Zone => "a time zone",
             Self::Wallet => "a wallet",
             Self::Identifier => "a wallet or a hash",
+            Self::Hash => "a hash",
+            Self::Chain => "the name of a chain",
             Self::Field => "the name of a field",
             Self::Format => "a date format",
             Self::Pattern => "a pattern",
@@ -192,12 +209,13 @@ impl Refusal {
     }
 }
 
-static FUNCTIONS: [&[Function]; 5] = [
+static FUNCTIONS: [&[Function]; 6] = [
     &numbers::FUNCTIONS,
     &text::FUNCTIONS,
     &lists::FUNCTIONS,
     &time::FUNCTIONS,
     &wallets::FUNCTIONS,
+    &chains::FUNCTIONS,
 ];
 
 /// The function of that name.
@@ -229,14 +247,51 @@ pub(super) struct Call<'c> {
     arguments: &'c [Value],
     meter: &'c mut Meter,
     now: Option<DateTime<Utc>>,
+    /// Where others are asked.
+    scope: Option<&'c Scope>,
 }
 
 impl<'c> Call<'c> {
-    pub(super) fn new(arguments: &'c [Value], meter: &'c mut Meter, now: Option<DateTime<Utc>>) -> Self {
+    pub(super) fn new(arguments: &'c [Value], meter: &'c mut Meter) -> Self {
         Self {
             arguments,
             meter,
-            now,
+            now: None,
+            scope: None,
+        }
+    }
+
+    pub(super) fn at(self, now: DateTime<Utc>) -> Self {
+        Self {
+            now: Some(now),
+            ..self
+        }
+    }
+
+    pub(super) fn asking(self, scope: &'c Scope) -> Self {
+        Self {
+            scope: Some(scope),
+            ..self
+        }
+    }
+
+    /// What others answer, for functions that declare to need them.
+    fn ask(&self, question: Question<'_>) -> Result<Value, Failure> {
+        let asked = self.scope.and_then(|scope| scope.ask(question));
+        asked.unwrap_or_else(|| Err(Failure::NoValue(question.to_string())))
+    }
+
+    /// A wallet, or a text that is one.
+    fn wallet(&self, index: usize) -> Result<Address, Failure> {
+        let value = self.value(index);
+        let read = match value {
+            Value::Text(text) => Type::Wallet.scalar(text),
+            other => Some(other.clone()),
+        };
+        match (read, value) {
+            (Some(Value::Wallet(wallet)), _) => Ok(wallet),
+            (_, Value::Text(text)) => Err(unreadable(text, Accepts::Wallet.wanted())),
+            (_, other) => Err(Failure::mismatch(other, Accepts::Wallet.wanted())),
         }
     }
 

@@ -77,7 +77,7 @@ impl Failure {
         EvaluationError { span, failure: self }
     }
 
-    pub(super) fn mismatch(found: &Value, wanted: impl Into<String>) -> Self {
+    pub(crate) fn mismatch(found: &Value, wanted: impl Into<String>) -> Self {
         Self::Mismatch {
             found: found.kind().to_owned(),
             wanted: wanted.into(),

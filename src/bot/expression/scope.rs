@@ -34,13 +34,21 @@ type FindType = dyn Fn(&str, &Names) -> Option<Result<SourceType, String>> + Sen
 
 /// The sources that an expression may use by name: what the one of a name gives, or why it cannot be asked here.
 #[derive(Clone)]
-pub(crate) struct SourceTypes(Arc<FindType>);
+pub(crate) struct SourceTypes {
+    find: Arc<FindType>,
+    /// The names of the chains that can be asked.
+    chains: Arc<[String]>,
+}
 
 impl SourceTypes {
     pub(crate) fn new(
+        chains: Arc<[String]>,
         find: impl Fn(&str, &Names) -> Option<Result<SourceType, String>> + Send + Sync + 'static,
     ) -> Self {
-        Self(Arc::new(find))
+        Self {
+            find: Arc::new(find),
+            chains,
+        }
     }
 }
 
@@ -52,7 +60,7 @@ impl fmt::Debug for SourceTypes {
 
 impl PartialEq for SourceTypes {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.find, &other.find)
     }
 }
 
@@ -97,8 +105,14 @@ impl Names {
         names
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.is_closed
+    /// Whether others can be asked.
+    pub(super) fn can_ask(&self) -> bool {
+        self.is_open || (self.sources.is_some() && !self.is_closed)
+    }
+
+    /// The names of the chains that can be asked, where they are known.
+    pub(super) fn chains(&self) -> Option<&[String]> {
+        self.sources.as_ref().map(|sources| sources.chains.as_ref())
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -112,7 +126,7 @@ impl Names {
 
     /// The source of a name.
     pub(super) fn source(&self, name: &str) -> Option<Result<SourceType, String>> {
-        let SourceTypes(find) = self.sources.as_ref()?;
+        let SourceTypes { find, .. } = self.sources.as_ref()?;
         find(name, self)
     }
 
@@ -169,6 +183,20 @@ pub struct Scope {
 pub(crate) enum Question<'q> {
     /// The value of a source, by its name.
     Source(&'q str),
+    /// When a block of a chain was made, or will be: a time.
+    BlockTime(&'q str, u64),
+    /// How a transaction of a chain stands: a record of [`tx_status_type`](super::tx_status_type).
+    TxStatus(&'q str, [u8; 32]),
+}
+
+impl fmt::Display for Question<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Source(name) => name,
+            Self::BlockTime(..) => super::BLOCK_TIME,
+            Self::TxStatus(..) => "tx_status",
+        })
+    }
 }
 
 type Ask = dyn Fn(Question<'_>, &Scope) -> Option<Result<Value, Failure>> + Send + Sync;

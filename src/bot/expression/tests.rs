@@ -13,7 +13,7 @@ use std::str::FromStr;
 use bigdecimal::BigDecimal;
 use serde_json::json;
 
-use super::{Expression, Failure, Finding, Names, Scope, Template, Type, Value};
+use super::{Expression, Failure, Finding, Names, Scope, SourceTypes, Template, Type, Value};
 
 const WALLET: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 const HASH: &str = "0x00000000000000000000000000000000000000000000000000000000000000ff";
@@ -87,7 +87,10 @@ fn sample() -> Vec<(&'static str, Type, serde_json::Value)> {
 }
 
 fn names() -> Names {
-    sample().into_iter().map(|(name, ty, _)| (name, ty)).collect()
+    let mut names: Names = sample().into_iter().map(|(name, ty, _)| (name, ty)).collect();
+    let chains = ["base", "ethereum"].map(str::to_owned);
+    names.set_sources(SourceTypes::new(chains.into(), |_, _| None));
+    names
 }
 
 fn scope() -> Scope {

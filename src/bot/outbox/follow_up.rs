@@ -29,7 +29,10 @@ pub(super) fn delivered(
         Ok(scope) => {
             for (step, follow_up) in (1..).zip(&rule.policy.then) {
                 match due(follow_up, &scope, now) {
-                    Ok(Some(due)) => plan(transaction, (rule, row), (step, follow_up), (now, due))?,
+                    Ok(Some(due)) => {
+                        let look = first_look(follow_up, now, due);
+                        plan(transaction, (rule, row), (step, follow_up), (now, look, due))?;
+                    }
                     Ok(None) => {}
                     Err(reason) => failures.push(reason),
                 }
@@ -117,11 +120,36 @@ fn due(follow_up: &FollowUp, scope: &Scope, now: DateTime<Utc>) -> Result<Option
     }
 }
 
+/// When a follow-up is looked at that is due then: at its time, but earlier where that is an estimate, which is read again.
+fn first_look(follow_up: &FollowUp, now: DateTime<Utc>, due: DateTime<Utc>) -> DateTime<Utc> {
+    if follow_up.when.may_change() && due - now > SURE {
+        now + (due - now) / 2
+    } else {
+        due
+    }
+}
+
+/// Until when a follow-up is held whose time has moved away since it was planned; none if it is due. Errors are sentences for people.
+pub(super) fn not_yet(
+    follow_up: &FollowUp,
+    scope: &Scope,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, String> {
+    if !follow_up.when.may_change() {
+        return Ok(None);
+    }
+    let due = due(follow_up, scope, now)?.filter(|due| *due > now);
+    Ok(due.map(|due| first_look(follow_up, now, due)))
+}
+
+/// An estimate that is this near is taken as it is.
+const SURE: TimeDelta = TimeDelta::minutes(1);
+
 fn plan(
     transaction: &Transaction<'_>,
     (rule, row): (&Rule, &Delivery),
     (step, follow_up): (u32, &FollowUp),
-    (now, due): (DateTime<Utc>, DateTime<Utc>),
+    (now, look, due): (DateTime<Utc>, DateTime<Utc>, DateTime<Utc>),
 ) -> Result<(), rusqlite::Error> {
     let ttl = TimeDelta::from_std(rule.policy.ttl).unwrap_or(TimeDelta::MAX);
     for (number, _) in (0..).zip(&follow_up.parts) {
@@ -137,7 +165,7 @@ fn plan(
             vars: row.vars.clone(),
             list: row.list.clone(),
             created: now,
-            due: due.max(now),
+            due: look.max(now),
             expires: due.checked_add_signed(ttl).unwrap_or(DateTime::<Utc>::MAX_UTC),
             priority: rule.policy.priority,
         };

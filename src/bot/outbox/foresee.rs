@@ -132,7 +132,8 @@ fn steps(
         let Some(step) = step.and_then(|step| steps.get_mut(step)) else {
             continue;
         };
-        moment.set(row.due);
+        // One whose time is an estimate is looked at before.
+        moment.set(step.due.as_ref().map_or(row.due, |due| row.due.max(*due)));
         let mut foreseen = Foreseen::of_follow_up((transaction, &mut *batch), running, row, first.clone())?;
         if let Some(Verdict::Cancel(reason)) = &foreseen.ends {
             cancelled.get_or_insert_with(|| reason.clone());

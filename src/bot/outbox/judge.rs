@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 use super::{
     digest::{self, Sibling},
-    follow_up::{delivery_record, follow_up},
+    follow_up::{delivery_record, follow_up, not_yet},
     render::{self, Message, Outgoing, Without},
 };
 use crate::bot::{
@@ -211,6 +211,7 @@ fn judge_rule(
     if let Some((limit, frees)) = facts.full {
         return Ok(over(turn.rule, limit, frees, now));
     }
+    turn.is_due(now)?;
     turn.goes(row)?;
     turn.compose(running, row, facts)
 }
@@ -286,6 +287,22 @@ impl<'r> Turn<'r> {
             digest: digest_of(running, row),
             scope,
         })
+    }
+
+    /// Holds a follow-up whose time has moved away since it was planned.
+    fn is_due(&self, now: DateTime<Utc>) -> Result<(), Verdict> {
+        let Some(follow_up) = self.follow_up else {
+            return Ok(());
+        };
+        match not_yet(follow_up, &self.scope, now).map_err(rejected)? {
+            None => Ok(()),
+            Some(until) => Err(Verdict::Hold {
+                reason: "its time is an estimate, which is read again".to_owned(),
+                until,
+                ttl: ttl(self.rule),
+                period: None,
+            }),
+        }
     }
 
     /// Judges the conditions of the whole row, with the names that they see.

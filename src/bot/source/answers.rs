@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::cache::Cache;
-use crate::bot::{expression::Value, testing};
+use crate::bot::{
+    expression::{BLOCK_TIME, Value},
+    testing,
+};
 
 /// The answers of the sources of a bot.
 #[derive(Debug)]
@@ -40,6 +43,13 @@ impl Answers {
         }
     }
 
+    /// What is given for a name and one of the arguments that are asked for; none where answers are asked. Errors: nothing is, as a
+    /// sentence for people.
+    pub(crate) fn given_to(&self, name: &str, arguments: &[Value]) -> Option<Result<Value, String>> {
+        let given = self.given_value(name)?;
+        Some(given.map(|value| of_argument(&value, arguments)))
+    }
+
     /// The status that the callback of a rule is answered with: 200 unless another is given; none where callbacks are posted.
     pub(crate) fn callback(&self, rule: &str) -> Option<u16> {
         match self {
@@ -61,7 +71,12 @@ impl Answers {
 pub(crate) const CALLBACK: &str = ".callback";
 
 fn not_given(name: &str) -> String {
-    format!("it is not mocked; put the step `mock: {{ {name}: [{{ wallet: alice }}] }}` before this one")
+    let value = match name {
+        BLOCK_TIME => "2026-01-02T00:00:00Z",
+        "tx_status" => "{ status: success }",
+        _ => "[{ wallet: alice }]",
+    };
+    format!("it is not mocked; put the step `mock: {{ {name}: {value} }}` before this one")
 }
 
 /// What is given for one of the arguments that are asked for: the entry of a map whose key is one of them, as it prints or, of a test

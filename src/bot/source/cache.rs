@@ -28,6 +28,19 @@ pub(super) struct Cached {
     pub(super) body: Bytes,
 }
 
+impl Cached {
+    /// An answer that comes now and has no validators.
+    pub(super) fn of(request: [u8; 32], body: Bytes) -> Self {
+        Self {
+            request,
+            asked: Instant::now(),
+            etag: None,
+            last_modified: None,
+            body,
+        }
+    }
+}
+
 impl Cache {
     /// The answer to a request, however old.
     pub(super) fn find(&self, request: &[u8; 32]) -> Option<Cached> {

@@ -235,6 +235,14 @@ fn zero(kind: &Kind) -> Value {
     }
 }
 
+impl Function {
+    /// What it gives where it gives nothing but zeros.
+    pub fn zeros(&self) -> Value {
+        let outputs = self.outputs.iter();
+        Value::record(outputs.map(|output| (output.name.clone(), zero(&output.kind))))
+    }
+}
+
 impl Event {
     /// What a log of nothing but zeros tells.
     pub fn zeros(&self) -> Value {

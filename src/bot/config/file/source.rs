@@ -11,6 +11,27 @@ use crate::bot::config::spanned::{Entries, Raw, Text};
 pub(crate) enum SourceFile {
     #[serde(rename = "http")]
     Http(HttpFile),
+    #[serde(rename = "call")]
+    Call(CallFile),
+}
+
+/// `{ call, at, chain, args, block, cache }`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a source: a map of keys")]
+pub(crate) struct CallFile {
+    /// A function as Solidity writes it, like `balanceOf(address) returns (uint256 balance)`; what it returns are the members of the source. Literal.
+    pub(crate) call: Text,
+    /// The address of the contract. Expression.
+    pub(crate) at: Text,
+    /// A chain of the project. Literal.
+    pub(crate) chain: Text,
+    /// What the function is given, in order. Expressions.
+    #[serde(default)]
+    pub(crate) args: Vec<Text>,
+    /// The number of the block it is asked of; the latest if left out. Expression.
+    pub(crate) block: Option<Text>,
+    /// How long an answer stands; as long as its block is the latest if left out. Literal.
+    pub(crate) cache: Option<Text>,
 }
 
 /// `{ http, post, headers, auth, pick, next, cache, timeout }`.

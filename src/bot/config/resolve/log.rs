@@ -95,7 +95,7 @@ fn event(report: &mut Report<'_>, context: &Context, file: &LogFile) -> Option<a
 }
 
 /// A chain that the project knows; one without a node is a warning.
-fn chain(report: &mut Report<'_>, context: &Context, text: &Text) -> Option<String> {
+pub(super) fn chain(report: &mut Report<'_>, context: &Context, text: &Text) -> Option<String> {
     let name = &text.value;
     if context.project.chain(name).is_none() {
         let message = format!("the project has no chain {}", quote(name));

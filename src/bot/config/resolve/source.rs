@@ -8,14 +8,15 @@ use serde_json::Value as Json;
 
 use super::report::Report;
 use super::trigger::SHORTEST;
-use super::{Context, note_missing, scope};
+use super::{Context, log, note_missing, scope};
+use crate::bot::chain::abi;
 use crate::bot::config::diagnostics::{Code, quote};
-use crate::bot::config::file::{BotFile, HttpFile, SourceFile};
+use crate::bot::config::file::{BotFile, CallFile, HttpFile, SourceFile};
 use crate::bot::config::shape::Place;
 use crate::bot::config::spanned::{Raw, Spanned, Text};
 use crate::bot::config::tree::{Content, NodeId, Tree};
 use crate::bot::expression::{self, Expression, Names, SourceType, SourceTypes, Template, Type};
-use crate::bot::source::{Header, Http, Post, Source, TIMEOUT};
+use crate::bot::source::{ContractCall, Header, Http, Post, Source, TIMEOUT};
 use crate::fetch::Request;
 
 /// How long an answer may take at the most.
@@ -25,7 +26,11 @@ const LONGEST_TIMEOUT: Duration = Duration::from_mins(5);
 pub(super) fn find(report: &mut Report<'_>, context: &Context, text: &Text, names: &Names) -> Option<Http> {
     report.used.insert(format!("sources.{}", text.value));
     if let Some((name, source)) = context.sources.iter().find(|(name, _)| *name == text.value) {
-        let SourceFile::Http(file) = &source.value;
+        let SourceFile::Http(file) = &source.value else {
+            let message = format!("{} is a contract's answer, wanted a list of items", quote(name));
+            report.wrong(text, Code::Type, message, None);
+            return None;
+        };
         let list = Type::List(Box::new(Type::Any));
         return http(report, context, (name, file), (names, &list));
     }
@@ -52,9 +57,14 @@ pub(super) fn resolve_all(
             let message = format!("`{name}` is in scope already; a source has a name of its own");
             report.add(Place::Key(source.node), Code::Name, message, None);
         }
-        let SourceFile::Http(http) = &source.value;
-        let resolved = self::http(report, context, (name, http), (&Names::open(), &Type::Any));
-        let resolved = resolved.filter(|_| is_named && is_free).map(Source::Http);
+        let resolved = match &source.value {
+            SourceFile::Http(file) => {
+                let http = http(report, context, (name, file), (&Names::open(), &Type::Any));
+                http.map(Source::Http)
+            }
+            SourceFile::Call(file) => call(report, context, (name, file)).map(Source::Call),
+        };
+        let resolved = resolved.filter(|_| is_named && is_free);
         sources = sources.zip(resolved).map(|(mut sources, source)| {
             sources.insert(name.clone(), source);
             sources
@@ -63,17 +73,36 @@ pub(super) fn resolve_all(
     sources
 }
 
-/// The texts by which a source is asked, and what it takes of the answer.
+/// The texts by which a source is asked, and what it gives.
 struct Asked {
     name: String,
     templates: Vec<String>,
-    pick: Option<String>,
+    /// What it is given, and of which types.
+    expressions: Vec<(String, Type)>,
+    gives: Gives,
+}
+
+/// What a source gives.
+enum Gives {
+    /// The whole answer.
+    Anything,
+    /// What this takes of the answer.
+    Picked(String),
+    /// What a contract returns.
+    Typed(Type),
 }
 
 /// What sources give, for expressions that use them by name: each may use those before it.
-pub(super) fn types(tree: &Tree, sources: &[(String, Spanned<SourceFile>)]) -> SourceTypes {
+pub(super) fn types(
+    tree: &Tree,
+    sources: &[(String, Spanned<SourceFile>)],
+    chains: impl Iterator<Item = String>,
+) -> SourceTypes {
     let sources = sources.iter().map(|(name, source)| {
-        let SourceFile::Http(file) = &source.value;
+        let file = match &source.value {
+            SourceFile::Http(file) => file,
+            SourceFile::Call(file) => return asked_of_contract(name, file),
+        };
         let mut templates = vec![file.http.value.clone()];
         if let Some(Raw(post)) = file.post {
             add_texts(tree, post, &mut templates);
@@ -83,12 +112,38 @@ pub(super) fn types(tree: &Tree, sources: &[(String, Spanned<SourceFile>)]) -> S
         Asked {
             name: name.clone(),
             templates,
-            pick: file.pick.as_ref().map(|pick| pick.value.clone()),
+            expressions: Vec::new(),
+            gives: match &file.pick {
+                Some(pick) => Gives::Picked(pick.value.clone()),
+                None => Gives::Anything,
+            },
         }
     });
     let sources: Arc<[Asked]> = sources.collect();
     let count = sources.len();
-    types_of(sources, count)
+    types_of(sources, count, chains.collect())
+}
+
+fn asked_of_contract(name: &str, file: &CallFile) -> Asked {
+    let function = abi::Function::parse(&file.call.value).ok();
+    let inputs = function
+        .as_ref()
+        .map(abi::Function::input_types)
+        .unwrap_or_default();
+    // What is wrong with their number is told where the source stands.
+    let inputs = inputs.into_iter().chain(std::iter::repeat(Type::Any));
+    let arguments = file.args.iter().map(|text| text.value.clone()).zip(inputs);
+    let at = (file.at.value.clone(), Type::Wallet);
+    let block = file
+        .block
+        .iter()
+        .map(|text| (text.value.clone(), Type::Int.optional()));
+    Asked {
+        name: name.to_owned(),
+        templates: Vec::new(),
+        expressions: arguments.chain([at]).chain(block).collect(),
+        gives: Gives::Typed(function.map_or(Type::Any, |function| function.output_type())),
+    }
 }
 
 fn add_texts(tree: &Tree, node: NodeId, texts: &mut Vec<String>) {
@@ -102,14 +157,14 @@ fn add_texts(tree: &Tree, node: NodeId, texts: &mut Vec<String>) {
 }
 
 /// The first so many of the sources.
-fn types_of(sources: Arc<[Asked]>, count: usize) -> SourceTypes {
-    SourceTypes::new(move |wanted, names| {
+fn types_of(sources: Arc<[Asked]>, count: usize, chains: Arc<[String]>) -> SourceTypes {
+    SourceTypes::new(Arc::clone(&chains), move |wanted, names| {
         let at = sources
             .iter()
             .take(count)
             .position(|asked| asked.name == wanted)?;
         let mut names = names.clone();
-        names.set_sources(types_of(Arc::clone(&sources), at));
+        names.set_sources(types_of(Arc::clone(&sources), at, Arc::clone(&chains)));
         Some(type_of(sources.get(at)?, &names))
     })
 }
@@ -125,15 +180,23 @@ fn type_of(asked: &Asked, names: &Names) -> Result<SourceType, String> {
         let template = Template::parse(text, names).map_err(first)?;
         used.extend(template.names().iter().cloned());
     }
+    for (text, wanted) in &asked.expressions {
+        let expression = Expression::parse(text, names).map_err(first)?;
+        if !wanted.accepts(expression.ty()) {
+            return Err(format!("`{text}` is {}, wanted {wanted}", expression.ty()));
+        }
+        used.extend(expression.names().iter().cloned());
+    }
     let mut of_answer = names.clone();
     of_answer.insert("body", Type::Any);
-    let ty = match &asked.pick {
-        Some(pick) => {
+    let ty = match &asked.gives {
+        Gives::Picked(pick) => {
             let pick = Expression::parse(pick, &of_answer).map_err(first)?;
             used.extend(pick.names().iter().filter(|name| *name != "body").cloned());
             pick.ty().clone()
         }
-        None => Type::Any,
+        Gives::Typed(ty) => ty.clone(),
+        Gives::Anything => Type::Any,
     };
     Ok(SourceType { ty, names: used })
 }
@@ -198,6 +261,50 @@ fn http(
         next: whole(next)?,
         cache: whole(cache)?,
         timeout: timeout?,
+    })
+}
+
+fn call(report: &mut Report<'_>, context: &Context, (name, file): (&str, &CallFile)) -> Option<ContractCall> {
+    let names = Names::open();
+    let function = match abi::Function::parse(&file.call.value) {
+        Ok(function) => Some(function),
+        Err(mistake) => {
+            let hint = "like `balanceOf(address) returns (uint256 balance)`";
+            let place = Place::In(file.call.node, mistake.at);
+            report.add(place, Code::Type, mistake.message, Some(hint.to_owned()));
+            None
+        }
+    };
+    let at = report.expression(&file.at, &names);
+    let chain = log::chain(report, context, &file.chain);
+    let arguments: Vec<_> = file
+        .args
+        .iter()
+        .map(|text| report.expression(text, &names))
+        .collect();
+    let block = file.block.as_ref().map(|text| report.expression(text, &names));
+    let cache = file.cache.as_ref().map(|text| report.duration(text, SHORTEST));
+    if let Some(function) = &function
+        && function.inputs.len() != arguments.len()
+    {
+        let message = format!(
+            "`{}` takes {} values, found {} under `args`",
+            function.signature(),
+            function.inputs.len(),
+            arguments.len()
+        );
+        let place = file.args.last().unwrap_or(&file.call);
+        report.wrong(place, Code::Type, message, None);
+        return None;
+    }
+    Some(ContractCall {
+        name: name.to_owned(),
+        chain: chain?,
+        function: function?,
+        at: at?,
+        arguments: arguments.into_iter().collect::<Option<_>>()?,
+        block: whole(block)?,
+        cache: whole(cache)?,
     })
 }
 

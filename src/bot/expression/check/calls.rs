@@ -3,7 +3,7 @@
 use regex::RegexBuilder;
 
 use super::super::code::{Operation, Pattern};
-use super::super::functions::{self, Argument, Function, Refusal};
+use super::super::functions::{self, Accepts, Argument, Function, Needs, Refusal};
 use super::super::syntax::{Identifier, Kind, Syntax};
 use super::super::{Finding, Type, Value};
 use super::{Checker, shown};
@@ -52,8 +52,20 @@ impl Checker<'_> {
                 return nothing;
             }
         };
-        if function.needs_now {
-            self.name("now", &name.span);
+        match function.needs {
+            Needs::Nothing => {}
+            Needs::Now => {
+                self.name("now", &name.span);
+            }
+            Needs::Others => {
+                self.uses.names.insert(name.name.clone());
+                self.note_asking(&name.name, &name.span);
+                for (syntax, accepts) in arguments.iter().zip(function.accepts) {
+                    if *accepts == Accepts::Chain {
+                        self.chain(syntax);
+                    }
+                }
+            }
         }
         let result = if types.first().is_some_and(Type::is_optional) {
             result.optional()
@@ -66,6 +78,18 @@ impl Checker<'_> {
         match (codes.into_iter().next(), self.pattern(arguments.get(1))) {
             (Some(text), Some(pattern)) => (Operation::Matches(Box::new(text), pattern), result),
             _ => nothing,
+        }
+    }
+
+    /// Refuses the name of a chain that is written out and unknown.
+    fn chain(&mut self, syntax: &Syntax) {
+        let (Kind::Literal(Value::Text(name)), Some(chains)) = (&syntax.kind, self.names.chains()) else {
+            return;
+        };
+        if !chains.iter().any(|chain| **chain == **name) {
+            let message = format!("the project has no chain \"{}\"", shown(name));
+            let known = chains.iter().map(String::as_str);
+            self.report(Finding::new(syntax.span.clone(), message).with_nearest(name, known));
         }
     }
 
@@ -176,9 +200,6 @@ fn check_arguments(
 }
 
 fn unknown_function(name: &Identifier) -> Finding {
-    if functions::NOT_YET.contains(&name.name.as_str()) {
-        return Finding::new(name.span.clone(), format!("`{}` is not available yet", name.name));
-    }
     Finding::new(
         name.span.clone(),
         format!("unknown filter or function `{}`", shown(&name.name)),

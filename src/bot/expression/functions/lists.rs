@@ -9,7 +9,7 @@ use super::super::number::to_decimal;
 use super::super::operators::{arithmetic, comparable, equal, member, sort as sort_keyed, sortable};
 use super::super::print;
 use super::super::syntax::Operator;
-use super::{Accepts, Argument, Call, Function, Gives, Refusal, element};
+use super::{Accepts, Argument, Call, Function, Gives, Needs, Refusal, element};
 use crate::bot::expression::{Failure, MAX_TEXT, Type, Value, nearest};
 
 /// A function whose first argument is a list.
@@ -28,7 +28,7 @@ const fn function(
         about,
         accepts,
         required,
-        needs_now: false,
+        needs: Needs::Nothing,
         gives,
         run,
     }

@@ -7,7 +7,7 @@ use num_bigint::BigInt;
 
 use super::super::number::{bounded_decimal, bounded_int, rounded};
 use super::super::operators::order;
-use super::{Accepts, Argument, Call, Function, Gives, Refusal, element};
+use super::{Accepts, Argument, Call, Function, Gives, Needs, Refusal, element};
 use crate::bot::expression::{Failure, Type, Value};
 
 /// Most digits after the point that a function is asked for.
@@ -20,7 +20,7 @@ pub(super) static FUNCTIONS: [Function; 8] = [
         about: "a chain's whole number as a decimal: `units(1050000, 6)` is 1.05",
         accepts: &[Accepts::Number, Accepts::Int],
         required: 2,
-        needs_now: false,
+        needs: Needs::Nothing,
         gives: Gives::Always(Type::Decimal),
         run: units,
     },
@@ -30,7 +30,7 @@ pub(super) static FUNCTIONS: [Function; 8] = [
         about: "that many digits behind the point, rounded half up",
         accepts: &[Accepts::Number, Accepts::Int],
         required: 2,
-        needs_now: false,
+        needs: Needs::Nothing,
         gives: Gives::Always(Type::Decimal),
         run: fixed,
     },
@@ -40,7 +40,7 @@ pub(super) static FUNCTIONS: [Function; 8] = [
         about: "dollars: `$1,234.50`",
         accepts: &[Accepts::Number],
         required: 1,
-        needs_now: false,
+        needs: Needs::Nothing,
         gives: Gives::Always(Type::Text),
         run: usd,
     },
@@ -50,7 +50,7 @@ pub(super) static FUNCTIONS: [Function; 8] = [
         about: "a fraction as percent: `0.123 | percent(1)` is 12.3%",
         accepts: &[Accepts::Number, Accepts::Int],
         required: 1,
-        needs_now: false,
+        needs: Needs::Nothing,
         gives: Gives::Always(Type::Text),
         run: percent,
     },
@@ -60,7 +60,7 @@ pub(super) static FUNCTIONS: [Function; 8] = [
         about: "rounded half up; to a whole number without digits",
         accepts: &[Accepts::Number, Accepts::Int],
         required: 1,
-        needs_now: false,
+        needs: Needs::Nothing,
         gives: Gives::From(rounded_type),
         run: round,
     },
@@ -70,7 +70,7 @@ pub(super) static FUNCTIONS: [Function; 8] = [
         about: "without its sign",
         accepts: &[Accepts::Number],
         required: 1,
-        needs_now: false,
+        needs: Needs::Nothing,
         gives: Gives::Same,
         run: abs,
     },
@@ -80,7 +80,7 @@ pub(super) static FUNCTIONS: [Function; 8] = [
         about: "the least of two values, or of a list",
         accepts: &[Accepts::Ordered, Accepts::Ordered],
         required: 1,
-        needs_now: false,
+        needs: Needs::Nothing,
         gives: Gives::Try(extreme_type),
         run: min,
     },
@@ -90,7 +90,7 @@ pub(super) static FUNCTIONS: [Function; 8] = [
         about: "the greatest of two values, or of a list",
         accepts: &[Accepts::Ordered, Accepts::Ordered],
         required: 1,
-        needs_now: false,
+        needs: Needs::Nothing,
         gives: Gives::Try(extreme_type),
         run: max,
     },

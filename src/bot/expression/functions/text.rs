@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::super::plain::plain;
 use super::super::{MAX_TEXT, print};
-use super::{Accepts, Argument, Call, Function, Gives};
+use super::{Accepts, Argument, Call, Function, Gives, Needs};
 use crate::bot::expression::{Failure, Type, Value};
 
 /// A function of one text, or of a text and others.
@@ -22,7 +22,7 @@ const fn function(
         about,
         accepts,
         required: accepts.len(),
-        needs_now: false,
+        needs: Needs::Nothing,
         gives,
         run,
     }

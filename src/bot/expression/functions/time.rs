@@ -5,7 +5,7 @@ use std::fmt::Write;
 use chrono::TimeDelta;
 use chrono::format::{Item, StrftimeItems};
 
-use super::{Accepts, Argument, Call, Function, Gives, Refusal};
+use super::{Accepts, Argument, Call, Function, Gives, Needs, Refusal};
 use crate::bot::expression::{Failure, Type, Value};
 
 pub(super) static FUNCTIONS: [Function; 2] = [
@@ -15,7 +15,7 @@ pub(super) static FUNCTIONS: [Function; 2] = [
         about: "a time in a zone: `20 Nov 2026, 09:00`, or as a strftime format, written out, says",
         accepts: &[Accepts::Moment, Accepts::Zone, Accepts::Format],
         required: 2,
-        needs_now: false,
+        needs: Needs::Nothing,
         gives: Gives::Try(date_type),
         run: date,
     },
@@ -25,7 +25,7 @@ pub(super) static FUNCTIONS: [Function; 2] = [
         about: "how long ago or ahead: `3 hours ago`, `in 2 days`",
         accepts: &[Accepts::Moment],
         required: 1,
-        needs_now: true,
+        needs: Needs::Now,
         gives: Gives::Always(Type::Text),
         run: ago,
     },

@@ -1,6 +1,6 @@
 //! Functions of wallets and hashes.
 
-use super::{Accepts, Call, Function, Gives, unreadable};
+use super::{Accepts, Call, Function, Gives, Needs, unreadable};
 use crate::bot::expression::{Failure, Type, Value};
 
 pub(super) static FUNCTIONS: [Function; 2] = [
@@ -10,7 +10,7 @@ pub(super) static FUNCTIONS: [Function; 2] = [
         about: "a wallet or hash in short: `0x12…ab`",
         accepts: &[Accepts::Identifier],
         required: 1,
-        needs_now: false,
+        needs: Needs::Nothing,
         gives: Gives::Always(Type::Text),
         run: short,
     },
@@ -20,7 +20,7 @@ pub(super) static FUNCTIONS: [Function; 2] = [
         about: "a wallet as EIP-55 writes it",
         accepts: &[Accepts::Wallet],
         required: 1,
-        needs_now: false,
+        needs: Needs::Nothing,
         gives: Gives::Always(Type::Text),
         run: checksum,
     },
@@ -44,12 +44,6 @@ fn short(call: &mut Call<'_>) -> Result<Value, Failure> {
 
 /// The address in the mixed case of EIP-55, as a text.
 fn checksum(call: &mut Call<'_>) -> Result<Value, Failure> {
-    let wallet = match call.value(0) {
-        Value::Text(text) => Type::Wallet
-            .scalar(text)
-            .ok_or_else(|| unreadable(text, Accepts::Wallet.wanted()))?,
-        value @ Value::Wallet(_) => value.clone(),
-        value => return Err(Failure::mismatch(value, Accepts::Wallet.wanted())),
-    };
-    call.made(wallet.to_text())
+    let wallet = call.wallet(0)?;
+    call.made(wallet.to_string())
 }

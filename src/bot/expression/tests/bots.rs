@@ -1,6 +1,6 @@
 //! Expressions and templates of whole bots, against the names their triggers bring.
 
-use super::super::{Expression, Names, Record, Scope, Template, Type, Value};
+use super::super::{Expression, Names, Record, Scope, SourceTypes, Template, Type, Value};
 use serde_json::json;
 
 fn record(fields: &[(&str, &str)]) -> Record {
@@ -140,13 +140,9 @@ fn a_dao_herald() {
         text,
         "🗳️ Fund the grants\nBy 0x5a…ed. Vote before 24 Nov 2026, 01:00: https://vote.example/7"
     );
-    for source in ["block_time(\"ethereum\", event.voteEnd)", "event.proposer | ens"] {
-        let findings = Expression::parse(source, &names).unwrap_err();
-        assert!(
-            findings[0].message.ends_with("is not available yet"),
-            "{findings:?}"
-        );
-    }
+    let mut names = names;
+    names.set_sources(SourceTypes::new(["ethereum".to_owned()].into(), |_, _| None));
+    typed("block_time(\"ethereum\", event.voteEnd)", &names, "time");
 }
 
 #[test]

@@ -172,17 +172,30 @@ fn functions_say_what_they_take() {
 }
 
 #[test]
+fn chains_are_asked_by_the_names_that_the_project_has_and_where_somebody_can_be_asked() {
+    all(&[
+        (
+            "hash | tx_status('bsae')",
+            "'bsae': the project has no chain \"bsae\" [did you mean `base`?]",
+        ),
+        (
+            "block_time(text, 'one')",
+            "'one': `block_time` takes an int, not text",
+        ),
+        ("int | tx_status", "int: `tx_status` takes a hash, not int"),
+    ]);
+    assert!(Expression::parse("block_time(text, 1)", &names()).is_ok());
+    let source = "hash | tx_status";
+    let found = Expression::parse(source, &names().closed()).unwrap_err();
+    assert_eq!(
+        shown(source, &found[0]),
+        "tx_status: `tx_status` asks others, and nobody can be asked here [it may stand in `let` (of a name without `to`), `if`, `send` and what is answered]"
+    );
+}
+
+#[test]
 fn what_a_later_version_brings_is_refused_by_name() {
     all(&[
-        ("wallet | ens", "ens: `ens` is not available yet"),
-        (
-            "block_time('ethereum', 5)",
-            "block_time: `block_time` is not available yet",
-        ),
-        (
-            "hash | tx_status('base')",
-            "tx_status: `tx_status` is not available yet",
-        ),
         (
             "ana.eth",
             "ana.eth: `ana.eth`: names of wallets are not available yet [write the address, 0x and 40 hex digits]",

@@ -229,6 +229,7 @@ fn every_filter_given_none_gives_none() {
             "matches" => "('a+')",
             "where" => "('a', 1)",
             "date" => "('UTC')",
+            "block_time" => "(1)",
             _ => "",
         };
         let source = format!("any.missing | {function}{arguments}");

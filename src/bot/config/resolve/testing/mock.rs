@@ -2,13 +2,15 @@
 
 use super::Resolving;
 use crate::bot::audience::Audience;
+use crate::bot::chain::abi;
 use crate::bot::config::diagnostics::{Code, quote};
+use crate::bot::config::file::SourceFile;
 use crate::bot::config::resolve::{declared, report::Report};
 use crate::bot::config::shape::Place;
 use crate::bot::config::spanned::{Entries, Raw};
 use crate::bot::config::testing::Action;
 use crate::bot::config::tree::{Content, NodeId};
-use crate::bot::expression::{Type, Value};
+use crate::bot::expression::{BLOCK_TIME, Type, Value, tx_status_type};
 use crate::bot::source::{Answer, CALLBACK};
 use crate::bot::testing;
 use crate::bot::trigger::Trigger;
@@ -79,6 +81,9 @@ impl Resolving<'_, '_, '_> {
 
     /// What a source gives, or the rows of a query.
     fn value(&mut self, name: &str, node: NodeId) -> Option<Value> {
+        if let Some((ty, zeros)) = self.typed(name) {
+            return self.typed_answer((name, &ty), &zeros, node);
+        }
         let columns = self.columns(name, node)?;
         let is_list = columns.is_list;
         match self.report.tree.content(node) {
@@ -97,6 +102,92 @@ impl Resolving<'_, '_, '_> {
                 None
             }
         }
+    }
+
+    /// The type of what a contract or a function that asks gives, and what is given of it where a mock is silent.
+    fn typed(&self, name: &str) -> Option<(Type, Value)> {
+        let call = self
+            .context
+            .sources
+            .iter()
+            .find_map(|(own, source)| match &source.value {
+                SourceFile::Call(file) if own == name => Some(file),
+                _ => None,
+            });
+        if let Some(file) = call {
+            let function = abi::Function::parse(&file.call.value).ok()?;
+            return Some((function.output_type(), function.zeros()));
+        }
+        if declared(self.report.tree, "sources").any(|source| source == name) {
+            return None;
+        }
+        match name {
+            BLOCK_TIME => Some((Type::Time, Value::None)),
+            "tx_status" => {
+                let found = ("found", Value::Bool(true));
+                let others = ["status", "time", "block"].map(|name| (name, Value::None));
+                Some((tx_status_type(), Value::record([found].into_iter().chain(others))))
+            }
+            _ => None,
+        }
+    }
+
+    /// An answer of such a type, or one for each of several arguments: their values, or wallets of the test.
+    fn typed_answer(&mut self, (name, ty): (&str, &Type), zeros: &Value, node: NodeId) -> Option<Value> {
+        let Content::Map(entries) = self.report.tree.content(node) else {
+            if matches!(ty, Type::Record(_)) {
+                let message = format!("expected what {} gives, by its names", quote(name));
+                self.report.add(Place::Value(node), Code::Shape, message, None);
+                return None;
+            }
+            return self.one_answer(ty, zeros, node);
+        };
+        let is_one = match zeros {
+            Value::Record(fields) => entries.iter().any(|(key, _)| fields.contains_key(key)),
+            _ => false,
+        };
+        if is_one {
+            return self.one_answer(ty, zeros, node);
+        }
+        let mut answers = Vec::with_capacity(entries.len());
+        for (key, entry) in entries {
+            if testing::is_wallet(key) {
+                self.people.insert(key.clone());
+            }
+            answers.push((key.clone(), self.one_answer(ty, zeros, *entry)?));
+        }
+        Some(Value::record(answers))
+    }
+
+    fn one_answer(&mut self, ty: &Type, zeros: &Value, node: NodeId) -> Option<Value> {
+        if let (Content::Map(entries), Value::Record(fields)) = (self.report.tree.content(node), zeros)
+            && let Some((key, entry)) = entries.iter().find(|(key, _)| !fields.contains_key(key))
+        {
+            let hint = Report::meant(key, fields.keys().map(String::as_str));
+            let message = format!("what it gives has no {}", quote(key));
+            self.report
+                .add(Place::Key(*entry), Code::UnknownKey, message, hint);
+            return None;
+        }
+        let said = self.data().typed(node, ty)?;
+        let json = match (zeros.to_json(), said) {
+            (serde_json::Value::Object(mut all), serde_json::Value::Object(said)) => {
+                all.extend(said);
+                serde_json::Value::Object(all)
+            }
+            (_, said) => said,
+        };
+        let value = ty.read_json(&json);
+        if let Err(mismatch) = &value {
+            let message = format!(
+                "`{}`: expected {}, found {}",
+                mismatch.path.trim_start_matches('.'),
+                mismatch.wanted,
+                mismatch.found
+            );
+            self.report.add(Place::Value(node), Code::Type, message, None);
+        }
+        value.ok()
     }
 
     /// The members of an answer's items that hold wallets.

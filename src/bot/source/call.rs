@@ -1,0 +1,119 @@
+//! Contracts whose answers bots read: which one is called, with what, as of which block.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use herald_protocol::address::Address;
+use sha2::{Digest as _, Sha256};
+
+use super::{Answers, cache::Cached};
+use crate::bot::{
+    chain::{Called, abi::Function},
+    expression::{EvaluationError, Expression, Failure, Scope, Value},
+};
+
+/// A source that calls a contract.
+#[derive(Debug, Clone)]
+pub struct ContractCall {
+    /// Its name in the bot's file.
+    pub name: String,
+    /// The chain's name in the project.
+    pub chain: String,
+    /// What is called.
+    pub function: Function,
+    /// The contract.
+    pub at: Expression,
+    /// What it is given.
+    pub arguments: Vec<Expression>,
+    /// The block that it is asked of; the latest unless said otherwise.
+    pub block: Option<Expression>,
+    /// How long an answer stands, beyond the block it was given at.
+    pub cache: Option<Duration>,
+}
+
+/// A call, complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Prepared {
+    pub(crate) chain: String,
+    pub(crate) block: Option<u64>,
+    pub(crate) at: Address,
+    pub(crate) data: Vec<u8>,
+}
+
+impl ContractCall {
+    /// The call that is made where these names have these values.
+    pub(crate) fn prepare(&self, scope: &Scope) -> Result<Prepared, Failure> {
+        let evaluate = |expression: &Expression| expression.evaluate(scope).map_err(|error| error.failure);
+        let at = match evaluate(&self.at)? {
+            Value::Wallet(at) => at,
+            other => return Err(Failure::mismatch(&other, "the address of a contract")),
+        };
+        let block = match self.block.as_ref().map(evaluate).transpose()? {
+            None | Some(Value::None) => None,
+            Some(Value::Int(block)) => Some(u64::try_from(&block).map_err(|_| Failure::Overflow("block"))?),
+            Some(other) => return Err(Failure::mismatch(&other, "the number of a block")),
+        };
+        let values = self.arguments(scope).map_err(|error| error.failure)?;
+        let data = self.function.encode(&values);
+        Ok(Prepared {
+            chain: self.chain.clone(),
+            block,
+            at,
+            data: data.map_err(|unfit| Failure::Unanswered(unfit.to_string()))?,
+        })
+    }
+
+    /// The values that the contract is given.
+    pub(super) fn arguments(&self, scope: &Scope) -> Result<Vec<Value>, EvaluationError> {
+        let arguments = self.arguments.iter();
+        arguments.map(|argument| argument.evaluate(scope)).collect()
+    }
+
+    /// What an answer tells. Errors are sentences for people.
+    pub(crate) fn read(&self, call: &Prepared, called: Called) -> Result<Value, String> {
+        let bytes = called?;
+        if bytes.is_empty() && !self.function.outputs.is_empty() {
+            return Err(format!(
+                "{} on chain `{}` answers nothing: no contract is there, or it has no `{}`",
+                call.at,
+                self.chain,
+                self.function.signature()
+            ));
+        }
+        let value = self.function.decode(&bytes);
+        value.map_err(|error| format!("what {} answers is no `{}`: {error}", call.at, self.function.name))
+    }
+
+    /// Whether a mock is one answer; a map of several has other keys.
+    pub(super) fn is_answer(&self, value: &Value) -> bool {
+        let Value::Record(fields) = value else {
+            return false;
+        };
+        let outputs = &self.function.outputs;
+        outputs.iter().all(|output| fields.contains_key(&output.name))
+    }
+
+    /// An answer that still stands.
+    pub(crate) fn kept(&self, answers: &Answers, call: &Prepared) -> Option<Vec<u8>> {
+        let bytes = answers.cache()?.get(&call.digest(), self.cache?)?;
+        Some(bytes.to_vec())
+    }
+
+    /// Keeps an answer while it stands.
+    pub(crate) fn keep(&self, answers: &Answers, call: &Prepared, bytes: &[u8]) {
+        if let (Some(cache), Some(_)) = (answers.cache(), self.cache) {
+            cache.put(Cached::of(call.digest(), Bytes::copy_from_slice(bytes)));
+        }
+    }
+}
+
+impl Prepared {
+    /// What tells it from others.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        let digest = Sha256::new().chain_update("call").chain_update(&self.chain);
+        let digest = digest.chain_update([0]).chain_update(self.at.as_bytes());
+        let block = self.block.map_or_else(String::new, |block| block.to_string());
+        let digest = digest.chain_update(block).chain_update([0]);
+        digest.chain_update(&self.data).finalize().into()
+    }
+}
