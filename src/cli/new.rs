@@ -19,7 +19,7 @@ pub(super) struct New {
     /// The bot's name, and the folder's
     #[arg(value_name = "NAME")]
     name: String,
-    /// What it begins with: hello, orders, letter, tickets, course, notes, support, drop, rss, health, price or digest
+    /// What it begins with: hello, orders, letter, tickets, course, notes, support, drop, rss, health, price, digest, liquidation or dao
     #[arg(long, value_name = "TEMPLATE", default_value = "hello")]
     from: String,
 }
@@ -43,6 +43,8 @@ const TEMPLATES: &[Template] = &[
     template("price", include_str!("../../bots/price.yaml")),
     template("digest", include_str!("../../bots/digest.yaml")),
     template("notes", include_str!("../../bots/notes.yaml")),
+    template("liquidation", include_str!("../../bots/liquidation.yaml")),
+    template("dao", include_str!("../../bots/dao.yaml")),
     template("support", include_str!("../../bots/support.yaml")),
     Template {
         files: &[
@@ -61,9 +63,6 @@ const fn template(name: &'static str, bot: &'static str) -> Template {
         files: &[],
     }
 }
-
-/// Templates of bots that use what the language does not have yet.
-const LATER: &[&str] = &["liquidation", "dao"];
 
 /// The editor's schema, beside the bot.
 const SCHEMA: &str = "bot.schema.json";
@@ -111,9 +110,6 @@ fn usage(reason: String) -> anyhow::Error {
 fn find(name: &str) -> anyhow::Result<&'static Template> {
     if let Some(template) = TEMPLATES.iter().find(|template| template.name == name) {
         return Ok(template);
-    }
-    if LATER.contains(&name) {
-        return Err(usage(format!("the template `{name}` is not available yet")));
     }
     let known: Vec<&str> = TEMPLATES.iter().map(|template| template.name).collect();
     let found = print::inline(name);

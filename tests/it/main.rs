@@ -21,6 +21,8 @@ mod consent;
 #[cfg(test)]
 mod content;
 #[cfg(test)]
+mod contracts;
+#[cfg(test)]
 mod conversations;
 #[cfg(test)]
 mod crash;

@@ -8,7 +8,7 @@ use std::{
 use serde_json::json;
 
 use crate::harness::{
-    house::House,
+    house::{House, edited},
     people::person,
     site::{Answer, Site, ok},
 };
@@ -120,25 +120,12 @@ rules:
         .unwrap();
 }
 
-/// An example bot with its pace and its places changed for a test.
-fn example(file: &str, changes: &[(&str, &str)]) -> String {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("bots")
-        .join(file);
-    let mut text = std::fs::read_to_string(path).unwrap();
-    for (from, to) in changes {
-        assert!(text.contains(from), "{file} has no {from}");
-        text = text.replace(from, to);
-    }
-    text
-}
-
 #[tokio::test]
 async fn an_alert_of_the_price_bot_rings_once_for_its_owner_alone_and_is_gone() {
     let price = Arc::new(Mutex::new(2600));
     let shown = Arc::clone(&price);
     let site = Site::start(move |_| ok(&json!({ "usd": *shown.lock().unwrap() }))).await;
-    let text = example(
+    let text = edited(
         "price.yaml",
         &[
             ("https://api.example", &site.url("")),

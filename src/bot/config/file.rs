@@ -65,7 +65,7 @@ pub(crate) struct BotFile {
     /// Policy of all rules that do not say otherwise.
     #[serde(default)]
     pub(crate) defaults: DefaultsFile,
-    /// Places on the web that are read, by name.
+    /// Places on the web and contracts that are read, by name.
     #[serde(default)]
     pub(crate) sources: Entries<SourceFile>,
     /// Lists of members by name.

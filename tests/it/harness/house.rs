@@ -40,6 +40,17 @@ pub(crate) struct Node {
     data: TempDir,
 }
 
+/// The text of an example bot with its pace and its places changed for a test.
+pub(crate) fn edited(file: &str, changes: &[(&str, &str)]) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("bots").join(file);
+    let mut text = std::fs::read_to_string(path).unwrap();
+    for (from, to) in changes {
+        assert!(text.contains(from), "{file} has no {from}");
+        text = text.replace(from, to);
+    }
+    text
+}
+
 /// A port of the loopback address that a program can take again after it ended: below those that the system gives to
 /// whoever asks for any.
 fn lasting_port() -> String {
@@ -82,6 +93,17 @@ impl House {
     /// In a project whose bots may ask this machine.
     pub(crate) fn asking_this_machine(self) -> Self {
         let project = "herald: 1\nfetch: { allow: [127.0.0.1/32] }\n";
+        std::fs::write(self.folder().join("herald.yaml"), project).unwrap();
+        self
+    }
+
+    /// In a project with these chains, each with its number and its nodes; logs count at once.
+    pub(crate) fn on_chains(self, chains: &[(&str, u64, &[&str])]) -> Self {
+        let chains = chains.iter().map(|(name, id, nodes)| {
+            let nodes = nodes.join(", ");
+            format!("  {name}: {{ id: {id}, rpc: [{nodes}], confirmations: 0 }}\n")
+        });
+        let project = format!("herald: 1\nchains:\n{}", chains.collect::<String>());
         std::fs::write(self.folder().join("herald.yaml"), project).unwrap();
         self
     }

@@ -1,13 +1,14 @@
 //! `log`.
 
 use super::report::Report;
-use super::{Context, project, scope};
+use super::{Context, note_missing, project, scope};
 use crate::bot::chain::{self, abi};
 use crate::bot::config::diagnostics::{Code, quote};
 use crate::bot::config::file::LogFile;
 use crate::bot::config::shape::Place;
 use crate::bot::config::spanned::Text;
 use crate::bot::expression::{Expression, Record, Type};
+use crate::bot::project::Rpc;
 use crate::bot::trigger::EvmLog;
 
 /// The largest ABI that is read. Ours: compilers write some 100 KiB.
@@ -104,9 +105,18 @@ pub(super) fn chain(report: &mut Report<'_>, context: &Context, text: &Text) -> 
         report.wrong(text, Code::Undefined, message, Some(hint));
         return None;
     }
-    let chain = context.project.chains.get(name);
-    if chain.is_none_or(|chain| chain.rpc.is_empty()) {
+    let rpc = context
+        .project
+        .chains
+        .get(name)
+        .map_or(&[][..], |chain| &chain.rpc);
+    if rpc.is_empty() {
         report.wrong(text, Code::ChainAway, chain::without_rpc(name), None);
+    }
+    for rpc in rpc {
+        if let Rpc::Reference(reference) = rpc {
+            note_missing(report, text, reference, context.project.folder());
+        }
     }
     Some(name.clone())
 }

@@ -49,7 +49,7 @@ fn read(report: &mut Report<'_>, file: &ProjectFile, path: &Path, folder: &Path)
     };
     let store = optional(file.store.as_ref(), |text| store(report, text, folder));
     let chains = entries(report, &file.chains.0, "chain name", |report, name, file| {
-        chain(report, (name, file), folder)
+        chain(report, (name, file))
     });
     let uploads = entries(report, &file.uploads.0, "upload's name", |report, _, file| {
         upload(report, &file.value, folder)
@@ -135,10 +135,10 @@ fn store(report: &mut Report<'_>, text: &Text, folder: &Path) -> Option<PathBuf>
     None
 }
 
-fn chain(report: &mut Report<'_>, (name, file): (&str, &Spanned<ChainFile>), folder: &Path) -> Option<Chain> {
+fn chain(report: &mut Report<'_>, (name, file): (&str, &Spanned<ChainFile>)) -> Option<Chain> {
     let id = chain_id(report, (name, file));
     let texts = file.value.rpc.as_ref().map_or(&[][..], OneOrMany::as_slice);
-    let rpc: Vec<Option<Rpc>> = texts.iter().map(|text| rpc(report, text, folder)).collect();
+    let rpc: Vec<Option<Rpc>> = texts.iter().map(|text| rpc(report, text)).collect();
     let confirmations = match &file.value.confirmations {
         Some(text) => confirmations(report, text),
         None => id.map(project::confirmations),
@@ -177,9 +177,10 @@ fn chain_id(report: &mut Report<'_>, (name, file): (&str, &Spanned<ChainFile>)) 
 }
 
 /// A node of a chain: a URL, or a reference to one. Neither is repeated: a URL may hold a key.
-fn rpc(report: &mut Report<'_>, text: &Text, folder: &Path) -> Option<Rpc> {
+fn rpc(report: &mut Report<'_>, text: &Text) -> Option<Rpc> {
     if text.value.parse::<SecretReference>().is_ok() {
-        return secret(report, text, folder).map(Rpc::Reference);
+        // One that is missing is told where a bot names the chain.
+        return report.secret(text).map(Rpc::Reference);
     }
     let url = project::rpc_url(&text.value);
     if url.is_none() {
