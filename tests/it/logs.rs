@@ -133,13 +133,13 @@ fn complaints(herald: &Herald) -> Vec<String> {
 
 /// Waits until somebody has read these texts in any order, and no others.
 async fn reads(person: &Person, bot: Address, texts: &[String]) {
-    let mut wanted = texts.to_vec();
-    wanted.sort();
+    let mut expected = texts.to_vec();
+    expected.sort();
     let mut read = Vec::new();
     let reading = async {
         loop {
             read = person.texts_of(bot).await;
-            if read.len() >= wanted.len() {
+            if read.len() >= expected.len() {
                 return;
             }
             tokio::time::sleep(LOOK).await;
@@ -147,7 +147,7 @@ async fn reads(person: &Person, bot: Address, texts: &[String]) {
     };
     let waited = tokio::time::timeout(DEADLINE, reading).await;
     read.sort();
-    assert_eq!(read, wanted, "in time: {}", waited.is_ok());
+    assert_eq!(read, expected, "in time: {}", waited.is_ok());
 }
 
 #[tokio::test]
