@@ -5,13 +5,14 @@
 //!                                    └──── block times, states of transactions, calls ──────────────> whoever asks
 //! ```
 //!
-//! Enters: the nodes that the operator names, none of which is believed alone where there are several. Leaves: blocks that two of
-//! them tell alike, and the logs in them. What a contract or a node sends is bounded and never trusted.
+//! Enters: the nodes that the operator names, of which two must say the same where two answer. Leaves: blocks and the logs in them.
+//! What a contract or a node sends is bounded and never trusted.
 
 /// What contracts are told and tell, as bytes.
 pub mod abi;
 mod ask;
 mod nodes;
+mod remarks;
 mod rpc;
 mod wire;
 

@@ -161,13 +161,11 @@ impl Chain {
     pub async fn tx_status(&self, hash: [u8; 32]) -> Result<Option<TxStatus>, Error> {
         let params = json!([const_hex::encode_prefixed(hash)]);
         let asked = self.ask_all(|node| seen(node, &params)).await;
-        let (mut found, mut failed) = (Vec::new(), None);
-        for (node, answer) in asked {
-            match answer {
-                Ok(seen) => found.push((seen, node)),
-                Err(error) => failed = failed.or(Some(error)),
-            }
-        }
+        let (found, failed) = self.answered(asked);
+        let mut found: Vec<(Seen, &str)> = found
+            .into_iter()
+            .map(|(place, seen)| (seen, self.place(place)))
+            .collect();
         found.sort_by_key(|(seen, _)| std::cmp::Reverse(*seen));
         let least = match found.as_slice() {
             [] => return Err(failed.map_or(Error::Absent(0), Error::Node)),
@@ -290,7 +288,7 @@ impl Chain {
         match (given.as_slice(), failed) {
             ([(first, _), (second, _), ..], _) => Err(Error::contradiction(
                 format!("what contracts answer at block {}", block.block.number),
-                (first, second),
+                (first.place(), second.place()),
             )),
             ([], Some(error)) => Err(Error::Node(error)),
             ([], None) => Err(Error::Absent(block.block.number)),

@@ -1,15 +1,27 @@
-//! The nodes of a chain together: asked in order, and believed where two of them say the same.
+//! The nodes of a chain together: those that answer are believed where two of them say the same, or where only one answers.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
-use futures::future::join_all;
+use futures::{
+    future::join_all,
+    stream::{FuturesUnordered, StreamExt as _},
+};
 use herald_protocol::address::Address;
 use secrecy::ExposeSecret as _;
-use serde_json::json;
-use tokio::sync::{Mutex, watch};
+use serde_json::{Value, json};
+use tokio::{
+    sync::{Mutex, watch},
+    time::Instant,
+};
 
 use super::{
     ask::Known,
+    remarks::Remarks,
     rpc::{self, Rpc},
     wire::{BlockWire, Head, Log, LogWire, quantity},
 };
@@ -21,6 +33,8 @@ use crate::{
 /// The longest and the shortest time between two looks at a chain's height. Ours.
 const SLOWEST: Duration = Duration::from_secs(4);
 const FASTEST: Duration = Duration::from_millis(500);
+/// How long nodes are waited for once one has answered. Ours: those that are well take some tenths of a second.
+const GRACE: Duration = Duration::from_secs(3);
 /// Blocks that are asked for at once.
 const BATCH: usize = 100;
 
@@ -35,9 +49,6 @@ pub enum Error {
     /// None of them answers as it should; this is the first one's reason.
     #[error(transparent)]
     Node(#[from] rpc::Error),
-    /// Only one of several answers.
-    #[error("only one of the nodes answers, and wants another one to say the same: {0}")]
-    Alone(rpc::Error),
     /// They have different blocks of one number.
     #[error("{first} and {second} have different blocks {number}")]
     Differ {
@@ -58,8 +69,20 @@ pub enum Error {
         /// Another one.
         second: String,
     },
+    /// They have different logs in the same blocks.
+    #[error("{first} and {second} have different logs in blocks {from} to {to}")]
+    LogsDiffer {
+        /// The first of the blocks.
+        from: u64,
+        /// The last of them.
+        to: u64,
+        /// A node.
+        first: String,
+        /// Another one.
+        second: String,
+    },
     /// There is no such block yet.
-    #[error("no two nodes have block {0} yet")]
+    #[error("not every node that is needed has block {0} yet")]
     Absent(u64),
 }
 
@@ -73,6 +96,7 @@ pub struct Chain {
     /// Held by the one who polls.
     polling: Mutex<()>,
     pub(super) known: Known,
+    remarks: Remarks,
 }
 
 impl fmt::Debug for Chain {
@@ -99,11 +123,11 @@ pub(crate) struct Search<'a> {
 
 impl Error {
     /// Two nodes tell different things.
-    pub(super) fn contradiction(what: String, (first, second): (&Rpc, &Rpc)) -> Self {
+    pub(super) fn contradiction(what: String, (first, second): (&str, &str)) -> Self {
         Self::Contradict {
             what,
-            first: first.place().to_owned(),
-            second: second.place().to_owned(),
+            first: first.to_owned(),
+            second: second.to_owned(),
         }
     }
 }
@@ -160,6 +184,7 @@ impl Chain {
             head: watch::Sender::new(None),
             polling: Mutex::default(),
             known: Known::default(),
+            remarks: Remarks::new(),
         })
     }
 
@@ -173,22 +198,30 @@ impl Chain {
         self.head.subscribe()
     }
 
+    /// What is to be said of its nodes while somebody polls: those that are left out, and one that reading waits for.
+    pub(crate) fn remarks(&self) -> watch::Receiver<BTreeSet<String>> {
+        self.remarks.subscribe()
+    }
+
     /// Looks at the chain's height again and again, and never ends. Of many who call it one does so; when that one is dropped another goes
     /// on.
     pub async fn poll(&self) {
         let _one = self.polling.lock().await;
         let mut wait = FASTEST;
+        let mut failed = false;
         loop {
             let head = self.height().await;
             let is_new = self.head.borrow().as_ref() != Some(&head);
+            // One failure may be a connection that broke; a second one is told.
+            let is_first = head.is_err() && !std::mem::replace(&mut failed, head.is_err());
             wait = match &head {
-                Err(Error::Node(rpc::Error::Limited { after, .. })) => after.unwrap_or(SLOWEST).max(SLOWEST),
+                Err(_) if is_first => FASTEST,
                 Err(_) => SLOWEST,
                 Ok(_) if is_new => FASTEST,
                 // A chain that stands still for a moment is looked at less often.
                 Ok(_) => (wait * 3 / 2).min(SLOWEST),
             };
-            if is_new {
+            if is_new && !is_first {
                 self.head.send_replace(Some(head));
             }
             tokio::time::sleep(wait).await;
@@ -198,77 +231,142 @@ impl Chain {
     /// The highest block that is believed: of several nodes the highest that two of them have.
     pub(super) async fn height(&self) -> Result<Head, Error> {
         let asked = self
-            .ask_all(|node| node.known::<BlockWire>("eth_getBlockByNumber", json!(["latest", false])))
+            .ask_all(async |node| {
+                let latest = json!(["latest", false]);
+                let block: BlockWire = node.known("eth_getBlockByNumber", latest).await?;
+                read_block(node, &block)
+            })
             .await;
-        let mut heads = Vec::new();
-        let mut failed = None;
-        for (node, answer) in asked {
-            match answer.and_then(|block| read_block(node, &block)) {
-                Ok(head) => heads.push(head),
-                Err(error) => failed = failed.or(Some(error)),
-            }
-        }
-        heads.sort_by_key(|head| std::cmp::Reverse(head.number));
-        let wanted = self.nodes.len().min(2);
-        match (heads.get(wanted - 1), failed) {
-            (Some(head), _) => Ok(*head),
-            (None, Some(error)) if heads.is_empty() => Err(Error::Node(error)),
-            (None, Some(error)) => Err(Error::Alone(error)),
+        let (mut heads, failed) = self.answered(asked);
+        heads.sort_by_key(|(_, head)| std::cmp::Reverse(head.number));
+        let heights: Vec<(&str, u64)> = heads
+            .iter()
+            .map(|(place, head)| (self.place(*place), head.number))
+            .collect();
+        self.remarks.looked(&heights);
+        match (heads.get(1).or(heads.first()), failed) {
+            (Some((_, head)), _) => Ok(*head),
+            (None, Some(error)) => Err(Error::Node(error)),
             (None, None) => Err(Error::Absent(0)),
         }
     }
 
-    /// The block of a number, as one node has it that is the only one, or two that have the same.
+    /// The block of a number, as two nodes have it, or the one that answers.
     pub(crate) async fn agreed(&self, number: u64) -> Result<Agreed, Error> {
         let asked = self
-            .ask_all(|node| node.ask::<BlockWire>("eth_getBlockByNumber", json!([quantity(number), false])))
-            .await;
-        let mut found: Vec<(usize, Head)> = Vec::new();
-        let mut failed = None;
-        for (place, (node, answer)) in asked.into_iter().enumerate() {
-            match answer.and_then(|block| block.map(|block| read_block(node, &block)).transpose()) {
-                Ok(Some(block)) if block.number == number => found.push((place, block)),
-                Ok(Some(_)) => {
-                    let error = node.malformed("another block", format!("block {number}"));
-                    failed = failed.or(Some(error));
+            .ask_all(async |node| {
+                let params = json!([quantity(number), false]);
+                let block: Option<BlockWire> = node.ask("eth_getBlockByNumber", params).await?;
+                let block = block.map(|block| read_block(node, &block)).transpose()?;
+                match block {
+                    Some(block) if block.number != number => {
+                        Err(node.malformed(format!("block {}", block.number), format!("block {number}")))
+                    }
+                    block => Ok(block),
                 }
-                Ok(None) => {}
-                Err(error) => failed = failed.or(Some(error)),
-            }
+            })
+            .await;
+        let (answered, failed) = self.answered(asked);
+        if let (true, Some(error)) = (answered.is_empty(), failed) {
+            return Err(Error::Node(error));
         }
-        let wanted = self.nodes.len().min(2);
+        let found: Vec<(usize, Head)> = answered
+            .iter()
+            .filter_map(|(place, block)| Some((*place, (*block)?)))
+            .collect();
         for (_, block) in &found {
             let by: Vec<usize> = found
                 .iter()
                 .filter(|(_, other)| other.hash == block.hash)
                 .map(|(place, _)| *place)
                 .collect();
-            if by.len() >= wanted {
+            if by.len() >= answered.len().min(2) {
                 return Ok(Agreed { block: *block, by });
             }
         }
-        Err(match (found.as_slice(), failed) {
-            ([(first, _), (second, _), ..], _) => Error::Differ {
+        Err(match found.as_slice() {
+            [(first, _), (second, _), ..] => Error::Differ {
                 number,
-                first: self.place(*first),
-                second: self.place(*second),
+                first: self.place(*first).to_owned(),
+                second: self.place(*second).to_owned(),
             },
-            ([_], Some(error)) => Error::Alone(error),
-            ([], Some(error)) => Error::Node(error),
-            (_, None) => Error::Absent(number),
+            _ => Error::Absent(number),
         })
     }
 
-    /// The logs from a block up to one that is believed, asked of a node that has that block before and after.
+    /// The logs from a block up to one that is believed, as two nodes tell them that have that block before and after, or the one that
+    /// answers.
     pub(crate) async fn logs(&self, end: &Agreed, search: &Search<'_>) -> Result<Vec<Log>, Error> {
-        let mut failed = None;
-        for node in end.by.iter().filter_map(|place| self.nodes.get(*place)) {
-            match self.logs_of(node, end.block, search).await {
-                Ok(logs) => return Ok(logs),
-                Err(error) => failed = failed.or(Some(error)),
+        let mut told: Vec<(usize, Vec<Log>)> = Vec::new();
+        let mut failures = Vec::new();
+        let (mut places, others): (Vec<usize>, Vec<usize>) = end
+            .by
+            .iter()
+            .partition(|place| self.nodes.get(**place).is_some_and(Rpc::gives_logs));
+        if places.is_empty() {
+            places = others;
+        }
+        let (now, later) = places.split_at(places.len().min(2));
+        let turns = std::iter::once(now).chain(later.chunks(1));
+        for places in turns {
+            for (place, answer) in self.logs_of_all(places, end.block, search).await {
+                match answer {
+                    Ok(logs) if told.iter().any(|(_, others)| *others == logs) => return Ok(logs),
+                    Ok(logs) => told.push((place, logs)),
+                    // It has another chain now, which the next look sees.
+                    Err(Error::Absent(number)) => return Err(Error::Absent(number)),
+                    Err(error) => failures.push((place, error)),
+                }
             }
         }
-        Err(failed.unwrap_or(Error::Absent(end.block.number)))
+        if let [(first, _), (second, _), ..] = told.as_slice() {
+            return Err(Error::LogsDiffer {
+                from: search.from,
+                to: end.block.number,
+                first: self.place(*first).to_owned(),
+                second: self.place(*second).to_owned(),
+            });
+        }
+        let is_one_block = search.from >= end.block.number;
+        let refused = failures.iter().position(|(_, error)| is_refused(error));
+        match (told.pop(), refused) {
+            // Of fewer blocks it may tell.
+            (_, Some(refused)) if !is_one_block => Err(failures.swap_remove(refused).1),
+            (Some((_, logs)), _) => {
+                self.leave_out(&failures);
+                Ok(logs)
+            }
+            (None, _) => Err(failures
+                .pop()
+                .map_or(Error::Absent(end.block.number), |(_, error)| error)),
+        }
+    }
+
+    /// Goes on without the logs of these nodes.
+    fn leave_out(&self, failures: &[(usize, Error)]) {
+        for (place, error) in failures {
+            if is_refused(error)
+                && let Some(node) = self.nodes.get(*place)
+            {
+                node.refuses_logs();
+            }
+            if let Error::Node(error) = error {
+                self.remarks.left_out(error);
+            }
+        }
+    }
+
+    async fn logs_of_all(
+        &self,
+        places: &[usize],
+        end: Head,
+        search: &Search<'_>,
+    ) -> Vec<(usize, Result<Vec<Log>, Error>)> {
+        let asking = places.iter().filter_map(|place| {
+            let node = self.nodes.get(*place)?;
+            Some(async move { (*place, self.logs_of(node, end, search).await) })
+        });
+        join_all(asking).await
     }
 
     async fn logs_of(&self, node: &Rpc, end: Head, search: &Search<'_>) -> Result<Vec<Log>, Error> {
@@ -304,41 +402,87 @@ impl Chain {
 
     /// Blocks by their numbers, asked of a node that has the believed one.
     pub(crate) async fn blocks(&self, by: &Agreed, numbers: &[u64]) -> Result<BTreeMap<u64, Head>, Error> {
-        let place = by.by.first().copied().unwrap_or_default();
-        let Some(node) = self.nodes.get(place) else {
-            return Err(Error::Absent(by.block.number));
-        };
-        let mut blocks = BTreeMap::new();
-        for numbers in numbers.chunks(BATCH) {
-            let params = numbers.iter().map(|number| json!([quantity(*number), false]));
-            let answers = node
-                .batch::<BlockWire>("eth_getBlockByNumber", params.collect())
-                .await?;
-            for (number, answer) in numbers.iter().zip(answers) {
-                let block = answer?.ok_or(Error::Absent(*number))?;
-                blocks.insert(*number, read_block(node, &block)?);
+        let mut failed = None;
+        for node in by.by.iter().filter_map(|place| self.nodes.get(*place)) {
+            match blocks_of(node, numbers).await {
+                Ok(blocks) => return Ok(blocks),
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
-        Ok(blocks)
+        Err(failed.unwrap_or(Error::Absent(by.block.number)))
     }
 
+    /// Whether anybody has put a contract there, as the first node knows that answers.
+    pub(crate) async fn has_code(&self, address: Address) -> Result<bool, Error> {
+        let params = json!([address.to_string(), "latest"]);
+        let code: Option<String> = self.first("eth_getCode", &params).await?;
+        Ok(code.is_some_and(|code| code.len() > 2))
+    }
+
+    /// Asks the nodes in their order until one answers.
+    pub(super) async fn first<T: serde::de::DeserializeOwned>(
+        &self,
+        method: &str,
+        params: &Value,
+    ) -> Result<Option<T>, Error> {
+        let mut failed = None;
+        for node in &self.nodes {
+            let answer = match node.check(self.id).await {
+                Ok(()) => node.ask(method, params.clone()).await,
+                Err(error) => Err(error),
+            };
+            match answer {
+                Ok(answer) => return Ok(answer),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        Err(failed.map_or(Error::Absent(0), Error::Node))
+    }
+
+    /// Asks every node at once. Once one has answered the others have a moment to do so.
     pub(super) async fn ask_all<'a, T, F>(
         &'a self,
         ask: impl Fn(&'a Rpc) -> F,
-    ) -> Vec<(&'a Rpc, Result<T, rpc::Error>)>
+    ) -> Vec<(usize, Result<T, rpc::Error>)>
     where
         F: Future<Output = Result<T, rpc::Error>>,
     {
-        let asking = self.nodes.iter().map(|node| {
-            let asking = ask(node);
-            async move {
-                match node.check(self.id).await {
-                    Ok(()) => (node, asking.await),
-                    Err(error) => (node, Err(error)),
+        let ask = &ask;
+        let mut asking: FuturesUnordered<_> = self
+            .nodes
+            .iter()
+            .enumerate()
+            .map(|(place, node)| async move {
+                let is_right = node.check(self.id).await;
+                match is_right {
+                    Ok(()) => (place, ask(node).await),
+                    Err(error) => (place, Err(error)),
                 }
+            })
+            .collect();
+        let mut answers = BTreeMap::new();
+        let mut until = None;
+        loop {
+            let next = match until {
+                None => asking.next().await,
+                Some(until) => {
+                    let next = tokio::time::timeout_at(until, asking.next()).await;
+                    next.unwrap_or_default()
+                }
+            };
+            let Some((place, answer)) = next else { break };
+            if answer.is_ok() && until.is_none() {
+                until = Some(Instant::now() + GRACE);
             }
-        });
-        join_all(asking).await
+            answers.insert(place, answer);
+        }
+        drop(asking);
+        let all = self.nodes.iter().enumerate();
+        all.map(|(place, node)| {
+            let answer = answers.remove(&place);
+            (place, answer.unwrap_or_else(|| Err(node.too_slow(GRACE))))
+        })
+        .collect()
     }
 
     /// The nodes that have a believed block, in their order.
@@ -346,11 +490,49 @@ impl Chain {
         agreed.by.iter().filter_map(|place| self.nodes.get(*place))
     }
 
-    fn place(&self, node: usize) -> String {
-        self.nodes
-            .get(node)
-            .map_or_else(String::new, |node| node.place().to_owned())
+    /// What nodes said; those that said nothing are left out where others did. Beside them the first reason.
+    pub(super) fn answered<T>(
+        &self,
+        asked: Vec<(usize, Result<T, rpc::Error>)>,
+    ) -> (Vec<(usize, T)>, Option<rpc::Error>) {
+        let mut answered = Vec::new();
+        let mut failures = Vec::new();
+        for (place, answer) in asked {
+            match answer {
+                Ok(answer) => answered.push((place, answer)),
+                Err(error) => failures.push(error),
+            }
+        }
+        if !answered.is_empty() {
+            for error in &failures {
+                self.remarks.left_out(error);
+            }
+        }
+        (answered, failures.into_iter().next())
     }
+
+    pub(super) fn place(&self, node: usize) -> &str {
+        self.nodes.get(node).map_or("", Rpc::place)
+    }
+}
+
+fn is_refused(error: &Error) -> bool {
+    matches!(error, Error::Node(rpc::Error::Refused { .. }))
+}
+
+async fn blocks_of(node: &Rpc, numbers: &[u64]) -> Result<BTreeMap<u64, Head>, Error> {
+    let mut blocks = BTreeMap::new();
+    for numbers in numbers.chunks(BATCH) {
+        let params = numbers.iter().map(|number| json!([quantity(*number), false]));
+        let answers = node
+            .batch::<BlockWire>("eth_getBlockByNumber", params.collect())
+            .await?;
+        for (number, answer) in numbers.iter().zip(answers) {
+            let block = answer?.ok_or(Error::Absent(*number))?;
+            blocks.insert(*number, read_block(node, &block)?);
+        }
+    }
+    Ok(blocks)
 }
 
 fn read_block(node: &Rpc, block: &BlockWire) -> Result<Head, rpc::Error> {

@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -12,7 +15,7 @@ use reqwest::{
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
+use tokio::{sync::OnceCell, time::Instant};
 use url::Url;
 
 /// The longest answer. Ours: ten thousand logs with a kilobyte of data each, and as much again.
@@ -21,6 +24,13 @@ const LARGEST: usize = 32 * 1024 * 1024;
 const WITHIN: Duration = Duration::from_secs(30);
 /// Things that are asked at once, until a node refuses so many. Ours: most nodes take a hundred.
 const AT_ONCE: usize = 100;
+/// How long a node that took too long is left alone, so that not every question waits for it.
+const REST: Duration = Duration::from_secs(30);
+/// How long a node that is asked too often is left alone: when it does not say, and at most.
+const LIMITED: Duration = Duration::from_secs(2);
+const LONGEST_LIMITED: Duration = Duration::from_mins(10);
+/// How long a node that refuses the logs of one block is not asked for logs.
+const WITHOUT_LOGS: Duration = Duration::from_mins(10);
 /// The longest words of a node that are repeated.
 const SAID: usize = 200;
 
@@ -77,6 +87,10 @@ pub(crate) struct Rpc {
     pub(super) has_multicall: OnceCell<bool>,
     /// How many things it takes at once.
     at_once: AtomicUsize,
+    /// Until when it is left alone, and why.
+    rest: Mutex<Option<(Instant, Error)>>,
+    /// Until when it is not asked for logs, which it refuses.
+    without_logs: Mutex<Option<Instant>>,
 }
 
 impl fmt::Debug for Rpc {
@@ -120,6 +134,8 @@ impl Rpc {
             is_right: OnceCell::new(),
             has_multicall: OnceCell::new(),
             at_once: AtomicUsize::new(AT_ONCE),
+            rest: Mutex::default(),
+            without_logs: Mutex::default(),
         }
     }
 
@@ -132,10 +148,11 @@ impl Rpc {
     pub(crate) async fn check(&self, id: u64) -> Result<(), Error> {
         let check = async || {
             let found: String = self.known("eth_chainId", json!([])).await?;
-            if super::wire::number(&found) == Some(id) {
-                return Ok(());
+            match super::wire::number(&found) {
+                Some(number) if number == id => Ok(()),
+                Some(number) => Err(self.malformed(format!("chain id {number}"), id.to_string())),
+                None => Err(self.malformed(format!("chain id `{}`", cut(&found)), id.to_string())),
             }
-            Err(self.malformed(format!("chain {}", cut(&found)), format!("chain {id}")))
         };
         self.is_right.get_or_try_init(check).await.copied()
     }
@@ -157,7 +174,8 @@ impl Rpc {
         self.judge(answer)
     }
 
-    /// Asks several things at once; the answers are in the order of the questions. A node that refuses so many is asked for fewer.
+    /// Asks several things at once; the answers are in the order of the questions. A node that refuses so many is asked for half of
+    /// them at a time.
     pub(crate) async fn batch<T: DeserializeOwned>(
         &self,
         method: &str,
@@ -167,7 +185,7 @@ impl Rpc {
         while !open.is_empty() {
             let most = self.at_once.load(Ordering::Relaxed).clamp(1, open.len());
             let (now, later) = open.split_at(most);
-            match self.batch_of(method, now).await {
+            match self.part(method, now).await {
                 Ok(answered) => {
                     answers.extend(answered);
                     open = later;
@@ -179,7 +197,7 @@ impl Rpc {
         Ok(answers)
     }
 
-    async fn batch_of<T: DeserializeOwned>(
+    async fn part<T: DeserializeOwned>(
         &self,
         method: &str,
         params: &[Value],
@@ -209,25 +227,66 @@ impl Rpc {
     }
 
     fn judge<T>(&self, answer: Answer<T>) -> Result<Option<T>, Error> {
-        match answer.error {
-            None => Ok(answer.result),
-            // 429 of HTTP inside an answer, and the number that several providers give to the same.
-            Some(Refusal {
-                code: 429 | -32_029 | -32_007,
-                ..
-            }) => Err(Error::Limited {
-                place: self.place.clone(),
-                after: None,
-            }),
-            Some(Refusal { code, message }) => Err(self.refused(code, &message)),
+        answer
+            .error
+            .map_or(Ok(answer.result), |refusal| Err(self.refusal(&refusal)))
+    }
+
+    fn refusal(&self, refusal: &Refusal) -> Error {
+        match refusal.code {
+            // 429 of HTTP inside an answer, and the numbers that several providers give to the same.
+            429 | -32_029 | -32_007 => self.limited(None),
+            code => self.refused(code, &refusal.message),
         }
     }
 
     async fn send<T: DeserializeOwned>(&self, question: &Value, method: &str) -> Result<T, Error> {
+        if let Some(error) = self.resting() {
+            return Err(error);
+        }
         match tokio::time::timeout(WITHIN, self.exchange(question, method)).await {
             Ok(answer) => answer,
-            Err(_) => Err(self.unreachable(format!("it took more than {WITHIN:?}"))),
+            Err(_) => Err(self.too_slow(WITHIN)),
         }
+    }
+
+    /// Why it is not asked now.
+    fn resting(&self) -> Option<Error> {
+        let rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        let resting = rest.as_ref().filter(|(until, _)| Instant::now() < *until);
+        resting.map(|(_, error)| error.clone())
+    }
+
+    fn rest(&self, time: Duration, error: &Error) {
+        let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        *rest = Some((Instant::now() + time, error.clone()));
+    }
+
+    /// It refused the logs of one block: fewer cannot be asked for.
+    pub(crate) fn refuses_logs(&self) {
+        let mut until = self.without_logs.lock().unwrap_or_else(PoisonError::into_inner);
+        *until = Some(Instant::now() + WITHOUT_LOGS);
+    }
+
+    /// Whether there is a point in asking it for logs.
+    pub(crate) fn gives_logs(&self) -> bool {
+        let until = self.without_logs.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_none_or(|until| until <= Instant::now())
+    }
+
+    /// Leaves it alone for a while, since it took longer than this.
+    pub(crate) fn too_slow(&self, time: Duration) -> Error {
+        let error = self.unreachable(format!("it took more than {time:?}"));
+        self.rest(REST, &error);
+        error
+    }
+
+    /// Leaves it alone as long as it wants.
+    fn limited(&self, after: Option<Duration>) -> Error {
+        let place = self.place.clone();
+        let error = Error::Limited { place, after };
+        self.rest(after.unwrap_or(LIMITED).min(LONGEST_LIMITED), &error);
+        error
     }
 
     async fn exchange<T: DeserializeOwned>(&self, question: &Value, method: &str) -> Result<T, Error> {
@@ -239,27 +298,26 @@ impl Rpc {
         let response = asking.send().await.map_err(|error| self.broken(error))?;
         let status = response.status().as_u16();
         if status == 429 || (status == 503 && response.headers().contains_key(header::RETRY_AFTER)) {
-            return Err(Error::Limited {
-                place: self.place.clone(),
-                after: retry_after(response.headers()),
-            });
+            return Err(self.limited(retry_after(response.headers())));
         }
         let is_success = response.status().is_success();
         let body = self.read(response, method).await?;
-        let answer = serde_json::from_slice(&body);
-        if !is_success {
-            // Some nodes put their refusals into an error of HTTP.
-            let refusal = serde_json::from_slice(&body).ok();
-            let refusal = refusal.and_then(|answer: Answer<Value>| answer.error);
-            return Err(match refusal {
-                Some(Refusal { code, message }) => self.refused(code, &message),
-                None => self.refused(i64::from(status), "an error of HTTP"),
-            });
+        let error = match serde_json::from_slice(&body) {
+            Ok(answer) if is_success => return Ok(answer),
+            Ok(_) => None,
+            Err(error) => Some(error),
+        };
+        // Some nodes put their refusals into an error of HTTP, and refuse several questions by one answer.
+        let refusal = serde_json::from_slice(&body).ok();
+        match (refusal.and_then(|answer: Answer<Value>| answer.error), error) {
+            (Some(refusal), _) => Err(self.refusal(&refusal)),
+            (None, _) if status >= 500 => Err(self.unreachable(format!("status {status}"))),
+            (None, Some(error)) if is_success => {
+                let found = format!("something else (column {})", error.column());
+                Err(self.malformed(found, format!("the answer to {method}")))
+            }
+            (None, _) => Err(self.refused(i64::from(status), "an error of HTTP")),
         }
-        answer.map_err(|error| {
-            let found = format!("something else (column {})", error.column());
-            self.malformed(found, format!("the answer to {method}"))
-        })
     }
 
     async fn read(&self, mut response: Response, method: &str) -> Result<Vec<u8>, Error> {

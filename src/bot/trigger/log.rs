@@ -4,14 +4,15 @@
 //! height ──> how far to read ──> the block read last is still there? ──> ranges of logs ──> occurrences, together with the cursor
 //! ```
 //!
-//! A range counts when two nodes (where there are two) have the same block at its end; it shrinks when a node refuses it, and grows
-//! again. A block that left the chain takes its logs with it, and reading goes on from the last block that is still there.
+//! A range counts when two nodes (where two answer) have the same block at its end and the same logs in it; it shrinks when a node
+//! refuses it, and grows again. A block that left the chain takes its logs with it, and reading goes on from the last block that is
+//! still there.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -21,18 +22,15 @@ use herald_protocol::address::Address;
 use tokio_util::sync::CancellationToken;
 
 use super::Trigger;
-use crate::{
-    bot::{
-        chain::{self, Agreed, Chain, Head, Log, RpcError, Search, abi},
-        config::{Retry, Rule},
-        event::Kind,
-        expression::{Expression, Scope, Value},
-        fire::{self, Firing},
-        outbox::retry_wait,
-        running::Running,
-        store::{self, ChainCursor, CursorStep, NewOccurrence, ReadBlock, ScheduleKey},
-    },
-    client::jittered,
+use crate::bot::{
+    chain::{self, Agreed, Chain, Head, Log, RpcError, Search, abi},
+    config::{Retry, Rule},
+    event::Kind,
+    expression::{Expression, Scope, Value},
+    fire::{self, Firing},
+    outbox::retry_wait,
+    running::Running,
+    store::{self, ChainCursor, CursorStep, NewOccurrence, ReadBlock, ScheduleKey},
 };
 
 /// Blocks of the first range, and of the largest. Ours: most nodes take ten thousand, some two.
@@ -42,8 +40,14 @@ const LARGEST_SPAN: u64 = 10_000;
 const MOST_LOGS: usize = 5_000;
 /// How far reading goes back when none of the blocks that are remembered is on the chain any more.
 const FAR_BACK: u64 = 64;
-/// The longest wait between two tries.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// The waits between two tries.
+const AGAIN: Retry = Retry {
+    within: None,
+    from: Duration::from_secs(2),
+    to: Duration::from_secs(30),
+};
+/// Contracts of which it is looked whether they are there.
+const LOOKED_AT: usize = 20;
 
 /// A `log` trigger.
 #[derive(Debug, Clone)]
@@ -86,38 +90,73 @@ struct Watch<'a> {
     running: &'a Running,
     rule: &'a Rule,
     log: &'a EvmLog,
-    /// Which of the rule's log triggers it is.
+    /// Which it is of the rule's log triggers of this chain and event.
     place: usize,
     /// How many blocks are read at once.
     span: AtomicU64,
+    /// Whether it was told that contracts log the event in another way.
+    told_topics: AtomicBool,
 }
 
 /// What is read of a range.
 struct Range {
     read: Vec<ReadBlock>,
     new: Vec<NewOccurrence>,
+    /// Logs that could not be read, told once the range is taken.
+    unread: Vec<String>,
 }
 
 /// Reads the logs that the bot's rules wait for, until shutdown.
 pub(crate) async fn follow_logs(running: Arc<Running>, shutdown: CancellationToken) {
-    let mut watches = Vec::new();
+    let mut watches: Vec<Watch<'_>> = Vec::new();
     for rule in running.bot.rules.values() {
-        let logs = rule.triggers.iter().filter_map(|trigger| match trigger {
-            Trigger::Log(log) => Some(log.as_ref()),
-            _ => None,
-        });
-        watches.extend(logs.enumerate().map(|(place, log)| Watch {
-            running: &running,
-            rule,
-            log,
-            place,
-            span: AtomicU64::new(FIRST_SPAN),
-        }));
+        for trigger in &rule.triggers {
+            let Trigger::Log(log) = trigger else { continue };
+            let is_alike = |other: &&Watch<'_>| other.is_of(rule, log);
+            watches.push(Watch {
+                running: &running,
+                rule,
+                log,
+                place: watches.iter().filter(is_alike).count(),
+                span: AtomicU64::new(FIRST_SPAN),
+                told_topics: AtomicBool::new(false),
+            });
+        }
     }
+    let chains: BTreeSet<&str> = watches.iter().map(|watch| watch.log.chain.as_str()).collect();
+    let nodes = join_all(chains.into_iter().map(|chain| watch_nodes(&running, chain)));
     let following = join_all(watches.iter().map(Watch::run));
     tokio::select! {
         () = shutdown.cancelled() => {}
-        _ = following => {}
+        _ = async { tokio::join!(nodes, following) } => {}
+    }
+}
+
+/// Tells what is wrong with the nodes of a chain, each thing once until it is over.
+async fn watch_nodes(running: &Running, name: &str) {
+    let Ok(chain) = running.chains.find(name) else {
+        return;
+    };
+    let (mut heads, mut remarks) = (chain.heads(), chain.remarks());
+    let mut told = BTreeSet::new();
+    loop {
+        let mut now = remarks.borrow_and_update().clone();
+        if let Some(Err(error)) = &*heads.borrow_and_update() {
+            now.insert(error.to_string());
+        }
+        for reason in now.difference(&told) {
+            let mut event = running.event(Kind::Error);
+            event.reason = Some(format!("chain `{name}`: {reason}"));
+            running.tell(event).await;
+        }
+        told = now;
+        let changed = tokio::select! {
+            changed = heads.changed() => changed,
+            changed = remarks.changed() => changed,
+        };
+        if changed.is_err() {
+            return;
+        }
     }
 }
 
@@ -209,7 +248,52 @@ impl EvmLog {
     }
 }
 
+impl Failure {
+    /// Whether the next height may be enough.
+    fn is_of_height(&self) -> bool {
+        matches!(self, Self::Chain(chain::Error::Absent(_)))
+    }
+
+    /// What is told of it, and what is the same again however it is worded.
+    fn reason(&self, chain: &str) -> (String, String) {
+        match self {
+            Self::Chain(error) => {
+                let kind = match error {
+                    chain::Error::Differ { first, second, .. } => format!("blocks of {first} and {second}"),
+                    chain::Error::LogsDiffer { first, second, .. } => format!("logs of {first} and {second}"),
+                    error => error.to_string(),
+                };
+                (format!("chain `{chain}`: {error}"), kind)
+            }
+            Self::Store(error) => {
+                let reason = format!("the logs of chain `{chain}` wait: {error}");
+                (reason.clone(), reason)
+            }
+            Self::File(reason) => (reason.clone(), reason.clone()),
+        }
+    }
+
+    /// Whether it is told after so many tries. What may have been a moment is not, and is seen from the chain's height if it lasts.
+    fn is_told(&self, failures: u32) -> bool {
+        match self {
+            Self::Chain(chain::Error::Absent(_)) => false,
+            Self::Chain(chain::Error::Node(RpcError::Unreachable { .. } | RpcError::Limited { .. })) => {
+                failures > 1
+            }
+            _ => true,
+        }
+    }
+}
+
 impl Watch<'_> {
+    /// Whether it reads the same event on the same chain for a rule.
+    fn is_of(&self, rule: &Rule, log: &EvmLog) -> bool {
+        self.rule.name == rule.name
+            && self.log.chain == log.chain
+            && self.log.event.topic() == log.event.topic()
+    }
+
+    /// What its reading is known by: neither the contracts nor the condition, so that a file with others goes on where it stood.
     fn key(&self) -> ScheduleKey {
         let topic = const_hex::encode(self.log.event.topic());
         ScheduleKey {
@@ -231,52 +315,61 @@ impl Watch<'_> {
             Ok(chain) => chain,
             Err(reason) => return self.tell(reason).await,
         };
+        let follow = async {
+            self.look_at_contracts(&chain).await;
+            self.follow(&chain).await;
+        };
         tokio::select! {
             () = chain.poll() => {}
-            () = self.follow(&chain) => {}
+            () = follow => {}
+        }
+    }
+
+    /// Tells which of the contracts are not there.
+    async fn look_at_contracts(&self, chain: &Chain) {
+        let contracts = self.log.contracts(&self.running.scope()).unwrap_or_default();
+        for contract in contracts.into_iter().take(LOOKED_AT) {
+            if let Ok(false) = chain.has_code(contract).await {
+                let chain = &self.log.chain;
+                self.tell(format!("there is no contract at {contract} on chain `{chain}`; what it logs is told once there is one"))
+                    .await;
+            }
         }
     }
 
     /// Reads on whenever the chain is higher. What does not work is tried again; its reason is told once.
     async fn follow(&self, chain: &Chain) {
         let mut heads = chain.heads();
-        let (mut failures, mut told) = (0, None);
+        let mut failures = 0;
+        let mut told = BTreeSet::new();
         loop {
             let head = heads.borrow_and_update().clone();
-            let done = match head {
-                None => Ok(()),
-                Some(Ok(head)) => self.advance(chain, head).await,
-                Some(Err(error)) => Err(Failure::Chain(error)),
+            // Why there is none is told once for all rules.
+            let Some(Ok(head)) = head else {
+                if heads.changed().await.is_err() {
+                    return;
+                }
+                continue;
             };
-            let reason = match done {
-                Ok(()) => {
-                    (failures, told) = (0, None);
-                    if heads.changed().await.is_err() {
-                        return;
-                    }
-                    continue;
+            let done = self.advance(chain, head).await;
+            let Err(failure) = done else {
+                failures = 0;
+                told.clear();
+                if heads.changed().await.is_err() {
+                    return;
                 }
-                // The nodes do not have it yet, or have it no more: the next height tells.
-                Err(Failure::Chain(chain::Error::Absent(_))) => None,
-                Err(Failure::Chain(error)) => {
-                    Some((format!("chain `{}`: {error}", self.log.chain), pause(&error)))
-                }
-                Err(Failure::Store(error)) => Some((
-                    format!("the logs of chain `{}` wait: {error}", self.log.chain),
-                    None,
-                )),
-                Err(Failure::File(reason)) => Some((reason, None)),
+                continue;
             };
-            failures += 1;
-            let mut wait = retry_wait(failures, Retry::default()).min(jittered(LONGEST_WAIT));
-            if let Some((reason, pause)) = reason {
-                wait = wait.max(pause.unwrap_or_default());
-                if told.as_ref() != Some(&reason) {
-                    self.tell(reason.clone()).await;
-                    told = Some(reason);
-                }
+            failures = if failure.is_of_height() { 0 } else { failures + 1 };
+            let (reason, kind) = failure.reason(&self.log.chain);
+            if failure.is_told(failures) && told.insert(kind) {
+                self.tell(reason).await;
             }
-            tokio::time::sleep(wait).await;
+            let wait = tokio::time::sleep(retry_wait(failures, AGAIN));
+            tokio::select! {
+                () = wait => {}
+                _ = heads.changed(), if failure.is_of_height() => {}
+            }
         }
     }
 
@@ -310,10 +403,6 @@ impl Watch<'_> {
                     self.shrink(end - cursor.last.number);
                     continue;
                 }
-                Err(Failure::Chain(chain::Error::Node(RpcError::Refused { .. }))) if end > from => {
-                    self.shrink(end - cursor.last.number);
-                    continue;
-                }
                 Err(error) => {
                     if matches!(
                         error,
@@ -324,8 +413,9 @@ impl Watch<'_> {
                     return Err(error);
                 }
             };
-            let wider = (self.span.load(Ordering::Relaxed) * 2).min(LARGEST_SPAN);
-            self.span.store(wider, Ordering::Relaxed);
+            let span = self.span.load(Ordering::Relaxed);
+            let wider = span + (span / 8).max(1);
+            self.span.store(wider.min(LARGEST_SPAN), Ordering::Relaxed);
             if let Some(last) = range.read.last() {
                 cursor.last = *last;
             }
@@ -335,6 +425,9 @@ impl Watch<'_> {
                 read: range.read,
             };
             self.take(step, range.new).await?;
+            for reason in range.unread {
+                self.tell(reason).await;
+            }
         }
         Ok(())
     }
@@ -430,8 +523,11 @@ impl Watch<'_> {
         let last = read(agreed.block, 0);
         if contracts.is_empty() {
             // An empty list would ask for the logs of every contract.
-            let (read, new) = (vec![last], Vec::new());
-            return Ok(Some(Range { read, new }));
+            return Ok(Some(Range {
+                read: vec![last],
+                new: Vec::new(),
+                unread: Vec::new(),
+            }));
         }
         let topic = (!self.log.event.anonymous).then(|| self.log.event.topic());
         let search = Search {
@@ -439,31 +535,57 @@ impl Watch<'_> {
             contracts,
             topic,
         };
-        let logs = chain.logs(&agreed, &search).await?;
-        if logs.len() > MOST_LOGS && end > from {
-            return Ok(None);
-        }
+        let logs = match chain.logs(&agreed, &search).await {
+            Ok(logs) if logs.len() > MOST_LOGS && end > from => return Ok(None),
+            Err(chain::Error::Node(RpcError::Refused { .. })) if end > from => return Ok(None),
+            logs => logs?,
+        };
         let mut taken = Vec::new();
+        let mut unread: BTreeMap<String, (String, usize)> = BTreeMap::new();
         for log in logs {
             match self.judge(&log) {
                 Ok(Some(event)) => taken.push((log, event)),
                 Ok(None) => {}
                 Err(reason) => {
-                    let tx = const_hex::encode_prefixed(log.tx);
-                    self.tell(format!("log {} of transaction {tx}: {reason}", log.index))
-                        .await;
+                    let first = || {
+                        (
+                            format!(
+                                "log {} of transaction {}",
+                                log.index,
+                                const_hex::encode_prefixed(log.tx)
+                            ),
+                            0,
+                        )
+                    };
+                    unread.entry(reason).or_insert_with(first).1 += 1;
                 }
             }
         }
-        self.range(chain, (&agreed, last), taken).await.map(Some)
+        let unread = unread.into_iter().map(|(reason, (first, count))| match count {
+            1 => format!("{first}: {reason}"),
+            count => format!("{first} and {} more: {reason}", count - 1),
+        });
+        let unread = unread.collect();
+        let range = self.range(chain, (&agreed, last), taken).await?;
+        Ok(Some(Range { unread, ..range }))
     }
 
     /// What a log tells, if it counts.
     fn judge(&self, log: &Log) -> Result<Option<Value>, String> {
-        if !self.log.event.has_topics(log.topics.len()) {
-            return Ok(None);
+        let event = &self.log.event;
+        if !event.has_topics(log.topics.len()) {
+            // Without a topic of its own each log of the contract is asked for.
+            if event.anonymous || self.told_topics.swap(true, Ordering::Relaxed) {
+                return Ok(None);
+            }
+            return Err(format!(
+                "it has {} topics: {} logs `{}` with other parameters indexed than the rule says, so none of these is told",
+                log.topics.len(),
+                log.contract,
+                event.signature()
+            ));
         }
-        let event = self.log.event.decode(&log.topics, &log.data);
+        let event = event.decode(&log.topics, &log.data);
         let event = event.map_err(|error| error.to_string())?;
         let takes = self.log.takes(self.running.scope(), &event)?;
         Ok(takes.then_some(event))
@@ -495,6 +617,7 @@ impl Watch<'_> {
         Ok(Range {
             read: read_blocks.into_values().collect(),
             new,
+            unread: Vec::new(),
         })
     }
 }
@@ -504,16 +627,5 @@ fn read(block: Head, logs: u32) -> ReadBlock {
         number: block.number,
         hash: block.hash,
         logs,
-    }
-}
-
-/// How long a chain wants to be left alone.
-fn pause(error: &chain::Error) -> Option<Duration> {
-    match error {
-        chain::Error::Node(RpcError::Limited { after, .. })
-        | chain::Error::Alone(RpcError::Limited { after, .. }) => {
-            after.map(|after| after.min(Duration::from_mins(10)))
-        }
-        _ => None,
     }
 }
