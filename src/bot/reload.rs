@@ -218,7 +218,11 @@ impl Watched {
             if !is_gone(&flow, &state) {
                 continue;
             }
-            let message = format!("the state `{state}` of `{flow}` is gone, and {count} people are in it");
+            let people = match count {
+                1 => "1 person is".to_owned(),
+                _ => format!("{count} people are"),
+            };
+            let message = format!("the state `{state}` of `{flow}` is gone, and {people} in it");
             let hint = "keep it until they are through, with `go` to where they are to be";
             let keys = ["flows", flow.as_str(), "states"];
             let hint = Some(hint.to_owned());

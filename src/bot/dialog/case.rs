@@ -1,5 +1,7 @@
 //! Cases: conversations that people take over. Each side sees the bot alone.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use herald_protocol::address::Address;
 use rusqlite::Error;
@@ -7,7 +9,7 @@ use rusqlite::Error;
 use super::{
     answer::Answer,
     flow::rule,
-    stand::{Post, Stand},
+    stand::{Line, Post, Stand},
 };
 use crate::bot::{
     config::{Escalate, Flow, FlowState, Forward, Wallets},
@@ -37,8 +39,7 @@ impl Answer<'_> {
         open.number = Some(store::number_case(self.transaction, bot)?);
         stand.people = self.people(flow, &forward.wallets);
         stand.claimed = None;
-        (stand.pending, stand.is_full) = (Vec::new(), false);
-        stand.put_off(&self.incoming.text);
+        (stand.pending, stand.is_full) = (vec![self.incoming.text.clone()], false);
         let from = stand.opens.unwrap_or(self.running.now());
         stand.escalates = state.escalate.as_ref().and_then(|escalate| {
             let after = TimeDelta::from_std(escalate.after).ok()?;
@@ -59,11 +60,13 @@ impl Answer<'_> {
         stand: &mut Stand,
     ) -> Result<(), Error> {
         let number = open.number.unwrap_or_default();
-        let transcript = stand.transcript(forward.transcript);
+        let before = stand.before(forward.transcript);
         for (index, text) in std::mem::take(&mut stand.pending).into_iter().enumerate() {
             let mut said = format!("#{number}: {text}");
-            if index == 0 && !transcript.is_empty() {
-                said = format!("{said}\n\nBefore:{transcript}");
+            if index == 0 && !before.is_empty() {
+                said = format!("{said}\n\nBefore:{before}");
+            } else if index > 0 {
+                stand.hear(flow, Line::theirs(&text));
             }
             for wallet in addresses(&stand.people) {
                 self.say_to(&rule(flow), (wallet, None), said.clone())?;
@@ -102,7 +105,7 @@ impl Answer<'_> {
             && let Some(index) = cases.iter().position(|(open, _)| open.wallet == from)
         {
             let (open, stand) = cases.swap_remove(index);
-            return self.of_customer(open, stand).map(|()| true);
+            return self.of_customer(open, stand);
         }
         let rank = |stand: &Stand| match &stand.claimed {
             Some(claimed) if *claimed == own => 0,
@@ -121,6 +124,13 @@ impl Answer<'_> {
         let Some(index) = position.or_else(best) else {
             return Ok(false);
         };
+        if let (Some(number), None) = (named, position) {
+            // Meant for one whose case is over: it is nobody else's to read.
+            let rule = format!("flow:{}", cases[index].0.flow);
+            return self
+                .tell_people(&rule, format!("#{number}: not open"))
+                .map(|()| true);
+        }
         let text = if position.is_some() {
             text
         } else {
@@ -131,22 +141,34 @@ impl Answer<'_> {
         self.of_people(open, stand, &text).map(|()| true)
     }
 
-    /// A message of the one whose case it is.
-    fn of_customer(&mut self, open: OpenFlow, mut stand: Stand) -> Result<(), Error> {
+    /// Answers one of those who take over; one that is a program is not answered without end.
+    fn tell_people(&mut self, rule: &str, said: String) -> Result<(), Error> {
+        if self.is_paused {
+            return Ok(());
+        }
+        self.say_back(rule, said)
+    }
+
+    /// A message of the one whose case it is. Says whether the file still has its flow.
+    fn of_customer(&mut self, open: OpenFlow, mut stand: Stand) -> Result<bool, Error> {
         let running = self.running;
         let text = &self.incoming.text;
         let flow = running.bot.flows.get(&open.flow);
         let Some(flow) = flow.filter(|_| !is_done(text)) else {
-            return store::end_flow(self.transaction, &running.bot.name, open.wallet);
+            store::end_flow(self.transaction, &running.bot.name, open.wallet)?;
+            return Ok(flow.is_some());
         };
+        if !self.has_room() {
+            return Ok(true);
+        }
         stand.conversation.clone_from(&self.incoming.conversation);
         if stand.opens.is_some() {
             if !stand.put_off(text) && !std::mem::replace(&mut stand.is_full, true) {
-                let conversation = stand.conversation.clone();
-                self.say_to(&rule(flow), (open.wallet, conversation), FULL.to_owned())?;
+                self.say_back(&rule(flow), FULL.to_owned())?;
             }
-            return self.keep_case(open, &stand);
+            return self.keep_case(open, &stand).map(|()| true);
         }
+        stand.hear(flow, Line::theirs(text));
         let said = format!("#{}: {text}", open.number.unwrap_or_default());
         let people = match &stand.claimed {
             Some(claimed) => addresses(std::slice::from_ref(claimed)),
@@ -155,7 +177,7 @@ impl Answer<'_> {
         for wallet in people {
             self.say_to(&rule(flow), (wallet, None), said.clone())?;
         }
-        self.keep_case(open, &stand)
+        self.keep_case(open, &stand).map(|()| true)
     }
 
     /// A message of one of those who take over.
@@ -165,8 +187,7 @@ impl Answer<'_> {
         let rule = format!("flow:{}", open.flow);
         if stand.claimed.as_ref().is_some_and(|claimed| *claimed != own) {
             let said = format!("#{}: taken", open.number.unwrap_or_default());
-            let conversation = self.incoming.conversation.clone();
-            return self.say_to(&rule, (self.incoming.from, conversation), said);
+            return self.tell_people(&rule, said);
         }
         if is_done(text) {
             return store::end_flow(self.transaction, &running.bot.name, open.wallet);
@@ -217,13 +238,14 @@ impl Answer<'_> {
     ) -> Result<(), Error> {
         let now = self.running.now();
         let number = open.number.unwrap_or_default();
-        let transcript = stand.transcript(stand.lines.len());
-        let said = format!("#{number}: nobody has answered yet{transcript}");
+        let said = format!("#{number}: nobody has answered yet{}", stand.transcript());
         let new = self.people(flow, &escalate.wallets);
         for wallet in addresses(&new) {
             self.say_to(&rule(flow), (wallet, None), said.clone())?;
         }
         stand.people.extend(new);
+        let mut known = BTreeSet::new();
+        stand.people.retain(|wallet| known.insert(wallet.clone()));
         if let Some(url) = &escalate.post {
             let body = serde_json::json!({
                 "event": "escalated",
