@@ -25,7 +25,7 @@ mod post;
 mod question;
 
 pub use answers::Answer;
-pub(crate) use answers::{Answers, CALLBACK, Given};
+pub(crate) use answers::{Answers, CALLBACK, Given, Posted};
 pub(crate) use feed::{Entry, entry_type, read_feed};
 pub(crate) use pages::{Asker, Pages};
 pub use post::Post;

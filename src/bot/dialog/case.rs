@@ -15,9 +15,7 @@ use crate::bot::{
     config::{Escalate, Flow, FlowState, Forward, Wallets},
     event::print_time,
     expression::Value,
-    source::Answers,
     store::{self, OpenFlow},
-    testing,
 };
 
 /// What ends a case, on either side.
@@ -290,9 +288,7 @@ impl Answer<'_> {
             Value::Wallet(wallet) => Some(*wallet),
             other => {
                 let text = other.to_text();
-                let is_test = matches!(*self.running.answers, Answers::Given(_)) && testing::is_wallet(&text);
-                let known = text.parse().ok();
-                known.or_else(|| is_test.then(|| testing::wallet(&text).address()))
+                text.parse().ok().or_else(|| self.running.answers.wallet(&text))
             }
         };
         let Some(wallet) = wallet else {

@@ -16,6 +16,7 @@ use crate::{
     bot::{
         event::Kind,
         running::Running,
+        source::Posted,
         store::{self, OpenFlow},
     },
     fetch::Request,
@@ -73,7 +74,7 @@ pub(crate) async fn flow_round(running: &Arc<Running>) -> Result<Option<DateTime
         let (effects, posts) = moved.await?;
         inbox::tell(running, effects).await;
         for (open, post) in posts.into_iter().filter(|(_, post)| post.due <= running.now()) {
-            let outcome = send(running, &open.flow, &post).await;
+            let outcome = send(running, &open, &post).await;
             note(running, open, post, outcome).await?;
         }
     }
@@ -95,8 +96,13 @@ fn incoming(running: &Running, open: &OpenFlow) -> Incoming {
 }
 
 /// Posts once.
-async fn send(running: &Running, flow: &str, post: &Post) -> Result<(), String> {
-    let status = if let Some(given) = running.answers.callback(&format!("flow:{flow}")) {
+async fn send(running: &Running, open: &OpenFlow, post: &Post) -> Result<(), String> {
+    let posted = Posted {
+        rule: format!("flow:{}", open.flow),
+        wallet: open.wallet,
+        body: post.body.clone(),
+    };
+    let status = if let Some(given) = running.answers.post(posted) {
         given
     } else {
         let body = post.body.clone().into_bytes().into();
