@@ -196,6 +196,7 @@ fn in_copy(running: &Running, store: store::Store) -> Running {
         to_deliver: Arc::default(),
         to_guard: Arc::default(),
         to_call_back: Arc::default(),
+        to_keep_time: Arc::default(),
         ..running.clone()
     }
 }

@@ -1,7 +1,5 @@
 //! Cases: conversations that people take over. Each side sees the bot alone.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use herald_protocol::address::Address;
 use rusqlite::Error;
@@ -34,8 +32,10 @@ impl Answer<'_> {
         mut stand: Stand,
     ) -> Result<(), Error> {
         let bot = &self.running.bot.name;
-        open.number = Some(store::number_case(self.transaction, bot)?);
-        stand.people = self.people(flow, &forward.wallets);
+        let number = store::number_case(self.transaction, bot)?;
+        open.number = Some(number);
+        let people = self.people(flow, &forward.wallets);
+        store::add_to_case(self.transaction, (bot, number), &people)?;
         stand.claimed = None;
         (stand.pending, stand.is_full) = (vec![self.incoming.text.clone()], false);
         let from = stand.opens.unwrap_or(self.running.now());
@@ -58,6 +58,7 @@ impl Answer<'_> {
         stand: &mut Stand,
     ) -> Result<(), Error> {
         let number = open.number.unwrap_or_default();
+        let people = store::case_people(self.transaction, &self.running.bot.name, number)?;
         let before = stand.before(forward.transcript);
         for (index, text) in std::mem::take(&mut stand.pending).into_iter().enumerate() {
             let mut said = format!("#{number}: {text}");
@@ -66,8 +67,8 @@ impl Answer<'_> {
             } else if index > 0 {
                 stand.hear(flow, Line::theirs(&text));
             }
-            for wallet in addresses(&stand.people) {
-                self.say_to(&rule(flow), (wallet, None), said.clone())?;
+            for wallet in &people {
+                self.say_to(&rule(flow), (*wallet, None), said.clone())?;
             }
         }
         Ok(())
@@ -86,57 +87,41 @@ impl Answer<'_> {
         if bot.flows.is_empty() {
             return Ok(false);
         }
-        let (named, text) = numbered(&self.incoming.text);
-        let own = from.to_string();
-        let mut cases: Vec<(OpenFlow, Stand)> = store::open_cases(self.transaction, &bot.name)?
+        let own = store::open_flow(self.transaction, &bot.name, from)?.filter(|open| open.number.is_some());
+        let mut cases: Vec<(OpenFlow, Stand)> = store::cases_of(self.transaction, &bot.name, from)?
             .into_iter()
             .map(|open| {
                 let stand = Stand::read(&open.stand);
                 (open, stand)
             })
             .collect();
-        let is_theirs = |stand: &Stand| stand.people.contains(&own);
-        let position = cases
-            .iter()
-            .position(|(open, stand)| named.is_some() && open.number == named && is_theirs(stand));
-        if position.is_none()
-            && let Some(index) = cases.iter().position(|(open, _)| open.wallet == from)
-        {
+        let (named, text) = numbered(&self.incoming.text);
+        let is_named = |(open, _): &(OpenFlow, Stand)| named.is_some() && open.number == named;
+        if let Some(index) = cases.iter().position(is_named) {
             let (open, stand) = cases.swap_remove(index);
+            return self.of_people(open, stand, text).map(|()| true);
+        }
+        if let Some(open) = own {
+            let stand = Stand::read(&open.stand);
             return self.of_customer(open, stand);
         }
+        let from = from.to_string();
         let rank = |stand: &Stand| match &stand.claimed {
-            Some(claimed) if *claimed == own => 0,
+            Some(claimed) if *claimed == from => 0,
             None => 1,
             Some(_) => 2,
         };
-        let best = || {
-            let theirs = cases
-                .iter()
-                .enumerate()
-                .filter(|(_, (_, stand))| is_theirs(stand));
-            theirs
-                .min_by_key(|(_, (_, stand))| rank(stand))
-                .map(|(index, _)| index)
-        };
-        let Some(index) = position.or_else(best) else {
+        let Some((open, stand)) = cases.into_iter().min_by_key(|(_, stand)| rank(stand)) else {
             return Ok(false);
         };
-        if let (Some(number), None) = (named, position) {
+        if let Some(number) = named {
             // Meant for one whose case is over: it is nobody else's to read.
-            let rule = format!("flow:{}", cases[index].0.flow);
+            let rule = format!("flow:{}", open.flow);
             return self
                 .tell_people(&rule, format!("#{number}: not open"))
                 .map(|()| true);
         }
-        let text = if position.is_some() {
-            text
-        } else {
-            self.incoming.text.trim()
-        }
-        .to_owned();
-        let (open, stand) = cases.swap_remove(index);
-        self.of_people(open, stand, &text).map(|()| true)
+        self.of_people(open, stand, text).map(|()| true)
     }
 
     /// Answers one of those who take over; one that is a program is not answered without end.
@@ -167,10 +152,11 @@ impl Answer<'_> {
             return self.keep_case(open, &stand).map(|()| true);
         }
         stand.hear(flow, Line::theirs(text));
-        let said = format!("#{}: {text}", open.number.unwrap_or_default());
+        let number = open.number.unwrap_or_default();
+        let said = format!("#{number}: {text}");
         let people = match &stand.claimed {
-            Some(claimed) => addresses(std::slice::from_ref(claimed)),
-            None => addresses(&stand.people),
+            Some(claimed) => claimed.parse().into_iter().collect(),
+            None => store::case_people(self.transaction, &running.bot.name, number)?,
         };
         for wallet in people {
             self.say_to(&rule(flow), (wallet, None), said.clone())?;
@@ -238,12 +224,10 @@ impl Answer<'_> {
         let number = open.number.unwrap_or_default();
         let said = format!("#{number}: nobody has answered yet{}", stand.transcript());
         let new = self.people(flow, &escalate.wallets);
-        for wallet in addresses(&new) {
-            self.say_to(&rule(flow), (wallet, None), said.clone())?;
+        for wallet in &new {
+            self.say_to(&rule(flow), (*wallet, None), said.clone())?;
         }
-        stand.people.extend(new);
-        let mut known = BTreeSet::new();
-        stand.people.retain(|wallet| known.insert(wallet.clone()));
+        store::add_to_case(self.transaction, (&self.running.bot.name, number), &new)?;
         if let Some(url) = &escalate.post {
             let body = serde_json::json!({
                 "event": "escalated",
@@ -264,7 +248,7 @@ impl Answer<'_> {
     }
 
     /// The wallets that a file names; one that cannot be found is told.
-    fn people(&mut self, flow: &Flow, wallets: &[Wallets]) -> Vec<String> {
+    fn people(&mut self, flow: &Flow, wallets: &[Wallets]) -> Vec<Address> {
         let scope = self.running.scope();
         let mut found = Vec::new();
         for wallets in wallets {
@@ -279,7 +263,7 @@ impl Answer<'_> {
         found
     }
 
-    fn add_person(&mut self, flow: &Flow, value: &Value, found: &mut Vec<String>) {
+    fn add_person(&mut self, flow: &Flow, value: &Value, found: &mut Vec<Address>) {
         let wallet = match value {
             Value::List(items) => {
                 items.iter().for_each(|item| self.add_person(flow, item, found));
@@ -298,7 +282,6 @@ impl Answer<'_> {
             );
             return self.error(&rule(flow), reason);
         };
-        let wallet = wallet.to_string();
         if !found.contains(&wallet) {
             found.push(wallet);
         }
@@ -307,10 +290,6 @@ impl Answer<'_> {
 
 fn is_done(text: &str) -> bool {
     text.trim().eq_ignore_ascii_case(DONE)
-}
-
-fn addresses(wallets: &[String]) -> Vec<Address> {
-    wallets.iter().filter_map(|wallet| wallet.parse().ok()).collect()
 }
 
 /// Reads `#N text` or `#N: text`.

@@ -31,9 +31,7 @@ pub(super) struct Stand {
     pub(super) opens: Option<DateTime<Utc>>,
     /// When others take over if nobody has answered.
     pub(super) escalates: Option<DateTime<Utc>>,
-    /// The wallets of those it is forwarded to.
-    pub(super) people: Vec<String>,
-    /// Who of them owns it.
+    /// Who owns it of those it is forwarded to.
     pub(super) claimed: Option<String>,
     /// What is posted when nobody answered, and until when it is tried.
     pub(super) post: Option<Post>,

@@ -193,6 +193,7 @@ impl<'a> Stage<'a> {
             to_deliver: Arc::default(),
             to_guard: Arc::default(),
             to_call_back: Arc::default(),
+            to_keep_time: Arc::default(),
         });
         let before = clock.now();
         let client = Client::builder(wallet, self.ground.node.clone())
