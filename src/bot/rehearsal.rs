@@ -22,7 +22,7 @@ use super::{
     outbox::{self, Foreseen},
     running::Running,
     store::{self, BrokenRow, Gate},
-    trigger::{self, Trigger},
+    trigger::{self, Past, Trigger},
 };
 use crate::client::{self, Asked, InvitationContext};
 
@@ -69,8 +69,6 @@ pub enum Error {
 
 /// Envelopes that opening a conversation takes beside the message: two invitations and a consent.
 const OPENING: u64 = 3;
-/// The event that is read where the rule reads.
-pub(crate) const LATEST: &str = "latest";
 /// Broken rows that are shown.
 const BROKEN: u32 = 20;
 
@@ -88,15 +86,18 @@ pub(crate) struct Rehearsal {
 
 impl Rehearsal {
     /// Lets a rule fire for `event`: the body of a manual rule or a webhook, for other triggers a map of the names they give, and
-    /// `latest` for what a feed or a poll would give now.
+    /// `latest`, `block:N`, `tx:HASH` or `entry:ID` for what is there already.
     pub(crate) async fn of(
         running: &Running,
         rule: &Rule,
         event: Option<serde_json::Value>,
     ) -> Result<Self, Error> {
         let names = match event {
-            Some(serde_json::Value::String(word)) if word == LATEST => trigger::latest(running, rule).await,
-            event => names(rule, event),
+            Some(event) => match event.as_str().and_then(Past::of) {
+                Some(past) => trigger::recall(running, rule, &past).await,
+                None => names(rule, event),
+            },
+            None => Ok(Scope::new()),
         };
         let firing = Firing {
             id: "preview".to_owned(),
@@ -153,10 +154,7 @@ fn asked(foreseen: &[Foreseen]) -> Vec<Asked> {
 }
 
 /// What a rule is given by an event.
-fn names(rule: &Rule, event: Option<serde_json::Value>) -> Result<Scope, String> {
-    let Some(event) = event else {
-        return Ok(Scope::new());
-    };
+fn names(rule: &Rule, event: serde_json::Value) -> Result<Scope, String> {
     let with_body = |trigger: &Trigger| matches!(trigger, Trigger::Manual | Trigger::Webhook(_));
     let given = match event {
         body if rule.triggers.iter().any(with_body) => vec![("body".to_owned(), body)],
@@ -196,6 +194,7 @@ fn in_copy(running: &Running, store: store::Store) -> Running {
         to_deliver: Arc::default(),
         to_guard: Arc::default(),
         to_call_back: Arc::default(),
+        to_keep_time: Arc::default(),
         ..running.clone()
     }
 }

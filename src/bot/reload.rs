@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use tokio::runtime::Handle;
 
 use super::{
     config::{self, Bot, Code, Finding},
@@ -83,6 +84,9 @@ impl Watched {
     }
 
     /// Looks at the file; `force` reads it whatever its stamp says.
+    ///
+    /// # Panics
+    /// Outside of a runtime's thread that may wait.
     pub fn look(
         &mut self,
         bots: &Bots,
@@ -112,7 +116,10 @@ impl Watched {
             }
         };
         self.seen = stamp;
-        let refused = self.refused(bots, &bot);
+        let refused = match bots.find(&self.bot) {
+            Some(running) => Handle::current().block_on(refused(&running, &bot, &text)),
+            None => Vec::new(),
+        };
         if !refused.is_empty() {
             return Look::Wrong(refused);
         }
@@ -120,36 +127,66 @@ impl Watched {
         self.taken = text;
         Look::Changed(Box::new(Changed { bot, difference }), warnings)
     }
+}
 
-    /// What the running bot cannot become.
-    fn refused(&self, bots: &Bots, new: &Bot) -> Vec<Finding> {
-        let Some(running) = bots.find(&self.bot) else {
-            return Vec::new();
-        };
-        let old = &running.bot;
-        let finding = |keys: &[&str], message: String, hint: String| {
-            config::finding_at(&self.path, keys, Code::Reload, message, Some(hint))
-        };
-        let restart = |what: &str| format!("restart herald to run {what}");
+/// What a running bot cannot become, found in the text of its new file.
+pub(crate) async fn refused(running: &Running, new: &Bot, text: &str) -> Vec<Finding> {
+    let old = &running.bot;
+    let refusing = Refusing { old, new, text };
+    let mut refused = Vec::new();
+    if new.name != old.name {
+        let message = format!(
+            "a running bot keeps its name, `{}`; found `{}`",
+            old.name, new.name
+        );
+        refused.push(refusing.finding(&["bot"], message, "restart herald to run it as another bot"));
+        return refused;
+    }
+    if new.identity != old.identity {
+        let message = format!("bot `{}` runs as the wallet it was started with", old.name);
+        let hint = "restart herald to run it as another wallet";
+        refused.push(refusing.finding(&["identity"], message, hint));
+    }
+    if new.node != old.node {
+        let message = format!("bot `{}` is connected to {}", old.name, old.node);
+        refused.push(refusing.finding(&["node"], message, "restart herald to run it at another node"));
+    }
+    refused.extend(refusing.fields());
+    refused.extend(refusing.columns());
+    if refusing.loses_states() {
+        refused.extend(match running.store.flow_states(&old.name).await {
+            Ok(people) => refusing.states(&people),
+            Err(error) => {
+                let message = format!("states are gone, and who is in them cannot be read: {error}");
+                vec![refusing.finding(
+                    &["flows"],
+                    message,
+                    "write the file again once the store can be read",
+                )]
+            }
+        });
+    }
+    refused
+}
+
+/// A file that may be refused.
+struct Refusing<'a> {
+    old: &'a Bot,
+    new: &'a Bot,
+    text: &'a str,
+}
+
+impl Refusing<'_> {
+    fn finding(&self, keys: &[&str], message: String, hint: &str) -> Finding {
+        let hint = Some(hint.to_owned());
+        config::finding_in((&self.new.file, self.text), keys, Code::Reload, message, hint)
+    }
+
+    /// Fields that would get another type while members have them.
+    fn fields(&self) -> Vec<Finding> {
         let mut refused = Vec::new();
-        if new.name != old.name {
-            let message = format!(
-                "a running bot keeps its name, `{}`; found `{}`",
-                old.name, new.name
-            );
-            refused.push(finding(&["bot"], message, restart("it as another bot")));
-            return refused;
-        }
-        if new.identity != old.identity {
-            let message = format!("bot `{}` runs as the wallet it was started with", old.name);
-            refused.push(finding(&["identity"], message, restart("it as another wallet")));
-        }
-        if new.node != old.node {
-            let message = format!("bot `{}` is connected to {}", old.name, old.node);
-            refused.push(finding(&["node"], message, restart("it at another node")));
-        }
-        for (name, list) in &new.lists {
-            let Some(before) = old.lists.get(name) else {
+        for (name, list) in &self.new.lists {
+            let Some(before) = self.old.lists.get(name) else {
                 continue;
             };
             for field in &list.fields {
@@ -162,23 +199,17 @@ impl Watched {
                     field.name, known.ty, field.ty
                 );
                 let hint = "give the new field another name; after a restart the old values would be lost";
-                refused.push(finding(
-                    &["lists", name, "fields", &field.name],
-                    message,
-                    hint.to_owned(),
-                ));
+                refused.push(self.finding(&["lists", name, "fields", &field.name], message, hint));
             }
         }
-        refused.extend(self.tables_refused(old, new));
-        refused.extend(self.states_refused(&running, new));
         refused
     }
 
     /// Columns that would get another type while rows have them.
-    fn tables_refused(&self, old: &Bot, new: &Bot) -> Vec<Finding> {
+    fn columns(&self) -> Vec<Finding> {
         let mut refused = Vec::new();
-        for (name, table) in &new.tables {
-            let Some(before) = old.tables.get(name) else {
+        for (name, table) in &self.new.tables {
+            let Some(before) = self.old.tables.get(name) else {
                 continue;
             };
             for (column, ty) in &table.columns {
@@ -187,42 +218,34 @@ impl Watched {
                 };
                 let message = format!("rows of `{name}` keep `{column}` as {known}, which is not {ty}");
                 let hint = "give the new column another name; after a restart the old values would be lost";
-                let keys = ["tables", name, "columns", column];
-                let hint = Some(hint.to_owned());
-                refused.push(config::finding_at(&self.path, &keys, Code::Reload, message, hint));
+                refused.push(self.finding(&["tables", name, "columns", column], message, hint));
             }
         }
         refused
     }
 
+    fn is_gone(&self, flow: &str, state: &str) -> bool {
+        let new = self.new.flows.get(flow);
+        new.is_none_or(|new| !new.states.contains_key(state))
+    }
+
+    fn loses_states(&self) -> bool {
+        let flows = self.old.flows.values();
+        let mut states = flows.flat_map(|flow| flow.states.keys().map(|state| (&flow.name, state)));
+        states.any(|(flow, state)| self.is_gone(flow, state))
+    }
+
     /// States that would go while people are in them.
-    fn states_refused(&self, running: &Running, new: &Bot) -> Vec<Finding> {
-        let old = &running.bot.flows;
-        let is_gone = |flow: &str, state: &str| {
-            let new = new.flows.get(flow);
-            new.is_none_or(|new| !new.states.contains_key(state))
-        };
-        let mut states = old
-            .values()
-            .flat_map(|flow| flow.states.keys().map(|state| (&flow.name, state)));
-        if !states.any(|(flow, state)| is_gone(flow, state)) {
-            return Vec::new();
-        }
-        // Files are looked at on a thread that may wait.
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return Vec::new();
-        };
-        let people = runtime.block_on(running.store.flow_states(&running.bot.name));
+    fn states(&self, people: &[(String, String, i64)]) -> Vec<Finding> {
         let mut refused = Vec::new();
-        for (flow, state, count) in people.unwrap_or_default() {
-            if !is_gone(&flow, &state) {
-                continue;
-            }
-            let message = format!("the state `{state}` of `{flow}` is gone, and {count} people are in it");
+        for (flow, state, count) in people.iter().filter(|(flow, state, _)| self.is_gone(flow, state)) {
+            let people = match count {
+                1 => "1 person is".to_owned(),
+                _ => format!("{count} people are"),
+            };
+            let message = format!("the state `{state}` of `{flow}` is gone, and {people} in it");
             let hint = "keep it until they are through, with `go` to where they are to be";
-            let keys = ["flows", flow.as_str(), "states"];
-            let hint = Some(hint.to_owned());
-            refused.push(config::finding_at(&self.path, &keys, Code::Reload, message, hint));
+            refused.push(self.finding(&["flows", flow, "states"], message, hint));
         }
         refused
     }

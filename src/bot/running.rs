@@ -51,6 +51,8 @@ pub(crate) struct Running {
     pub(crate) to_guard: Arc<Notify>,
     /// Something is to be told where a rule's `callback` says.
     pub(crate) to_call_back: Arc<Notify>,
+    /// Time may do something in a flow sooner than before.
+    pub(crate) to_keep_time: Arc<Notify>,
 }
 
 /// Names of a trigger as an occurrence keeps them.

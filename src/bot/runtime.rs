@@ -145,7 +145,7 @@ impl Bots {
                 shared,
                 bot,
                 (address, Arc::default()),
-                <[Arc<Notify>; 4]>::default(),
+                <[Arc<Notify>; 5]>::default(),
             ));
         }
         aside
@@ -242,7 +242,7 @@ fn running(
     shared: &Shared,
     bot: Bot,
     (address, client): (Address, Arc<OnceCell<Client>>),
-    [to_plan, to_deliver, to_guard, to_call_back]: [Arc<Notify>; 4],
+    [to_plan, to_deliver, to_guard, to_call_back, to_keep_time]: [Arc<Notify>; 5],
 ) -> Arc<Running> {
     Arc::new(Running {
         bot: Arc::new(bot),
@@ -261,6 +261,7 @@ fn running(
         to_deliver,
         to_guard,
         to_call_back,
+        to_keep_time,
     })
 }
 
@@ -286,7 +287,7 @@ impl Runtime {
             network,
         } in launches
         {
-            let wakes = <[Arc<Notify>; 4]>::default();
+            let wakes = <[Arc<Notify>; 5]>::default();
             let made = Arc::new(OnceCell::new());
             let running = running(shared, bot, (wallet.address(), Arc::clone(&made)), wakes);
             let connection = Arc::new(Connection {
@@ -356,7 +357,14 @@ impl Runtime {
         };
         let (old, connection) = (Arc::clone(&life.running), Arc::clone(&life.connection));
         life.end().await;
-        let wakes = [&old.to_plan, &old.to_deliver, &old.to_guard, &old.to_call_back].map(Arc::clone);
+        let wakes = [
+            &old.to_plan,
+            &old.to_deliver,
+            &old.to_guard,
+            &old.to_call_back,
+            &old.to_keep_time,
+        ];
+        let wakes = wakes.map(Arc::clone);
         let client = Arc::clone(&old.client);
         let running = running(&self.shared, bot, (old.address, client), wakes);
         let mut event = running.event(Kind::Reloaded);

@@ -60,7 +60,9 @@ pub(crate) use delivery::{
     first_message, insert as insert_delivery, recall, recipient_window, settle, window,
 };
 pub(crate) use digests::{merge, open_period, siblings};
-pub(crate) use flows::{OpenFlow, due_flows, end_flow, keep_flow, number_case, open_cases, open_flow};
+pub(crate) use flows::{
+    OpenFlow, add_to_case, case_people, cases_of, due_flows, end_flow, keep_flow, number_case, open_flow,
+};
 pub(crate) use follow_ups::{end_later_steps, open_follow_ups};
 pub use lists::{Member, Standing};
 pub(crate) use lists::{find as find_member, join, leave, set_fields, standing, standing_of};

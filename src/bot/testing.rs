@@ -126,11 +126,13 @@ async fn play(bot: &Bot, test: &Test, ground: &Ground) -> Result<Outcome, Broken
     }));
     let received = stage.received().await?;
     let (rows, callbacks) = (stage.rows().await?, stage.callbacks().await?);
+    let posts = stage.posts();
     let (errors, ended) = stage.end().await;
     problems.extend(errors);
     let stored = (rows.as_slice(), callbacks.as_slice());
     let mut outcome = compare::compare(&test.expected, received, stored, problems);
     outcome.undelivered.extend(ended);
+    outcome.callbacks.extend(posts.iter().map(Told::from));
     Ok(outcome)
 }
 

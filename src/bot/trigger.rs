@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 mod clock;
 mod log;
+mod past;
 mod reading;
 /// Five-field cron in a time zone.
 pub mod schedule;
@@ -17,7 +18,8 @@ pub(crate) use clock::{next_ticks, round, run};
 pub use log::EvmLog;
 pub(crate) use log::{follow_logs, in_test as log_in_test};
 pub use reading::{Feed, Poll};
-pub(crate) use reading::{latest, read, read_given, readers};
+pub(crate) use past::{Past, recall};
+pub(crate) use reading::{read, read_given, readers};
 pub use watch::{Each, Edge, Watch};
 pub use webhook::Webhook;
 

@@ -15,7 +15,8 @@ use super::{
     print,
 };
 use crate::{
-    bot::rehearsal::{LATEST, Preview as Answer, PreviewMessage, PreviewPart, PreviewStep},
+    bot::trigger::Past,
+    bot::rehearsal::{Preview as Answer, PreviewMessage, PreviewPart, PreviewStep},
     console::shapes::PreviewRequest,
 };
 
@@ -40,8 +41,8 @@ pub(super) struct Preview {
 /// What makes the rule fire.
 #[derive(Args, Debug)]
 pub(super) struct Event {
-    /// What makes it fire, as JSON: the body of a manual rule or a webhook, else the names that the trigger gives; or `latest`, what a feed or a poll gives now
-    #[arg(long, value_name = "FILE|latest")]
+    /// What makes it fire, as JSON: the body of a manual rule or a webhook, else the names that the trigger gives; or what is there already: `latest`, `block:N` or `tx:HASH` of a chain, `entry:ID` of a feed or a poll
+    #[arg(long, value_name = "FILE|latest|tx:HASH|block:N|entry:ID")]
     event: Option<PathBuf>,
 }
 
@@ -50,8 +51,8 @@ impl Event {
         let Some(file) = &self.event else {
             return Ok(None);
         };
-        if file.as_os_str() == LATEST {
-            return Ok(Some(LATEST.into()));
+        if let Some(word) = file.to_str().filter(|word| Past::of(word).is_some()) {
+            return Ok(Some(word.into()));
         }
         let read = || -> anyhow::Result<Value> {
             let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;

@@ -75,7 +75,7 @@ pub struct ReplayedDeliveries {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PreviewRequest {
-    /// What makes it fire: the body of a manual rule or a webhook, for other triggers a map of the names they give, or `latest`: what a feed or a poll gives now.
+    /// What makes it fire: the body of a manual rule or a webhook, for other triggers a map of the names they give, or what is there already: `latest`, `block:N`, `tx:HASH`, `entry:ID`.
     pub event: Option<Value>,
     /// Only what this wallet would get.
     pub wallet: Option<String>,
@@ -87,7 +87,7 @@ pub struct PreviewRequest {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlanRequest {
-    /// What makes it fire: the body of a manual rule or a webhook, for other triggers a map of the names they give, or `latest`: what a feed or a poll gives now.
+    /// What makes it fire: the body of a manual rule or a webhook, for other triggers a map of the names they give, or what is there already: `latest`, `block:N`, `tx:HASH`, `entry:ID`.
     pub event: Option<Value>,
 }
 

@@ -4,33 +4,16 @@
 const assert = require('node:assert/strict');
 const { randomBytes } = require('node:crypto');
 const fs = require('node:fs');
-const http = require('node:http');
 const path = require('node:path');
 const { test } = require('node:test');
 const { Webhook } = require('standardwebhooks');
 const { Wallet } = require('ethers');
-const { atEnd } = require('./ending.cjs');
+const { backend } = require('./backend.cjs');
 const { folder, runBot } = require('./herald.cjs');
 const { Peer, holdsExactly } = require('./peer.cjs');
 const { until } = require('./wait.cjs');
 
 const timeout = 90_000;
-
-/** A backend that keeps what it is told. */
-async function backend(t) {
-  const told = [];
-  const server = http.createServer((request, response) => {
-    const chunks = [];
-    request.on('data', (chunk) => chunks.push(chunk));
-    request.on('end', () => {
-      told.push({ headers: request.headers, body: Buffer.concat(chunks).toString() });
-      response.end();
-    });
-  });
-  await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
-  atEnd(t, () => new Promise((closed) => server.close(closed)));
-  return { told, url: `http://127.0.0.1:${server.address().port}/hooks` };
-}
 
 test('the library of Standard Webhooks takes what a rule calls back with, and nothing of another secret', { timeout }, async (t) => {
   const { told, url } = await backend(t);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::harness::house::House;
 
 mod callbacks;
+mod flows;
 mod mocks;
 mod steps;
 

@@ -33,6 +33,8 @@ mod digest;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod flows;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod identity;

@@ -229,7 +229,7 @@ impl Chain {
     }
 
     /// The highest block that is believed: of several nodes the highest that two of them have.
-    pub(super) async fn height(&self) -> Result<Head, Error> {
+    pub(crate) async fn height(&self) -> Result<Head, Error> {
         let asked = self
             .ask_all(async |node| {
                 let latest = json!(["latest", false]);

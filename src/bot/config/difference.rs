@@ -97,7 +97,18 @@ pub(crate) fn finding_at(
     hint: Option<String>,
 ) -> Finding {
     let text = std::fs::read_to_string(path).unwrap_or_default();
-    let Ok(tree) = Tree::parse(path, text, "bot") else {
+    finding_in((path, &text), keys, code, message, hint)
+}
+
+/// The same for a file of this text.
+pub(crate) fn finding_in(
+    (path, text): (&Path, &str),
+    keys: &[&str],
+    code: Code,
+    message: String,
+    hint: Option<String>,
+) -> Finding {
+    let Ok(tree) = Tree::parse(path, text.to_owned(), "bot") else {
         return Finding {
             hint,
             ..*whole_file(path, code, message)

@@ -46,6 +46,9 @@ const UNANSWERED: &str = "I cannot look that up right now. Please try again in a
 pub(super) const FALLBACK: &str = "bot:fallback";
 /// How they call what somebody is told who writes too much.
 const LIMIT: &str = "bot:limit";
+/// What they are told, outside of flows and in them.
+const DONE_MEANWHILE: &str = "What you ask for is done meanwhile.";
+const NOT_TAKEN: &str = "What you write until then is not taken and not passed on.";
 
 /// Answers are worth sending for a day.
 const ANSWER_LIFE: TimeDelta = TimeDelta::days(1);
@@ -68,8 +71,14 @@ pub(super) struct Answer<'a> {
     pub(super) effects: Vec<Effect>,
     /// Whether answers are left out, because there were too many.
     is_muted: bool,
+    /// Whether the sender is a program that answers what the bot says.
+    pub(super) is_paused: bool,
+    /// Whether flows take no more of the sender's messages.
+    is_full: bool,
     /// What became of the message so far.
     reaction: Reaction,
+    /// And in flows.
+    in_flows: InFlows,
     /// How many rows of flows it led to.
     of_flows: u32,
     /// What was said in a flow, for its transcript.
@@ -87,6 +96,17 @@ struct Reaction {
     fired: bool,
 }
 
+/// How flows did.
+#[derive(Clone, Copy, Debug, Default)]
+struct InFlows {
+    /// One said something to the sender.
+    said: bool,
+    /// One took the message.
+    took: bool,
+    /// None took it, because there were too many.
+    refused: bool,
+}
+
 impl<'a> Answer<'a> {
     pub(super) fn new(
         transaction: &'a Transaction<'a>,
@@ -99,7 +119,10 @@ impl<'a> Answer<'a> {
             incoming,
             effects: Vec::new(),
             is_muted: false,
+            is_paused: false,
+            is_full: false,
             reaction: Reaction::default(),
+            in_flows: InFlows::default(),
             of_flows: 0,
             said_in_flow: Vec::new(),
         }
@@ -125,28 +148,30 @@ impl Answer<'_> {
         }
         let (bot, from, now) = (running.bot.name.as_str(), self.incoming.from, running.now());
         let mut talker = Talker::read(store::talker(self.transaction, bot, from)?.as_deref());
-        let is_paused = talker.hear(to_utc(self.incoming.sent).min(now), now);
-        let full = talker.full_until();
-        self.is_muted = full.is_some();
-        self.talk(is_paused)?;
+        self.is_paused = talker.hear(to_utc(self.incoming.sent).min(now), now);
+        let (full, flows_full) = (talker.full_until(), talker.flows_full_until());
+        (self.is_muted, self.is_full) = (full.is_some(), flows_full.is_some());
+        self.talk()?;
         self.is_muted = false;
-        let Reaction {
-            said,
-            left_out,
-            fired,
-        } = self.reaction;
-        if let Some(until) = full.filter(|_| left_out && talker.tell()) {
+        let (reaction, in_flows) = (self.reaction, self.in_flows);
+        let full = full.filter(|_| reaction.left_out && talker.tell());
+        let flows_full = flows_full.filter(|_| in_flows.refused && talker.tell_of_flows());
+        let told = full.map(|until| (until, DONE_MEANWHILE));
+        if let Some((until, rest)) = told.or(flows_full.map(|until| (until, NOT_TAKEN))) {
             let standing = store::standing(self.transaction, bot, from)?;
-            self.say(LIMIT, 0, enough(until, standing.zone()))?;
+            self.say(LIMIT, 0, enough(until, standing.zone(), rest))?;
         }
-        if said || fired {
-            talker.react(said, now);
+        if reaction.said || reaction.fired || in_flows.said {
+            talker.react(reaction.said, now);
+        }
+        if in_flows.took {
+            talker.flow(now);
         }
         store::keep_talker(self.transaction, (bot, from), &talker.write(), now)
     }
 
-    /// Gives a message to the first that takes it. `is_paused`: nothing that may answer a program without end.
-    fn talk(&mut self, is_paused: bool) -> Result<(), rusqlite::Error> {
+    /// Gives a message to the first that takes it.
+    fn talk(&mut self) -> Result<(), rusqlite::Error> {
         let running = self.running;
         let text = &self.incoming.text;
         for list in running.bot.lists.values() {
@@ -166,11 +191,9 @@ impl Answer<'_> {
                 }
             }
         }
-        if is_paused {
-            if !self.in_case()? {
-                self.in_flow()?;
-            }
-            return Ok(());
+        if self.is_paused {
+            // People are on the other side of a case; everything else may answer a program without end.
+            return self.in_case().map(drop);
         }
         for command in &running.bot.commands {
             let Some(read) = command.declaration.read(text) else {
@@ -451,8 +474,7 @@ impl Answer<'_> {
             if let Body::Text(text) = &body {
                 self.said_in_flow.push(text.clone());
             }
-            let to = (self.incoming.from, self.incoming.conversation.clone());
-            return self.say_to(rule, to, body);
+            return self.say_back(rule, body);
         }
         if self.is_muted {
             self.reaction.left_out = true;
@@ -461,6 +483,23 @@ impl Answer<'_> {
         self.reaction.said = true;
         let to = (self.incoming.from, self.incoming.conversation.clone());
         self.plan(rule, part, to, body)
+    }
+
+    /// Says something to the sender in a flow.
+    pub(super) fn say_back(&mut self, rule: &str, body: impl Into<Body>) -> Result<(), rusqlite::Error> {
+        self.in_flows.said = true;
+        let to = (self.incoming.from, self.incoming.conversation.clone());
+        self.say_to(rule, to, body)
+    }
+
+    /// Whether a flow may take the sender's message; it is counted, or the sender is told.
+    pub(super) fn has_room(&mut self) -> bool {
+        if self.is_full {
+            self.in_flows.refused = true;
+        } else {
+            self.in_flows.took = true;
+        }
+        !self.is_full
     }
 
     /// Says something in a flow, to whomever it concerns.
@@ -525,11 +564,9 @@ impl Answer<'_> {
 }
 
 /// What somebody is told whose messages are too many to be answered.
-fn enough(until: DateTime<Utc>, zone: Tz) -> String {
+fn enough(until: DateTime<Utc>, zone: Tz, rest: &str) -> String {
     let time = until.with_timezone(&zone).format("%H:%M");
-    format!(
-        "That was a lot for an hour: I answer again from {time} ({zone}). What you ask for is done meanwhile."
-    )
+    format!("That was a lot for an hour: I answer again from {time} ({zone}). {rest}")
 }
 
 /// The names that `joined` and `left` give.

@@ -7,15 +7,13 @@ use rusqlite::Error;
 use super::{
     answer::Answer,
     flow::rule,
-    stand::{Post, Stand},
+    stand::{Line, Post, Stand},
 };
 use crate::bot::{
     config::{Escalate, Flow, FlowState, Forward, Wallets},
     event::print_time,
     expression::Value,
-    source::Answers,
     store::{self, OpenFlow},
-    testing,
 };
 
 /// What ends a case, on either side.
@@ -34,11 +32,12 @@ impl Answer<'_> {
         mut stand: Stand,
     ) -> Result<(), Error> {
         let bot = &self.running.bot.name;
-        open.number = Some(store::number_case(self.transaction, bot)?);
-        stand.people = self.people(flow, &forward.wallets);
+        let number = store::number_case(self.transaction, bot)?;
+        open.number = Some(number);
+        let people = self.people(flow, &forward.wallets);
+        store::add_to_case(self.transaction, (bot, number), &people)?;
         stand.claimed = None;
-        (stand.pending, stand.is_full) = (Vec::new(), false);
-        stand.put_off(&self.incoming.text);
+        (stand.pending, stand.is_full) = (vec![self.incoming.text.clone()], false);
         let from = stand.opens.unwrap_or(self.running.now());
         stand.escalates = state.escalate.as_ref().and_then(|escalate| {
             let after = TimeDelta::from_std(escalate.after).ok()?;
@@ -59,14 +58,17 @@ impl Answer<'_> {
         stand: &mut Stand,
     ) -> Result<(), Error> {
         let number = open.number.unwrap_or_default();
-        let transcript = stand.transcript(forward.transcript);
+        let people = store::case_people(self.transaction, &self.running.bot.name, number)?;
+        let before = stand.before(forward.transcript);
         for (index, text) in std::mem::take(&mut stand.pending).into_iter().enumerate() {
             let mut said = format!("#{number}: {text}");
-            if index == 0 && !transcript.is_empty() {
-                said = format!("{said}\n\nBefore:{transcript}");
+            if index == 0 && !before.is_empty() {
+                said = format!("{said}\n\nBefore:{before}");
+            } else if index > 0 {
+                stand.hear(flow, Line::theirs(&text));
             }
-            for wallet in addresses(&stand.people) {
-                self.say_to(&rule(flow), (wallet, None), said.clone())?;
+            for wallet in &people {
+                self.say_to(&rule(flow), (*wallet, None), said.clone())?;
             }
         }
         Ok(())
@@ -85,77 +87,81 @@ impl Answer<'_> {
         if bot.flows.is_empty() {
             return Ok(false);
         }
-        let (named, text) = numbered(&self.incoming.text);
-        let own = from.to_string();
-        let mut cases: Vec<(OpenFlow, Stand)> = store::open_cases(self.transaction, &bot.name)?
+        let own = store::open_flow(self.transaction, &bot.name, from)?.filter(|open| open.number.is_some());
+        let mut cases: Vec<(OpenFlow, Stand)> = store::cases_of(self.transaction, &bot.name, from)?
             .into_iter()
             .map(|open| {
                 let stand = Stand::read(&open.stand);
                 (open, stand)
             })
             .collect();
-        let is_theirs = |stand: &Stand| stand.people.contains(&own);
-        let position = cases
-            .iter()
-            .position(|(open, stand)| named.is_some() && open.number == named && is_theirs(stand));
-        if position.is_none()
-            && let Some(index) = cases.iter().position(|(open, _)| open.wallet == from)
-        {
+        let (named, text) = numbered(&self.incoming.text);
+        let is_named = |(open, _): &(OpenFlow, Stand)| named.is_some() && open.number == named;
+        if let Some(index) = cases.iter().position(is_named) {
             let (open, stand) = cases.swap_remove(index);
-            return self.of_customer(open, stand).map(|()| true);
+            return self.of_people(open, stand, text).map(|()| true);
         }
+        if let Some(open) = own {
+            let stand = Stand::read(&open.stand);
+            return self.of_customer(open, stand);
+        }
+        let from = from.to_string();
         let rank = |stand: &Stand| match &stand.claimed {
-            Some(claimed) if *claimed == own => 0,
+            Some(claimed) if *claimed == from => 0,
             None => 1,
             Some(_) => 2,
         };
-        let best = || {
-            let theirs = cases
-                .iter()
-                .enumerate()
-                .filter(|(_, (_, stand))| is_theirs(stand));
-            theirs
-                .min_by_key(|(_, (_, stand))| rank(stand))
-                .map(|(index, _)| index)
-        };
-        let Some(index) = position.or_else(best) else {
+        let Some((open, stand)) = cases.into_iter().min_by_key(|(_, stand)| rank(stand)) else {
             return Ok(false);
         };
-        let text = if position.is_some() {
-            text
-        } else {
-            self.incoming.text.trim()
+        if let Some(number) = named {
+            // Meant for one whose case is over: it is nobody else's to read.
+            let rule = format!("flow:{}", open.flow);
+            return self
+                .tell_people(&rule, format!("#{number}: not open"))
+                .map(|()| true);
         }
-        .to_owned();
-        let (open, stand) = cases.swap_remove(index);
-        self.of_people(open, stand, &text).map(|()| true)
+        self.of_people(open, stand, text).map(|()| true)
     }
 
-    /// A message of the one whose case it is.
-    fn of_customer(&mut self, open: OpenFlow, mut stand: Stand) -> Result<(), Error> {
+    /// Answers one of those who take over; one that is a program is not answered without end.
+    fn tell_people(&mut self, rule: &str, said: String) -> Result<(), Error> {
+        if self.is_paused {
+            return Ok(());
+        }
+        self.say_back(rule, said)
+    }
+
+    /// A message of the one whose case it is. Says whether the file still has its flow.
+    fn of_customer(&mut self, open: OpenFlow, mut stand: Stand) -> Result<bool, Error> {
         let running = self.running;
         let text = &self.incoming.text;
         let flow = running.bot.flows.get(&open.flow);
         let Some(flow) = flow.filter(|_| !is_done(text)) else {
-            return store::end_flow(self.transaction, &running.bot.name, open.wallet);
+            store::end_flow(self.transaction, &running.bot.name, open.wallet)?;
+            return Ok(flow.is_some());
         };
+        if !self.has_room() {
+            return Ok(true);
+        }
         stand.conversation.clone_from(&self.incoming.conversation);
         if stand.opens.is_some() {
             if !stand.put_off(text) && !std::mem::replace(&mut stand.is_full, true) {
-                let conversation = stand.conversation.clone();
-                self.say_to(&rule(flow), (open.wallet, conversation), FULL.to_owned())?;
+                self.say_back(&rule(flow), FULL.to_owned())?;
             }
-            return self.keep_case(open, &stand);
+            return self.keep_case(open, &stand).map(|()| true);
         }
-        let said = format!("#{}: {text}", open.number.unwrap_or_default());
+        stand.hear(flow, Line::theirs(text));
+        let number = open.number.unwrap_or_default();
+        let said = format!("#{number}: {text}");
         let people = match &stand.claimed {
-            Some(claimed) => addresses(std::slice::from_ref(claimed)),
-            None => addresses(&stand.people),
+            Some(claimed) => claimed.parse().into_iter().collect(),
+            None => store::case_people(self.transaction, &running.bot.name, number)?,
         };
         for wallet in people {
             self.say_to(&rule(flow), (wallet, None), said.clone())?;
         }
-        self.keep_case(open, &stand)
+        self.keep_case(open, &stand).map(|()| true)
     }
 
     /// A message of one of those who take over.
@@ -165,8 +171,7 @@ impl Answer<'_> {
         let rule = format!("flow:{}", open.flow);
         if stand.claimed.as_ref().is_some_and(|claimed| *claimed != own) {
             let said = format!("#{}: taken", open.number.unwrap_or_default());
-            let conversation = self.incoming.conversation.clone();
-            return self.say_to(&rule, (self.incoming.from, conversation), said);
+            return self.tell_people(&rule, said);
         }
         if is_done(text) {
             return store::end_flow(self.transaction, &running.bot.name, open.wallet);
@@ -217,13 +222,12 @@ impl Answer<'_> {
     ) -> Result<(), Error> {
         let now = self.running.now();
         let number = open.number.unwrap_or_default();
-        let transcript = stand.transcript(stand.lines.len());
-        let said = format!("#{number}: nobody has answered yet{transcript}");
+        let said = format!("#{number}: nobody has answered yet{}", stand.transcript());
         let new = self.people(flow, &escalate.wallets);
-        for wallet in addresses(&new) {
-            self.say_to(&rule(flow), (wallet, None), said.clone())?;
+        for wallet in &new {
+            self.say_to(&rule(flow), (*wallet, None), said.clone())?;
         }
-        stand.people.extend(new);
+        store::add_to_case(self.transaction, (&self.running.bot.name, number), &new)?;
         if let Some(url) = &escalate.post {
             let body = serde_json::json!({
                 "event": "escalated",
@@ -244,7 +248,7 @@ impl Answer<'_> {
     }
 
     /// The wallets that a file names; one that cannot be found is told.
-    fn people(&mut self, flow: &Flow, wallets: &[Wallets]) -> Vec<String> {
+    fn people(&mut self, flow: &Flow, wallets: &[Wallets]) -> Vec<Address> {
         let scope = self.running.scope();
         let mut found = Vec::new();
         for wallets in wallets {
@@ -259,7 +263,7 @@ impl Answer<'_> {
         found
     }
 
-    fn add_person(&mut self, flow: &Flow, value: &Value, found: &mut Vec<String>) {
+    fn add_person(&mut self, flow: &Flow, value: &Value, found: &mut Vec<Address>) {
         let wallet = match value {
             Value::List(items) => {
                 items.iter().for_each(|item| self.add_person(flow, item, found));
@@ -268,9 +272,7 @@ impl Answer<'_> {
             Value::Wallet(wallet) => Some(*wallet),
             other => {
                 let text = other.to_text();
-                let is_test = matches!(*self.running.answers, Answers::Given(_)) && testing::is_wallet(&text);
-                let known = text.parse().ok();
-                known.or_else(|| is_test.then(|| testing::wallet(&text).address()))
+                text.parse().ok().or_else(|| self.running.answers.wallet(&text))
             }
         };
         let Some(wallet) = wallet else {
@@ -280,7 +282,6 @@ impl Answer<'_> {
             );
             return self.error(&rule(flow), reason);
         };
-        let wallet = wallet.to_string();
         if !found.contains(&wallet) {
             found.push(wallet);
         }
@@ -289,10 +290,6 @@ impl Answer<'_> {
 
 fn is_done(text: &str) -> bool {
     text.trim().eq_ignore_ascii_case(DONE)
-}
-
-fn addresses(wallets: &[String]) -> Vec<Address> {
-    wallets.iter().filter_map(|wallet| wallet.parse().ok()).collect()
 }
 
 /// Reads `#N text` or `#N: text`.

@@ -36,6 +36,9 @@ impl Answer<'_> {
             store::end_flow(self.transaction, &bot.name, self.incoming.from)?;
             return Ok(false);
         };
+        if !self.has_room() {
+            return Ok(true);
+        }
         let mut stand = Stand::read(&open.stand);
         stand.hear(flow, Line::theirs(&self.incoming.text));
         stand.conversation.clone_from(&self.incoming.conversation);
@@ -53,6 +56,9 @@ impl Answer<'_> {
         let Some(flow) = flows.find(|flow| flow.when.take(&self.incoming.text)) else {
             return Ok(false);
         };
+        if !self.has_room() {
+            return Ok(true);
+        }
         let mut stand = Stand {
             conversation: self.incoming.conversation.clone(),
             ..Stand::default()

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 /// Answers to one wallet in a sliding hour.
 const ANSWERS: usize = 20;
+/// Messages of one wallet that flows take in a sliding hour, those to people among them: far above what a person writes.
+const IN_FLOWS: usize = 60;
 const WINDOW: TimeDelta = TimeDelta::hours(1);
 /// Turns with a sender that answers this fast before the bot stops.
 const TURNS: u32 = 5;
@@ -14,11 +16,16 @@ const SILENCE: TimeDelta = TimeDelta::minutes(1);
 
 /// How it went with one wallet of late; kept in the store.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Talker {
     /// When it was answered in the last hour, oldest first.
     answers: Vec<DateTime<Utc>>,
     /// Whether it was told that it is not answered any more.
     is_told: bool,
+    /// When flows took its messages in the last hour, oldest first.
+    in_flows: Vec<DateTime<Utc>>,
+    /// Whether it was told that they take no more.
+    is_told_of_flows: bool,
     /// How often in a row it answered fast.
     turns: u32,
     /// When the bot last reacted to it.
@@ -58,13 +65,21 @@ impl Talker {
         if self.answers.len() < ANSWERS {
             self.is_told = false;
         }
+        self.in_flows.retain(|message| now - *message < WINDOW);
+        if self.in_flows.len() < IN_FLOWS {
+            self.is_told_of_flows = false;
+        }
         is_paused
     }
 
     /// When there is room for an answer again; nothing when there is now.
     pub(super) fn full_until(&self) -> Option<DateTime<Utc>> {
-        let first = self.answers.first().filter(|_| self.answers.len() >= ANSWERS);
-        first.and_then(|first| first.checked_add_signed(WINDOW))
+        room(&self.answers, ANSWERS)
+    }
+
+    /// When flows take its messages again; nothing when they do now.
+    pub(super) fn flows_full_until(&self) -> Option<DateTime<Utc>> {
+        room(&self.in_flows, IN_FLOWS)
     }
 
     /// It was answered, or a rule fired for it.
@@ -75,10 +90,26 @@ impl Talker {
         }
     }
 
+    /// A flow took its message.
+    pub(super) fn flow(&mut self, now: DateTime<Utc>) {
+        self.in_flows.push(now);
+    }
+
     /// Whether it is to be told now that it is not answered; once.
     pub(super) fn tell(&mut self) -> bool {
         !std::mem::replace(&mut self.is_told, true)
     }
+
+    /// Whether it is to be told now that flows take no more; once.
+    pub(super) fn tell_of_flows(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_told_of_flows, true)
+    }
+}
+
+/// When fewer than `most` of these are in the window; nothing when they are now.
+fn room(times: &[DateTime<Utc>], most: usize) -> Option<DateTime<Utc>> {
+    let first = times.first().filter(|_| times.len() >= most);
+    first.and_then(|first| first.checked_add_signed(WINDOW))
 }
 
 #[cfg(test)]
@@ -106,6 +137,30 @@ mod tests {
         assert!(talker.full_until().is_some() && !talker.tell());
         talker.hear(at(3_600_000), at(3_600_000));
         assert!(talker.full_until().is_none() && talker.tell());
+    }
+
+    #[test]
+    fn flows_take_sixty_messages_in_a_sliding_hour_beside_the_answers() {
+        let mut talker = Talker::default();
+        for minute in 0..59 {
+            talker.hear(at(minute * 60_000), at(minute * 60_000));
+            talker.flow(at(minute * 60_000));
+        }
+        assert_eq!(talker.flows_full_until(), None);
+        talker.flow(at(59 * 60_000));
+        assert_eq!(talker.flows_full_until(), Some(at(3_600_000)));
+        assert_eq!(talker.full_until(), None);
+        assert!(talker.tell_of_flows() && !talker.tell_of_flows() && talker.tell());
+        talker.hear(at(3_600_000), at(3_600_000));
+        assert!(talker.flows_full_until().is_none() && talker.tell_of_flows());
+    }
+
+    #[test]
+    fn what_an_older_herald_kept_is_read() {
+        let kept =
+            r#"{"answers":["2026-01-01T00:00:00Z"],"is_told":true,"turns":3,"reacted":null,"heard":null}"#;
+        let talker = Talker::read(Some(kept));
+        assert!(talker.is_told && talker.turns == 3 && talker.in_flows.is_empty());
     }
 
     #[test]

@@ -174,4 +174,5 @@ pub(super) async fn tell(running: &Running, effects: Vec<Effect>) {
     }
     running.to_deliver.notify_one();
     running.to_call_back.notify_one();
+    running.to_keep_time.notify_one();
 }

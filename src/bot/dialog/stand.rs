@@ -31,9 +31,7 @@ pub(super) struct Stand {
     pub(super) opens: Option<DateTime<Utc>>,
     /// When others take over if nobody has answered.
     pub(super) escalates: Option<DateTime<Utc>>,
-    /// The wallets of those it is forwarded to.
-    pub(super) people: Vec<String>,
-    /// Who of them owns it.
+    /// Who owns it of those it is forwarded to.
     pub(super) claimed: Option<String>,
     /// What is posted when nobody answered, and until when it is tried.
     pub(super) post: Option<Post>,
@@ -85,13 +83,17 @@ impl Stand {
     /// Keeps a message for the transcripts of a flow's states.
     pub(super) fn hear(&mut self, flow: &Flow, line: Line) {
         let forwards = flow.states.values().filter_map(|state| state.forward.as_ref());
-        let most = forwards.map(|forward| forward.transcript).max().unwrap_or(0);
-        if most > 0 {
-            self.lines.push(line);
-        }
-        // The message that is forwarded itself stands apart.
-        let surplus = self.lines.len().saturating_sub(most + 1);
+        let Some(most) = forwards.map(|forward| forward.transcript).max() else {
+            return;
+        };
+        self.lines.push(line);
+        let surplus = self.last_of_theirs().saturating_sub(most);
         self.lines.drain(..surplus);
+    }
+
+    /// Where the message is that the bot answers now.
+    fn last_of_theirs(&self) -> usize {
+        self.lines.iter().rposition(|line| !line.is_ours).unwrap_or(0)
     }
 
     /// Keeps a message until people are there. Says whether there is room: somebody who writes on and on is not kept in whole.
@@ -104,11 +106,20 @@ impl Stand {
         has_room
     }
 
-    /// What was said before a message was forwarded, as those see it who take over.
-    pub(super) fn transcript(&self, most: usize) -> String {
+    /// What was said before the last message, as those see it who take over.
+    pub(super) fn before(&self, most: usize) -> String {
+        let last = self.last_of_theirs();
+        Self::shown(&self.lines[last.saturating_sub(most)..last])
+    }
+
+    /// What was said lately, as those see it who take over.
+    pub(super) fn transcript(&self) -> String {
+        Self::shown(&self.lines)
+    }
+
+    fn shown(lines: &[Line]) -> String {
         let mut text = String::new();
-        let first = self.lines.len().saturating_sub(most);
-        for line in self.lines.iter().skip(first) {
+        for line in lines {
             text.push_str(if line.is_ours { "\nbot: " } else { "\nthey: " });
             text.push_str(&line.text);
         }

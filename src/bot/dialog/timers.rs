@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
+use futures::{TryStreamExt as _, stream};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +17,7 @@ use crate::{
     bot::{
         event::Kind,
         running::Running,
+        source::Posted,
         store::{self, OpenFlow},
     },
     fetch::Request,
@@ -23,8 +25,12 @@ use crate::{
 
 /// Flows that are moved in one transaction.
 const CHUNK: u32 = 100;
-/// How often is looked whether something is due.
-const LOOK: Duration = Duration::from_secs(1);
+/// Longer is not slept, as the clock may be set.
+const LONGEST_SLEEP: Duration = Duration::from_mins(1);
+/// When the store is tried again.
+const STORE_PAUSE: Duration = Duration::from_secs(5);
+/// Posts at once.
+const POSTS: usize = 8;
 /// Time for an answer to a post.
 const WITHIN: Duration = Duration::from_secs(15);
 
@@ -34,14 +40,22 @@ pub(crate) async fn keep_time(running: Arc<Running>, shutdown: CancellationToken
         return;
     }
     loop {
-        if let Err(error) = flow_round(&running).await {
-            let mut event = running.event(Kind::Error);
-            event.reason = Some(format!("flows wait: {error}"));
-            running.tell(event).await;
-        }
+        let wait = match flow_round(&running).await {
+            Ok(next) => {
+                let wait = next.map(|next| (next - running.now()).to_std().unwrap_or_default());
+                wait.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP)
+            }
+            Err(error) => {
+                let mut event = running.event(Kind::Error);
+                event.reason = Some(format!("flows wait: {error}"));
+                running.tell(event).await;
+                STORE_PAUSE
+            }
+        };
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(LOOK) => {}
+            () = running.to_keep_time.notified() => {}
+            () = tokio::time::sleep(wait) => {}
         }
     }
 }
@@ -72,10 +86,13 @@ pub(crate) async fn flow_round(running: &Arc<Running>) -> Result<Option<DateTime
         });
         let (effects, posts) = moved.await?;
         inbox::tell(running, effects).await;
-        for (open, post) in posts.into_iter().filter(|(_, post)| post.due <= running.now()) {
-            let outcome = send(running, &open.flow, &post).await;
-            note(running, open, post, outcome).await?;
-        }
+        let due = posts.into_iter().filter(|(_, post)| post.due <= running.now());
+        stream::iter(due.map(Ok))
+            .try_for_each_concurrent(POSTS, |(open, post)| async move {
+                let outcome = send(running, &open, &post).await;
+                note(running, open, post, outcome).await
+            })
+            .await?;
     }
     running.store.next_flow_due(bot).await
 }
@@ -95,8 +112,13 @@ fn incoming(running: &Running, open: &OpenFlow) -> Incoming {
 }
 
 /// Posts once.
-async fn send(running: &Running, flow: &str, post: &Post) -> Result<(), String> {
-    let status = if let Some(given) = running.answers.callback(&format!("flow:{flow}")) {
+async fn send(running: &Running, open: &OpenFlow, post: &Post) -> Result<(), String> {
+    let posted = Posted {
+        rule: format!("flow:{}", open.flow),
+        wallet: open.wallet,
+        body: post.body.clone(),
+    };
+    let status = if let Some(given) = running.answers.post(posted) {
         given
     } else {
         let body = post.body.clone().into_bytes().into();

@@ -5,6 +5,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use herald_protocol::address::Address;
+
 use super::cache::Cache;
 use crate::bot::{
     expression::{BLOCK_TIME, Value},
@@ -58,6 +60,26 @@ impl Answers {
         }
     }
 
+    /// Takes what a flow posts, and gives the status that it is answered with; none where it is posted.
+    pub(crate) fn post(&self, posted: Posted) -> Option<u16> {
+        match self {
+            Self::Asked(_) => None,
+            Self::Given(given) => {
+                let mut posts = given.posts.lock().unwrap_or_else(PoisonError::into_inner);
+                posts.push(posted);
+                Some(200)
+            }
+        }
+    }
+
+    /// The wallet that a name is given for; none where names are not given.
+    pub(crate) fn wallet(&self, name: &str) -> Option<Address> {
+        match self {
+            Self::Asked(_) => None,
+            Self::Given(_) => testing::is_wallet(name).then(|| testing::wallet(name).address()),
+        }
+    }
+
     /// The answers that stand for a while; none where answers are given.
     pub(super) fn cache(&self) -> Option<&Cache> {
         match self {
@@ -105,9 +127,22 @@ pub enum Answer {
     Status(u16),
 }
 
-/// Answers by name, each until it is replaced.
+/// Answers by name, each until it is replaced, and what was posted.
 #[derive(Debug, Default)]
-pub(crate) struct Given(Mutex<BTreeMap<String, Entry>>);
+pub(crate) struct Given {
+    answers: Mutex<BTreeMap<String, Entry>>,
+    posts: Mutex<Vec<Posted>>,
+}
+
+/// What a flow posted.
+#[derive(Clone, Debug)]
+pub(crate) struct Posted {
+    /// `flow:NAME`.
+    pub(crate) rule: String,
+    /// Whose case it is.
+    pub(crate) wallet: Address,
+    pub(crate) body: String,
+}
 
 #[derive(Debug)]
 struct Entry {
@@ -122,7 +157,7 @@ impl Given {
             answer,
             is_used: false,
         };
-        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let replaced = answers.insert(name.to_owned(), entry);
         replaced.is_some_and(|replaced| !replaced.is_used)
     }
@@ -150,15 +185,21 @@ impl Given {
     }
 
     fn take(&self, name: &str) -> Option<Answer> {
-        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = answers.get_mut(name)?;
         entry.is_used = true;
         Some(entry.answer.clone())
     }
 
+    /// What was posted so far.
+    pub(crate) fn posts(&self) -> Vec<Posted> {
+        let posts = self.posts.lock().unwrap_or_else(PoisonError::into_inner);
+        posts.clone()
+    }
+
     /// The names of answers that nobody asked for.
     pub(crate) fn unused(&self) -> Vec<String> {
-        let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let unused = answers.iter().filter(|(_, entry)| !entry.is_used);
         unused.map(|(name, _)| name.clone()).collect()
     }

@@ -22,13 +22,16 @@ pub(crate) struct OpenFlow {
 
 const COLUMNS: &str = "wallet, flow, state, number, due_ms, stand";
 
-fn open(row: &Row<'_>) -> Result<OpenFlow, rusqlite::Error> {
-    let odd = || {
+fn address(row: &Row<'_>, column: usize) -> Result<Address, rusqlite::Error> {
+    row.get_ref(column)?.as_str()?.parse().map_err(|_| {
         let error = "odd wallet in a flow".into();
-        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error)
-    };
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error)
+    })
+}
+
+fn open(row: &Row<'_>) -> Result<OpenFlow, rusqlite::Error> {
     Ok(OpenFlow {
-        wallet: row.get_ref(0)?.as_str()?.parse().map_err(|_| odd())?,
+        wallet: address(row, 0)?,
         flow: row.get(1)?,
         state: row.get(2)?,
         number: row.get(3)?,
@@ -51,14 +54,46 @@ pub(crate) fn open_flow(
         .optional()
 }
 
-/// Every flow that is forwarded, the newest first.
-pub(crate) fn open_cases(connection: &Connection, bot: &str) -> Result<Vec<OpenFlow>, rusqlite::Error> {
+/// Every flow that is forwarded to a wallet, the newest first.
+pub(crate) fn cases_of(
+    connection: &Connection,
+    bot: &str,
+    wallet: Address,
+) -> Result<Vec<OpenFlow>, rusqlite::Error> {
     connection
         .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM flow WHERE bot = ?1 AND number IS NOT NULL ORDER BY number DESC"
+            "SELECT {COLUMNS} FROM flow
+             WHERE bot = ?1 AND number IN (SELECT number FROM flow_person WHERE bot = ?1 AND wallet = ?2)
+             ORDER BY number DESC"
         ))?
-        .query_map([bot], open)?
+        .query_map(params![bot, wallet.to_string()], open)?
         .collect()
+}
+
+/// The wallets that a case is forwarded to.
+pub(crate) fn case_people(
+    connection: &Connection,
+    bot: &str,
+    number: i64,
+) -> Result<Vec<Address>, rusqlite::Error> {
+    connection
+        .prepare_cached("SELECT wallet FROM flow_person WHERE bot = ?1 AND number = ?2 ORDER BY wallet")?
+        .query_map(params![bot, number], |row| address(row, 0))?
+        .collect()
+}
+
+/// Forwards a case to these wallets as well.
+pub(crate) fn add_to_case(
+    transaction: &Transaction<'_>,
+    (bot, number): (&str, i64),
+    wallets: &[Address],
+) -> Result<(), rusqlite::Error> {
+    let mut statement = transaction
+        .prepare_cached("INSERT OR IGNORE INTO flow_person (bot, wallet, number) VALUES (?1, ?2, ?3)")?;
+    for wallet in wallets {
+        statement.execute(params![bot, wallet.to_string(), number])?;
+    }
+    Ok(())
 }
 
 /// Flows for which time does something now.
@@ -99,12 +134,18 @@ pub(crate) fn keep_flow(
     Ok(())
 }
 
-/// Ends the open flow of a wallet.
+/// Ends the open flow of a wallet, and its case.
 pub(crate) fn end_flow(
     transaction: &Transaction<'_>,
     bot: &str,
     wallet: Address,
 ) -> Result<(), rusqlite::Error> {
+    transaction
+        .prepare_cached(
+            "DELETE FROM flow_person
+             WHERE bot = ?1 AND number = (SELECT number FROM flow WHERE bot = ?1 AND wallet = ?2)",
+        )?
+        .execute(params![bot, wallet.to_string()])?;
     transaction
         .prepare_cached("DELETE FROM flow WHERE bot = ?1 AND wallet = ?2")?
         .execute(params![bot, wallet.to_string()])?;

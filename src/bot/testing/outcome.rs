@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::bot::store::{Callback, CallbackState};
+use crate::bot::{
+    source::Posted,
+    store::{Callback, CallbackState},
+};
 
 /// What became of one test.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -19,7 +22,7 @@ pub struct Outcome {
     pub lines: Vec<Line>,
     /// Rows that were not delivered, and what fired for nobody, and why; each in words.
     pub undelivered: Vec<String>,
-    /// What was told where rules' `callback` says, or would be, oldest first.
+    /// What was told where rules' `callback` says, or would be, oldest first; then what flows posted.
     pub callbacks: Vec<Told>,
     /// What `expect` says when it says what arrived; none when a step failed.
     #[serde(skip)]
@@ -44,14 +47,14 @@ impl Line {
     }
 }
 
-/// A callback.
+/// A callback, or what a flow posted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Told {
-    /// The rule.
+    /// The rule; `flow:NAME` of a flow.
     pub rule: String,
     /// What it tells.
     pub event: &'static str,
-    /// To whom the message is.
+    /// To whom the message is; of a flow whose case it is.
     pub wallet: String,
     /// Where it stands: `waiting`, `done` or `dead`.
     pub state: &'static str,
@@ -76,6 +79,20 @@ impl From<&Callback> for Told {
                 .filter(|_| callback.state != CallbackState::Done),
             tries: callback.tries,
             body: serde_json::from_str(&callback.body).unwrap_or_default(),
+        }
+    }
+}
+
+impl From<&Posted> for Told {
+    fn from(posted: &Posted) -> Self {
+        Self {
+            rule: posted.rule.clone(),
+            event: "escalated",
+            wallet: posted.wallet.to_string(),
+            state: CallbackState::Done.as_str(),
+            reason: None,
+            tries: 1,
+            body: serde_json::from_str(&posted.body).unwrap_or_default(),
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::{
         Brake,
         chain::Chains,
         config::{
-            self, Bot,
+            self, Bot, Finding,
             testing::{Saying, Test},
         },
         dialog::{self, Inbox},
@@ -29,9 +29,10 @@ use crate::{
         expression::{Scope, Value},
         fire::{self, Firing},
         outbox::{self, Worker},
+        reload,
         running::Running,
         runtime,
-        source::{Answer, Answers, Given},
+        source::{Answer, Answers, Given, Posted},
         store::{self, Callback, CallbackFilter, Delivery, Filter, Member, State, Store},
         trigger::{self, Trigger},
         uploads::Uploads,
@@ -90,6 +91,11 @@ struct Life {
     running: Arc<Running>,
     worker: Worker,
     inbox: Inbox,
+}
+
+fn not_taken(findings: &[Finding]) -> Broken {
+    let errors: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    Broken::Step(format!("the file is not taken:\n{}", errors.join("\n")))
 }
 
 impl<'a> Stage<'a> {
@@ -189,6 +195,7 @@ impl<'a> Stage<'a> {
             to_deliver: Arc::default(),
             to_guard: Arc::default(),
             to_call_back: Arc::default(),
+            to_keep_time: Arc::default(),
         });
         let before = clock.now();
         let client = Client::builder(wallet, self.ground.node.clone())
@@ -388,21 +395,16 @@ impl<'a> Stage<'a> {
 
     /// Starts the bot again with another text of its file.
     pub(super) async fn reload(&mut self, text: &str) -> Result<(), Broken> {
-        let old = Arc::clone(&self.running()?.bot);
-        let loaded = config::load_text(&self.ground.project, &old.file, text.as_bytes().to_vec());
-        let (bot, _) = loaded.map_err(|findings| {
-            let errors = findings.iter().map(ToString::to_string);
-            Broken::Step(format!(
-                "the file is not taken:\n{}",
-                errors.collect::<Vec<_>>().join("\n")
-            ))
-        })?;
-        if bot.name != old.name {
-            return Err(Broken::Step(format!(
-                "a running bot keeps its name, `{}`",
-                old.name
-            )));
+        let running = self.running()?;
+        let file = &running.bot.file;
+        let loaded = config::load_text(&self.ground.project, file, text.as_bytes().to_vec());
+        let (bot, _) = loaded.map_err(|findings| not_taken(&findings))?;
+        let refused = reload::refused(&running, &bot, text).await;
+        if !refused.is_empty() {
+            return Err(not_taken(&refused));
         }
+        // The store is open as long as anybody has it.
+        drop(running);
         let bot = post::with_own_secrets(bot, &self.ground.folder).map_err(Broken::Machine)?;
         self.again(bot).await
     }
@@ -481,6 +483,11 @@ impl<'a> Stage<'a> {
         let mut rows = store.deliveries(filter).await?;
         rows.sort_by_key(|row| row.id);
         Ok(rows)
+    }
+
+    /// What flows posted, oldest first.
+    pub(super) fn posts(&self) -> Vec<Posted> {
+        self.given.posts()
     }
 
     /// Every callback, oldest first.

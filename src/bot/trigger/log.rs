@@ -194,7 +194,7 @@ pub(crate) fn in_test(
 }
 
 /// The firing of a log.
-fn firing(running: &Running, (chain, event): (&str, Value), log: &Log, block: Head) -> Firing {
+pub(super) fn firing(running: &Running, (chain, event): (&str, Value), log: &Log, block: Head) -> Firing {
     let mut names = Scope::new();
     names.insert("event", event);
     let number = |number: u64| Value::Int(number.into());
@@ -233,6 +233,14 @@ impl EvmLog {
             )),
         });
         wallets.collect()
+    }
+
+    /// What a log tells, if it counts.
+    pub(super) fn hear(&self, running: &Running, log: &Log) -> Result<Option<Value>, String> {
+        let event = self.event.decode(&log.topics, &log.data);
+        let event = event.map_err(|error| error.to_string())?;
+        let takes = self.takes(running.scope(), &event)?;
+        Ok(takes.then_some(event))
     }
 
     /// Whether a log of these values counts.
@@ -585,10 +593,7 @@ impl Watch<'_> {
                 event.signature()
             ));
         }
-        let event = event.decode(&log.topics, &log.data);
-        let event = event.map_err(|error| error.to_string())?;
-        let takes = self.log.takes(self.running.scope(), &event)?;
-        Ok(takes.then_some(event))
+        self.log.hear(self.running, log)
     }
 
     async fn range(

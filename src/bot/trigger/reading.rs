@@ -24,7 +24,7 @@ pub use poll::Poll;
 
 pub(crate) use news::Item;
 
-use super::{Trigger, Watch};
+use super::{Past, Trigger, Watch};
 use crate::{
     bot::{
         config::{Retry, Rule},
@@ -125,25 +125,29 @@ pub(crate) async fn read_given(running: &Running) -> Result<Option<DateTime<Utc>
     Ok(next)
 }
 
-/// What a rule would be given for the latest it can read now: the newest entry of a feed, the first item of a poll. Errors are
-/// sentences for people.
-pub(crate) async fn latest(running: &Running, rule: &Rule) -> Result<Scope, String> {
+/// What a rule would be given for an entry or item that it can read now: the one of an id, else the newest entry of a feed, the first
+/// item of a poll. Errors are sentences for people.
+pub(super) async fn recall(running: &Running, rule: &Rule, past: &Past) -> Result<Scope, String> {
     let mut readers = readers(running).into_iter();
     let reader = readers
         .find(|reader| reader.rule.name == rule.name && !matches!(reader.what, What::Watch(_)))
-        .ok_or("the rule reads no feed and no poll, of which one could be the latest")?;
+        .ok_or("the rule reads no log, no feed and no poll, of which something could be there already")?;
     let items = reader.items().await?;
     let now = running.now();
-    let newest = match reader.what {
+    let wanted = match (past, reader.what) {
+        (Past::Entry(id), _) => items.into_iter().find(|item| item.id == *id),
         // Feeds begin with their latest entry.
-        What::Feed(_) => items
+        (_, What::Feed(_)) => items
             .into_iter()
             .rev()
             .max_by_key(|item| item.date.unwrap_or(now).min(now)),
         _ => items.into_iter().next(),
     };
-    let newest = newest.ok_or_else(|| format!("{} is empty", reader.name()))?;
-    Ok([("item", newest.value), ("previous", Value::None)]
+    let wanted = wanted.ok_or_else(|| match past {
+        Past::Entry(id) => format!("{} has no `{id}` now", reader.name()),
+        _ => format!("{} is empty", reader.name()),
+    })?;
+    Ok([("item", wanted.value), ("previous", Value::None)]
         .into_iter()
         .filter(|(name, _)| rule.names.get(name).is_some())
         .collect())

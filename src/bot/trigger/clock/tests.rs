@@ -55,6 +55,7 @@ fn scene_of(rest: &str) -> Scene {
         to_deliver: Arc::default(),
         to_guard: Arc::default(),
         to_call_back: Arc::default(),
+        to_keep_time: Arc::default(),
     });
     Scene {
         running,
