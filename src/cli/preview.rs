@@ -15,8 +15,8 @@ use super::{
     print,
 };
 use crate::{
-    bot::trigger::Past,
     bot::rehearsal::{Preview as Answer, PreviewMessage, PreviewPart, PreviewStep},
+    bot::trigger::Past,
     console::shapes::PreviewRequest,
 };
 

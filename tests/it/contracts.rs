@@ -6,7 +6,7 @@ use herald_protocol::address::Address;
 use serde_json::json;
 
 use crate::harness::{
-    chain::Evm,
+    chain::{Evm, quantity},
     house::{Herald, House, edited},
     people::{Person, address, person},
     rpc_proxy::{Behaviour, RpcProxy},
@@ -164,7 +164,7 @@ async fn a_command_reads_a_contract_as_of_the_latest_block_once() {
         .asks(bot, &format!("/tx {hash}"), &[&format!("success in {head}")])
         .await;
     let block = evm.block(head).await;
-    let time = crate::harness::chain::quantity(&block["timestamp"]);
+    let time = quantity(&block["timestamp"]);
     alice
         .asks(bot, &format!("/when {head}"), &[&time.to_string()])
         .await;
@@ -236,12 +236,30 @@ async fn the_dao_bot_tells_a_proposal_once_and_reminds_who_has_not_voted() {
         member.say(bot, "/follow").await;
     }
     herald.count("joined", 2).await;
+    let absent = house.run(&["preview", "dao/proposal", "--event", "latest"]).await;
+    assert!(
+        absent
+            .talk
+            .contains("no log that counts is in the latest blocks of chain `arbitrum`"),
+        "{absent:?}"
+    );
     let end = ethereum.head().await + 8;
     let proposal = json!([7, 1, end, "Fund the grants\nlong text"]);
     let propose = "propose(uint256,uint256,uint256,string)";
     let told = |text: String| text.contains("Fund the grants\nBy 0x");
-    arbitrum.send(at(GOVERNOR), propose, proposal).await;
+    let receipt = arbitrum.send(at(GOVERNOR), propose, proposal).await;
     herald.count("delivered", 2).await;
+    let (hash, number) = (
+        receipt["transactionHash"].as_str().unwrap(),
+        quantity(&receipt["blockNumber"]),
+    );
+    for past in ["latest", &format!("tx:{hash}"), &format!("block:{number}")] {
+        let arguments = ["preview", "dao/proposal", "--event", past, "--json"];
+        let shown = house.run(&arguments).await.expect(0).json();
+        let text = shown["messages"][0]["text"].as_str().unwrap();
+        assert!(text.contains("Fund the grants\nBy 0x"), "{shown}");
+        assert_eq!(shown["repeated"], true, "{shown}");
+    }
     arbitrum
         .send_from(alice.address(), at(GOVERNOR), "castVote(uint256)", json!([7]))
         .await;

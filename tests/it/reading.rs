@@ -295,7 +295,7 @@ async fn rules_that_poll_one_source_at_the_same_time_ask_it_once() {
 }
 
 #[tokio::test]
-async fn a_preview_shows_the_latest_entry_of_a_feed_and_sends_nothing() {
+async fn a_preview_shows_the_latest_entry_of_a_feed_or_one_by_its_id_and_sends_nothing() {
     let feed = rss(&[
         ("a", "Latest", TODAY),
         ("b", "Older", "Sun, 29 Nov 2026 00:00:00 GMT"),
@@ -329,9 +329,14 @@ async fn a_preview_shows_the_latest_entry_of_a_feed_and_sends_nothing() {
         ("post/none", "is empty"),
         (
             "post/other",
-            "the rule reads no feed and no poll, of which one could be the latest",
+            "the rule reads no log, no feed and no poll, of which something could be there already",
         ),
     ];
+    let older = ["preview", "post/post", "--event", "entry:b", "--json"];
+    let older = house.run(&older).await.expect(0).json();
+    assert_eq!(older["messages"][0]["text"], "Older");
+    let gone = house.run(&["preview", "post/post", "--event", "entry:c"]).await;
+    assert!(gone.talk.contains("has no `c` now"), "{gone:?}");
     for (rule, reason) in wrong {
         let ended = house.run(&["preview", rule, "--event", "latest"]).await;
         assert!(ended.talk.contains(reason), "{ended:?}");

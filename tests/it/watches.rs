@@ -90,6 +90,7 @@ sources: {{ price: {{ http: \"{}\", pick: body.usd }} }}
 rules:
   changes: {{ when: {{ watch: price, every: 1s, changes: true }}, to: readers, send: \"now {{{{ value }}}}\" }}
   round: {{ when: {{ watch: price, every: 1s, becomes: value % 10 == 0 }}, to: readers, send: \"round {{{{ value }}}}\" }}
+  odd: {{ when: {{ cleared: round }}, to: readers, send: \"odd {{{{ value }}}}\" }}
 ",
         site.url("/")
     ));
@@ -102,9 +103,9 @@ rules:
     // The first reading of `changes` is what changes are told from; that of `becomes` fires, to whoever is there by then.
     herald.event("occurrence", |event| event["rule"] == "round").await;
     *price.lock().unwrap() = 13;
-    herald
-        .event("occurrence", |event| event["rule"] == "changes")
-        .await;
+    for rule in ["changes", "odd"] {
+        herald.event("occurrence", |event| event["rule"] == rule).await;
+    }
     *price.lock().unwrap() = 20;
     let wanted = |texts: &[String]| {
         let count = |text: &str| texts.iter().filter(|found| *found == text).count();

@@ -74,7 +74,8 @@ async fn of_log(running: &Running, log: &EvmLog, past: &Past) -> Result<Scope, S
         Past::Tx(hash) => {
             let status = chain.tx_status(*hash).await.map_err(of_chain)?;
             let block = status.and_then(|status| status.block);
-            let (number, _) = block.ok_or_else(|| format!("chain `{}` has no such transaction", log.chain))?;
+            let (number, _) =
+                block.ok_or_else(|| format!("chain `{}` has no such transaction", log.chain))?;
             (Some(*hash), number, 0)
         }
         Past::Latest | Past::Entry(_) => {
@@ -137,7 +138,16 @@ mod tests {
         assert_eq!(Past::of(&format!("tx:{hash}")), Some(Past::Tx([7; 32])));
         let id = "https://blog.example/1".to_owned();
         assert_eq!(Past::of("entry:https://blog.example/1"), Some(Past::Entry(id)));
-        for wrong in ["", "later", "latest:1", "block:", "block:-1", "tx:0x12", "entry:", "event.json"] {
+        for wrong in [
+            "",
+            "later",
+            "latest:1",
+            "block:",
+            "block:-1",
+            "tx:0x12",
+            "entry:",
+            "event.json",
+        ] {
             assert_eq!(Past::of(wrong), None, "{wrong}");
         }
     }

@@ -87,6 +87,7 @@ async fn every_example_of_the_guide_is_clean_and_its_tests_pass() {
         let folder = tempfile::tempdir().unwrap();
         let write = |file: &str, text: &str| std::fs::write(folder.path().join(file), text).unwrap();
         let head = "herald: 1\nbot: example\nidentity: env:BOT_KEY\n";
+        write("herald.yaml", "herald: 1\nchains: { base: { rpc: https://base.example } }\n");
         let bot = if example.starts_with("herald: 1\nproject:") {
             write("herald.yaml", example);
             format!("{head}commands: {{ /ping: {{ reply: pong }} }}\n")
