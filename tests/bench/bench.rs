@@ -19,6 +19,8 @@ mod bare_database;
 mod bare_store;
 mod bots;
 mod broadcast;
+mod chain;
+mod commands;
 mod curve;
 mod empty_node;
 mod engine;
@@ -42,6 +44,7 @@ mod readers;
 mod slow;
 mod token;
 mod topics;
+mod watch;
 
 use engine::Engine;
 use figure::Figure;
@@ -52,7 +55,7 @@ pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 /// A figure by name, and how it is measured. The path is a folder on a real disk.
 type Known = (&'static str, fn(&Path) -> Result<Figure, Error>);
 
-const FIGURES: [Known; 31] = [
+const FIGURES: [Known; 33] = [
     ("seal", message::seal),
     ("open", message::open),
     ("first-message", first::message),
@@ -62,6 +65,8 @@ const FIGURES: [Known; 31] = [
     ("check", language::check),
     ("render", language::render),
     ("broadcast-known", broadcast::known),
+    ("commands", commands::answered),
+    ("watch", watch::reading),
     ("plan-rate", plan::rate),
     ("plan-memory", plan::memory),
     ("bots-start", bots::start),

@@ -54,8 +54,9 @@ async fn the_reference_and_the_schemas_beside_the_bots_are_those_of_the_program(
         let path = file.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "yaml") {
             let bot = std::fs::read_to_string(&path).unwrap();
-            let line = "# yaml-language-server: $schema=bot.schema.json\n";
-            assert!(bot.starts_with(line), "{}", path.display());
+            let shape = if path.ends_with("herald.yaml") { "project" } else { "bot" };
+            let line = format!("# yaml-language-server: $schema={shape}.schema.json\n");
+            assert!(bot.starts_with(&line), "{}", path.display());
         }
     }
 }
