@@ -83,8 +83,8 @@ impl Node {
             let started = Instant::now();
             let _running = Runtime::start(vec![launch], &shared, Started::OnCall, &shutdown);
             loop {
-                let read =
-                    store.read(move |connection| connection.query_row(question, [], |row| row.get::<_, i64>(0)));
+                let read = store
+                    .read(move |connection| connection.query_row(question, [], |row| row.get::<_, i64>(0)));
                 if read.await? == wanted {
                     return Ok(started.elapsed());
                 }

@@ -200,7 +200,9 @@ impl Callers {
         people::each(WALLETS * EACH, |number| {
             let (conversation, wallet) = self.of(number)?;
             let command = commands.get(number as usize).ok_or("no such command")?;
-            let public = publics.get((wallet - self.first) as usize).ok_or("no such wallet")?;
+            let public = publics
+                .get((wallet - self.first) as usize)
+                .ok_or("no such wallet")?;
             let topic = conversation.topic().as_str();
             let opened = conversation.open(topic, &command.message, &[public, bot.public()])?;
             black_box(Content::decode(opened.into_content())?);

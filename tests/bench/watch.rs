@@ -146,7 +146,8 @@ rules:
     to: { wallet: sub.wallet }
     send: \"{{ value }}\"
 ";
-const JOIN: &str = "INSERT INTO member (bot, list, wallet, fields, joined_ms) VALUES ('guard', 'guarded', ?1, '{}', 1)";
+const JOIN: &str =
+    "INSERT INTO member (bot, list, wallet, fields, joined_ms) VALUES ('guard', 'guarded', ?1, '{}', 1)";
 const SUBSCRIBERS: usize = 10_000;
 /// As many as herald makes at once.
 const AT_ONCE: usize = 200;

@@ -1,5 +1,7 @@
 //! Blocks and logs as nodes write them, and as they are known to be once read.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use herald_protocol::address::Address;
 use serde::Deserialize;
@@ -44,6 +46,13 @@ pub(crate) struct Log {
     pub(crate) block_hash: [u8; 32],
     pub(crate) tx: [u8; 32],
     pub(crate) index: u64,
+}
+
+impl fmt::Display for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tx = const_hex::encode_prefixed(self.tx);
+        write!(f, "log {} of transaction {tx}", self.index)
+    }
 }
 
 #[derive(Deserialize)]

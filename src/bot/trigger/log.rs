@@ -8,6 +8,9 @@
 //! refuses it, and grows again. A block that left the chain takes its logs with it, and reading goes on from the last block that is
 //! still there.
 
+mod failure;
+mod nodes;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
@@ -21,6 +24,9 @@ use futures::future::join_all;
 use herald_protocol::address::Address;
 use tokio_util::sync::CancellationToken;
 
+use failure::Failure;
+use nodes::watch_nodes;
+
 use super::Trigger;
 use crate::bot::{
     chain::{self, Agreed, Chain, Head, Log, RpcError, Search, abi},
@@ -30,13 +36,13 @@ use crate::bot::{
     fire::{self, Firing},
     outbox::retry_wait,
     running::Running,
-    store::{self, ChainCursor, CursorStep, NewOccurrence, ReadBlock, ScheduleKey},
+    store::{ChainCursor, CursorStep, NewOccurrence, ReadBlock, ScheduleKey},
 };
 
 /// Blocks of the first range, and of the largest. Ours: most nodes take ten thousand, some two.
 const FIRST_SPAN: u64 = 2_000;
 const LARGEST_SPAN: u64 = 10_000;
-/// Logs of one range; one with more is read in parts.
+/// Logs that are recorded together, and as many as a range should have.
 const MOST_LOGS: usize = 5_000;
 /// How far reading goes back when none of the blocks that are remembered is on the chain any more.
 const FAR_BACK: u64 = 64;
@@ -66,25 +72,6 @@ pub struct EvmLog {
     pub start: Option<u64>,
 }
 
-/// Why reading did not go on.
-enum Failure {
-    Chain(chain::Error),
-    Store(store::Error),
-    File(String),
-}
-
-impl From<store::Error> for Failure {
-    fn from(error: store::Error) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<chain::Error> for Failure {
-    fn from(error: chain::Error) -> Self {
-        Self::Chain(error)
-    }
-}
-
 /// A rule's log trigger and where its reading stands.
 struct Watch<'a> {
     running: &'a Running,
@@ -98,11 +85,15 @@ struct Watch<'a> {
     told_topics: AtomicBool,
 }
 
-/// What is read of a range.
-struct Range {
-    read: Vec<ReadBlock>,
-    new: Vec<NewOccurrence>,
-    /// Logs that could not be read, told once the range is taken.
+/// What is found in a range.
+struct Found {
+    /// Its last block.
+    end: Agreed,
+    /// How many logs there are.
+    count: usize,
+    /// Those that count.
+    taken: Vec<(Log, Value)>,
+    /// What is told of those that cannot be read, once the range is taken.
     unread: Vec<String>,
 }
 
@@ -129,34 +120,6 @@ pub(crate) async fn follow_logs(running: Arc<Running>, shutdown: CancellationTok
     tokio::select! {
         () = shutdown.cancelled() => {}
         _ = async { tokio::join!(nodes, following) } => {}
-    }
-}
-
-/// Tells what is wrong with the nodes of a chain, each thing once until it is over.
-async fn watch_nodes(running: &Running, name: &str) {
-    let Ok(chain) = running.chains.find(name) else {
-        return;
-    };
-    let (mut heads, mut remarks) = (chain.heads(), chain.remarks());
-    let mut told = BTreeSet::new();
-    loop {
-        let mut now = remarks.borrow_and_update().clone();
-        if let Some(Err(error)) = &*heads.borrow_and_update() {
-            now.insert(error.to_string());
-        }
-        for reason in now.difference(&told) {
-            let mut event = running.event(Kind::Error);
-            event.reason = Some(format!("chain `{name}`: {reason}"));
-            running.tell(event).await;
-        }
-        told = now;
-        let changed = tokio::select! {
-            changed = heads.changed() => changed,
-            changed = remarks.changed() => changed,
-        };
-        if changed.is_err() {
-            return;
-        }
     }
 }
 
@@ -236,10 +199,10 @@ impl EvmLog {
     }
 
     /// What a log tells, if it counts.
-    pub(super) fn hear(&self, running: &Running, log: &Log) -> Result<Option<Value>, String> {
+    pub(super) fn hear(&self, scope: &Scope, log: &Log) -> Result<Option<Value>, String> {
         let event = self.event.decode(&log.topics, &log.data);
         let event = event.map_err(|error| error.to_string())?;
-        let takes = self.takes(running.scope(), &event)?;
+        let takes = self.takes(scope.clone(), &event)?;
         Ok(takes.then_some(event))
     }
 
@@ -253,43 +216,6 @@ impl EvmLog {
         value
             .map(|value| value.is_truthy())
             .map_err(|error| format!("`where`: {error}"))
-    }
-}
-
-impl Failure {
-    /// Whether the next height may be enough.
-    fn is_of_height(&self) -> bool {
-        matches!(self, Self::Chain(chain::Error::Absent(_)))
-    }
-
-    /// What is told of it, and what is the same again however it is worded.
-    fn reason(&self, chain: &str) -> (String, String) {
-        match self {
-            Self::Chain(error) => {
-                let kind = match error {
-                    chain::Error::Differ { first, second, .. } => format!("blocks of {first} and {second}"),
-                    chain::Error::LogsDiffer { first, second, .. } => format!("logs of {first} and {second}"),
-                    error => error.to_string(),
-                };
-                (format!("chain `{chain}`: {error}"), kind)
-            }
-            Self::Store(error) => {
-                let reason = format!("the logs of chain `{chain}` wait: {error}");
-                (reason.clone(), reason)
-            }
-            Self::File(reason) => (reason.clone(), reason.clone()),
-        }
-    }
-
-    /// Whether it is told after so many tries. What may have been a moment is not, and is seen from the chain's height if it lasts.
-    fn is_told(&self, failures: u32) -> bool {
-        match self {
-            Self::Chain(chain::Error::Absent(_)) => false,
-            Self::Chain(chain::Error::Node(RpcError::Unreachable { .. } | RpcError::Limited { .. })) => {
-                failures > 1
-            }
-            _ => true,
-        }
     }
 }
 
@@ -405,8 +331,8 @@ impl Watch<'_> {
                     .number
                     .saturating_add(self.span.load(Ordering::Relaxed)),
             );
-            let range = match self.read(chain, (from, end), &contracts).await {
-                Ok(Some(range)) => range,
+            let found = match self.read(chain, (from, end), &contracts).await {
+                Ok(Some(found)) => found,
                 Ok(None) => {
                     self.shrink(end - cursor.last.number);
                     continue;
@@ -421,23 +347,37 @@ impl Watch<'_> {
                     return Err(error);
                 }
             };
-            let span = self.span.load(Ordering::Relaxed);
-            let wider = span + (span / 8).max(1);
-            self.span.store(wider.min(LARGEST_SPAN), Ordering::Relaxed);
-            if let Some(last) = range.read.last() {
-                cursor.last = *last;
+            self.fit(found.count);
+            let last = read(found.end.block, 0);
+            let mut parts = in_parts(found.taken).into_iter().peekable();
+            while let Some(part) = parts.next() {
+                let last = parts.peek().is_none().then_some(last);
+                let (read, new) = self.occurrences(chain, (&found.end, last), part).await?;
+                let step = CursorStep {
+                    first: cursor.first,
+                    forget_above: None,
+                    read,
+                };
+                self.take(step, new).await?;
             }
-            let step = CursorStep {
-                first: cursor.first,
-                forget_above: None,
-                read: range.read,
-            };
-            self.take(step, range.new).await?;
-            for reason in range.unread {
+            cursor.last = last;
+            for reason in found.unread {
                 self.tell(reason).await;
             }
         }
         Ok(())
+    }
+
+    /// Fits the next range to how many logs there were in this one.
+    fn fit(&self, logs: usize) {
+        let span = self.span.load(Ordering::Relaxed);
+        let span = if logs > MOST_LOGS {
+            let times = u64::try_from(logs / MOST_LOGS).unwrap_or(u64::MAX);
+            span / (times + 1)
+        } else {
+            span + span / 8 + 1
+        };
+        self.span.store(span.clamp(1, LARGEST_SPAN), Ordering::Relaxed);
     }
 
     fn shrink(&self, blocks: u64) {
@@ -520,22 +460,22 @@ impl Watch<'_> {
         })
     }
 
-    /// Reads a range; nothing when it holds too much at once.
+    /// Reads a range; nothing when a node refuses so much at once.
     async fn read(
         &self,
         chain: &Chain,
         (from, end): (u64, u64),
         contracts: &[Address],
-    ) -> Result<Option<Range>, Failure> {
-        let agreed = chain.agreed(end).await?;
-        let last = read(agreed.block, 0);
+    ) -> Result<Option<Found>, Failure> {
+        let mut found = Found {
+            end: chain.agreed(end).await?,
+            count: 0,
+            taken: Vec::new(),
+            unread: Vec::new(),
+        };
+        // An empty list would ask for the logs of every contract.
         if contracts.is_empty() {
-            // An empty list would ask for the logs of every contract.
-            return Ok(Some(Range {
-                read: vec![last],
-                new: Vec::new(),
-                unread: Vec::new(),
-            }));
+            return Ok(Some(found));
         }
         let topic = (!self.log.event.anonymous).then(|| self.log.event.topic());
         let search = Search {
@@ -543,29 +483,20 @@ impl Watch<'_> {
             contracts,
             topic,
         };
-        let logs = match chain.logs(&agreed, &search).await {
-            Ok(logs) if logs.len() > MOST_LOGS && end > from => return Ok(None),
+        let logs = match chain.logs(&found.end, &search).await {
             Err(chain::Error::Node(RpcError::Refused { .. })) if end > from => return Ok(None),
             logs => logs?,
         };
-        let mut taken = Vec::new();
+        found.count = logs.len();
+        let scope = self.running.scope();
         let mut unread: BTreeMap<String, (String, usize)> = BTreeMap::new();
         for log in logs {
-            match self.judge(&log) {
-                Ok(Some(event)) => taken.push((log, event)),
+            match self.judge(&scope, &log) {
+                Ok(Some(event)) => found.taken.push((log, event)),
                 Ok(None) => {}
                 Err(reason) => {
-                    let first = || {
-                        (
-                            format!(
-                                "log {} of transaction {}",
-                                log.index,
-                                const_hex::encode_prefixed(log.tx)
-                            ),
-                            0,
-                        )
-                    };
-                    unread.entry(reason).or_insert_with(first).1 += 1;
+                    let (_, count) = unread.entry(reason).or_insert_with(|| (log.to_string(), 0));
+                    *count += 1;
                 }
             }
         }
@@ -573,13 +504,12 @@ impl Watch<'_> {
             1 => format!("{first}: {reason}"),
             count => format!("{first} and {} more: {reason}", count - 1),
         });
-        let unread = unread.collect();
-        let range = self.range(chain, (&agreed, last), taken).await?;
-        Ok(Some(Range { unread, ..range }))
+        found.unread = unread.collect();
+        Ok(Some(found))
     }
 
     /// What a log tells, if it counts.
-    fn judge(&self, log: &Log) -> Result<Option<Value>, String> {
+    fn judge(&self, scope: &Scope, log: &Log) -> Result<Option<Value>, String> {
         let event = &self.log.event;
         if !event.has_topics(log.topics.len()) {
             // Without a topic of its own each log of the contract is asked for.
@@ -593,21 +523,22 @@ impl Watch<'_> {
                 event.signature()
             ));
         }
-        self.log.hear(self.running, log)
+        self.log.hear(scope, log)
     }
 
-    async fn range(
+    /// The occurrences of a part, and the blocks that are read with it: those with logs, and the range's last one if it is given.
+    async fn occurrences(
         &self,
         chain: &Chain,
-        (agreed, last): (&Agreed, ReadBlock),
-        taken: Vec<(Log, Value)>,
-    ) -> Result<Range, Failure> {
-        let numbers: BTreeSet<u64> = taken.iter().map(|(log, _)| log.block).collect();
+        (end, last): (&Agreed, Option<ReadBlock>),
+        part: Vec<(Log, Value)>,
+    ) -> Result<(Vec<ReadBlock>, Vec<NewOccurrence>), Failure> {
+        let numbers: BTreeSet<u64> = part.iter().map(|(log, _)| log.block).collect();
         let numbers: Vec<u64> = numbers.into_iter().collect();
-        let blocks = chain.blocks(agreed, &numbers).await?;
+        let blocks = chain.blocks(end, &numbers).await?;
         let mut read_blocks = BTreeMap::new();
         let mut new = Vec::new();
-        for (log, event) in taken {
+        for (log, event) in part {
             let block = blocks
                 .get(&log.block)
                 .filter(|block| block.hash == log.block_hash);
@@ -618,13 +549,28 @@ impl Watch<'_> {
             let own = read_blocks.entry(log.block).or_insert_with(|| read(*block, 0));
             own.logs += 1;
         }
-        read_blocks.entry(last.number).or_insert(last);
-        Ok(Range {
-            read: read_blocks.into_values().collect(),
-            new,
-            unread: Vec::new(),
-        })
+        if let Some(last) = last {
+            read_blocks.entry(last.number).or_insert(last);
+        }
+        Ok((read_blocks.into_values().collect(), new))
     }
+}
+
+/// Logs in parts that are recorded together, of whole blocks; at least one part.
+fn in_parts(logs: Vec<(Log, Value)>) -> Vec<Vec<(Log, Value)>> {
+    let mut parts = vec![Vec::new()];
+    let mut before = None;
+    for (log, event) in logs {
+        let is_full = parts.last().is_some_and(|part: &Vec<_>| part.len() >= MOST_LOGS);
+        if is_full && before != Some(log.block) {
+            parts.push(Vec::new());
+        }
+        before = Some(log.block);
+        if let Some(part) = parts.last_mut() {
+            part.push((log, event));
+        }
+    }
+    parts
 }
 
 fn read(block: Head, logs: u32) -> ReadBlock {

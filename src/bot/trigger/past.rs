@@ -112,7 +112,7 @@ async fn of_log(running: &Running, log: &EvmLog, past: &Past) -> Result<Scope, S
             if !log.event.has_topics(found.topics.len()) {
                 continue;
             }
-            if let Some(event) = log.hear(running, &found)? {
+            if let Some(event) = log.hear(&running.scope(), &found)? {
                 let blocks = chain.blocks(&agreed, &[found.block]).await.map_err(of_chain)?;
                 let block = blocks.get(&found.block).ok_or_else(|| nothing(place))?;
                 return Ok(firing(running, (&log.chain, event), &found, *block).names);

@@ -54,7 +54,11 @@ async fn the_reference_and_the_schemas_beside_the_bots_are_those_of_the_program(
         let path = file.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "yaml") {
             let bot = std::fs::read_to_string(&path).unwrap();
-            let shape = if path.ends_with("herald.yaml") { "project" } else { "bot" };
+            let shape = if path.ends_with("herald.yaml") {
+                "project"
+            } else {
+                "bot"
+            };
             let line = format!("# yaml-language-server: $schema={shape}.schema.json\n");
             assert!(bot.starts_with(&line), "{}", path.display());
         }
@@ -88,7 +92,10 @@ async fn every_example_of_the_guide_is_clean_and_its_tests_pass() {
         let folder = tempfile::tempdir().unwrap();
         let write = |file: &str, text: &str| std::fs::write(folder.path().join(file), text).unwrap();
         let head = "herald: 1\nbot: example\nidentity: env:BOT_KEY\n";
-        write("herald.yaml", "herald: 1\nchains: { base: { rpc: https://base.example } }\n");
+        write(
+            "herald.yaml",
+            "herald: 1\nchains: { base: { rpc: https://base.example } }\n",
+        );
         let bot = if example.starts_with("herald: 1\nproject:") {
             write("herald.yaml", example);
             format!("{head}commands: {{ /ping: {{ reply: pong }} }}\n")

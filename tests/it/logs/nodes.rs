@@ -228,6 +228,38 @@ async fn a_node_that_hides_logs_is_found_out_by_the_other_and_nothing_is_lost() 
 }
 
 #[tokio::test]
+async fn of_three_nodes_one_that_lies_is_outvoted() {
+    let lies = [
+        Behaviour {
+            hides_logs: true,
+            ..HONEST
+        },
+        Behaviour {
+            fork: Some(3),
+            ..HONEST
+        },
+        Behaviour { boast: 100, ..HONEST },
+    ];
+    let evm = Evm::start().await;
+    let token = evm.deploy("Token").await;
+    evm.mine(5).await;
+    let liar = RpcProxy::to(evm.url()).await;
+    let honest = [RpcProxy::to(evm.url()).await, RpcProxy::to(evm.url()).await];
+    let nodes = [liar.url(), honest[0].url(), honest[1].url()];
+    let house = house(&paid("paid", token, ""), &nodes, 0);
+    let herald = house.start().await;
+    let alice = person("alice", herald.node()).await;
+    read_to(&house, 1, evm.head().await).await;
+    for (amount, lie) in lies.into_iter().enumerate() {
+        liar.behaves(lie);
+        mint(&evm, token, "alice", u64::try_from(amount).unwrap()).await;
+        let texts: Vec<String> = (0..=amount).map(|amount| amount.to_string()).collect();
+        reads(&alice, herald.address(), &texts).await;
+    }
+    assert_eq!(complaints(&herald), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_node_that_is_away_or_silent_is_told_once_and_the_other_is_enough() {
     let Pair {
         evm,
