@@ -41,6 +41,7 @@ mod plan;
 mod process;
 mod publish;
 mod readers;
+mod scan;
 mod slow;
 mod token;
 mod topics;
@@ -55,7 +56,7 @@ pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 /// A figure by name, and how it is measured. The path is a folder on a real disk.
 type Known = (&'static str, fn(&Path) -> Result<Figure, Error>);
 
-const FIGURES: [Known; 33] = [
+const FIGURES: [Known; 34] = [
     ("seal", message::seal),
     ("open", message::open),
     ("first-message", first::message),
@@ -69,6 +70,7 @@ const FIGURES: [Known; 33] = [
     ("watch", watch::reading),
     ("plan-rate", plan::rate),
     ("plan-memory", plan::memory),
+    ("scan-logs", scan::logs),
     ("bots-start", bots::start),
     ("bots-memory", bots::memory),
     ("js-sends", javascript::sends),

@@ -313,8 +313,6 @@ impl Chain {
                 match answer {
                     Ok(logs) if told.iter().any(|(_, others)| *others == logs) => return Ok(logs),
                     Ok(logs) => told.push((place, logs)),
-                    // It has another chain now, which the next look sees.
-                    Err(Error::Absent(number)) => return Err(Error::Absent(number)),
                     Err(error) => failures.push((place, error)),
                 }
             }
@@ -326,6 +324,13 @@ impl Chain {
                 first: self.place(*first).to_owned(),
                 second: self.place(*second).to_owned(),
             });
+        }
+        if failures
+            .iter()
+            .any(|(_, error)| matches!(error, Error::Absent(_)))
+        {
+            // It has another chain now, which the next look sees.
+            return Err(Error::Absent(end.block.number));
         }
         let is_one_block = search.from >= end.block.number;
         let refused = failures.iter().position(|(_, error)| is_refused(error));
