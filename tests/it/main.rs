@@ -35,6 +35,8 @@ mod examples;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod holders;
+#[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod joining;

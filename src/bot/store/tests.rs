@@ -12,6 +12,7 @@ mod audiences;
 mod broadcasts;
 mod callbacks;
 mod file;
+mod ledgers;
 mod messages;
 mod occurrences;
 mod queue;

@@ -12,7 +12,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Trigger;
 use crate::bot::{
-    chain::{self, Agreed, Chain, Head, Log, RpcError, Search, abi},
+    chain::{self, Agreed, Chain, Head, Log, MOST_LOGS, RpcError, Search, Span, abi},
     config::{Retry, Rule},
     event::Kind,
     expression::{Expression, Scope, Value},
@@ -33,11 +33,6 @@ use crate::bot::{
     store::{self, ChainCursor, CursorStep, NewOccurrence, ReadBlock, ScheduleKey},
 };
 
-/// Blocks of the first range, and of the largest. Ours: most nodes take ten thousand, some two.
-const FIRST_SPAN: u64 = 2_000;
-const LARGEST_SPAN: u64 = 10_000;
-/// Logs of one range; one with more is read in parts.
-const MOST_LOGS: usize = 5_000;
 /// How far reading goes back when none of the blocks that are remembered is on the chain any more.
 const FAR_BACK: u64 = 64;
 /// The waits between two tries.
@@ -93,7 +88,7 @@ struct Watch<'a> {
     /// Which it is of the rule's log triggers of this chain and event.
     place: usize,
     /// How many blocks are read at once.
-    span: AtomicU64,
+    span: Span,
     /// Whether it was told that contracts log the event in another way.
     told_topics: AtomicBool,
 }
@@ -118,7 +113,7 @@ pub(crate) async fn follow_logs(running: Arc<Running>, shutdown: CancellationTok
                 rule,
                 log,
                 place: watches.iter().filter(is_alike).count(),
-                span: AtomicU64::new(FIRST_SPAN),
+                span: Span::default(),
                 told_topics: AtomicBool::new(false),
             });
         }
@@ -391,31 +386,17 @@ impl Watch<'_> {
         };
         while cursor.last.number < target {
             let from = cursor.last.number + 1;
-            let end = target.min(
-                cursor
-                    .last
-                    .number
-                    .saturating_add(self.span.load(Ordering::Relaxed)),
-            );
+            let end = self.span.end(from, target);
             let range = match self.read(chain, (from, end), &contracts).await {
                 Ok(Some(range)) => range,
                 Ok(None) => {
-                    self.shrink(end - cursor.last.number);
+                    self.span.shrink((from, end));
                     continue;
                 }
-                Err(error) => {
-                    if matches!(
-                        error,
-                        Failure::Chain(chain::Error::Node(RpcError::Unreachable { .. }))
-                    ) {
-                        self.shrink(end - cursor.last.number);
-                    }
-                    return Err(error);
-                }
+                Err(Failure::Chain(error)) if self.span.shrink_after((from, end), &error) => continue,
+                Err(error) => return Err(error),
             };
-            let span = self.span.load(Ordering::Relaxed);
-            let wider = span + (span / 8).max(1);
-            self.span.store(wider.min(LARGEST_SPAN), Ordering::Relaxed);
+            self.span.grow();
             if let Some(last) = range.read.last() {
                 cursor.last = *last;
             }
@@ -430,10 +411,6 @@ impl Watch<'_> {
             }
         }
         Ok(())
-    }
-
-    fn shrink(&self, blocks: u64) {
-        self.span.store((blocks / 2).max(1), Ordering::Relaxed);
     }
 
     async fn take(&self, step: CursorStep, new: Vec<NewOccurrence>) -> Result<(), Failure> {
@@ -533,7 +510,7 @@ impl Watch<'_> {
         let search = Search {
             from,
             contracts,
-            topic,
+            topics: topic.as_slice(),
         };
         let logs = match chain.logs(&agreed, &search).await {
             Ok(logs) if logs.len() > MOST_LOGS && end > from => return Ok(None),

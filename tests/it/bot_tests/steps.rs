@@ -232,7 +232,10 @@ async fn replies_are_read_like_texts_reactions_and_receipts_are_not_and_threads_
 #[tokio::test]
 async fn what_is_not_available_yet_is_said_at_its_place() {
     let tests = [
-        ("given: { holders: [] }, do: []", "`holders` is not available yet"),
+        (
+            "given: { holders: [] }, do: []",
+            "no rule of the bot writes to `holders`",
+        ),
         ("do: [{ log: {} }]", "`log` is not available yet"),
     ];
     for (test, wanted) in tests {
