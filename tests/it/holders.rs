@@ -245,7 +245,7 @@ async fn holders_of_an_erc1155_token_are_told_by_item_and_in_batches() {
 
 #[tokio::test]
 async fn a_later_firing_reads_the_new_blocks_alone() {
-    let scene = Scene::of(
+    let mut scene = Scene::of(
         "Token",
         &[
             rule("now", &holders("")),
@@ -282,6 +282,14 @@ async fn a_later_firing_reads_the_new_blocks_alone() {
         held(&[("bob", "2"), ("carol", "1")])
     );
     assert_eq!(scene.ranges(&mut seen), [(second + 1, second + 1)]);
+
+    // And so it is after a restart.
+    scene.herald.kill();
+    scene.herald = scene.house.start().await;
+    scene.send(mint, json!([text("dave"), 4])).await;
+    let now = [("bob", "2"), ("carol", "1"), ("dave", "4")];
+    assert_eq!(scene.held("now", json!({})).await, held(&now));
+    assert_eq!(scene.ranges(&mut seen), [(second + 2, second + 2)]);
 }
 
 #[tokio::test]
@@ -340,6 +348,10 @@ async fn an_audience_whose_chain_is_away_waits_whole() {
         is_down: true,
         ..Behaviour::default()
     });
+    let preview = scene.house.run(&["preview", "--json", "post/now"]).await;
+    let preview = preview.expect(0).json();
+    let reason = preview["reason"].as_str().unwrap();
+    assert!(reason.contains("chain `devnet`: "), "{preview}");
     scene.herald.fire("now", &json!({})).await;
     let failed = scene.herald.event("error", |event| event["rule"] == "now").await;
     let reason = failed["reason"].as_str().unwrap();
@@ -353,6 +365,23 @@ async fn an_audience_whose_chain_is_away_waits_whole() {
         (state.as_str(), now),
         ("planned", held(&[("alice", "3"), ("bob", "")]))
     );
+}
+
+#[tokio::test]
+async fn a_block_to_come_is_waited_for() {
+    let scene = Scene::of("Token", &[rule("then", &holders(", block: body.block"))]).await;
+    scene
+        .send("mint(address,uint256)", json!([text("alice"), 3]))
+        .await;
+    let block = scene.evm.head().await + 1;
+    scene.herald.fire("then", &json!({ "block": block })).await;
+    let failed = scene.herald.event("error", |event| event["rule"] == "then").await;
+    let reason = failed["reason"].as_str().unwrap();
+    let wanted = format!("block {block} of chain `devnet` is not confirmed yet");
+    assert!(reason.contains(&wanted), "{reason}");
+    scene.evm.mine(1).await;
+    let then = ("planned".to_owned(), held(&[("alice", "3")]));
+    assert_eq!(scene.planned("then").await, then);
 }
 
 #[tokio::test]

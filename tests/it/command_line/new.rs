@@ -46,7 +46,6 @@ async fn a_new_bot_is_clean_runs_as_it_is_and_is_never_written_over() {
         &["new", "Big_Shop"],
         &["new", "../out"],
         &["new", "other", "--from", "nothing"],
-        &["new", "other", "--from", "dao"],
     ] {
         run(folder.path(), wrong, &[], "").await.expect(2);
     }
