@@ -8,12 +8,14 @@
 //! of its bytes, with the variables that the branches gave it. Memory does not grow with the audience. A branch that cannot
 //! be read fails the whole of it; a row that cannot be read is reported by its number.
 
-use crate::bot::expression::Expression;
+use crate::bot::expression::{Expression, Type};
 
 /// Comma separated files.
 pub mod csv;
 /// Reads the branches of an audience.
 pub(crate) mod gather;
+/// Holders of tokens.
+pub mod holders;
 /// Lists of members: how one leaves them.
 pub mod list;
 /// The members of a list.
@@ -35,6 +37,7 @@ mod wallets;
 
 pub use self::{
     csv::Csv,
+    holders::{Holders, Ledgers},
     source::Source,
     sql::{Database, Sql},
 };
@@ -59,6 +62,8 @@ pub enum Audience {
     Source(Box<Source>),
     /// The rows of a query.
     Sql(Sql),
+    /// Who holds a token.
+    Holders(Box<Holders>),
     /// Who is in one of them.
     Any(Vec<Audience>),
     /// Who is in each of them.
@@ -101,6 +106,18 @@ impl Audience {
         }
     }
 
+    /// The type of a variable that it gives, as far as it is known beside what is known of people.
+    pub(crate) fn variable(&self, name: &str) -> Type {
+        let gives_balance = || {
+            let mut branches = self.branches().into_iter();
+            branches.any(|branch| branch.gives && matches!(branch.audience, Self::Holders(_)))
+        };
+        if name == holders::BALANCE && gives_balance() {
+            return Type::Int;
+        }
+        Type::Any
+    }
+
     /// Its branches in the order of the file.
     pub(crate) fn branches(&self) -> Vec<Branch<'_>> {
         let mut branches = Vec::new();
@@ -115,7 +132,8 @@ impl Audience {
             | Self::Wallets(_)
             | Self::Csv(_)
             | Self::Source(_)
-            | Self::Sql(_) => {
+            | Self::Sql(_)
+            | Self::Holders(_) => {
                 branches.push(Branch {
                     audience: self,
                     gives,

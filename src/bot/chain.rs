@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! herald.yaml: rpc ── JSON-RPC ──> Chain ── heads, one poller for all bots ──> log triggers ── ABI ──> occurrences, with the cursor
+//!                                    ├──── logs of tokens, summed up in ledgers ────────────────────> holders
 //!                                    └──── block times, states of transactions, calls ──────────────> whoever asks
 //! ```
 //!
@@ -14,6 +15,7 @@ mod ask;
 mod nodes;
 mod remarks;
 mod rpc;
+mod scan;
 mod wire;
 
 pub use ask::{Call, Called, TxState, TxStatus};
@@ -22,4 +24,5 @@ pub use rpc::Error as RpcError;
 pub use wire::Head;
 
 pub(crate) use nodes::{Agreed, Search, without_rpc};
+pub(crate) use scan::{MOST_LOGS, Span};
 pub(crate) use wire::Log;

@@ -10,6 +10,7 @@ use herald_protocol::{
 use tokio::sync::{Notify, OnceCell};
 
 use super::{
+    audience::{Audience, Ledgers},
     chain::Chains,
     config::{Bot, Field, Let, Rule},
     event::{Event, Events, Kind},
@@ -37,6 +38,8 @@ pub(crate) struct Running {
     pub(crate) fetch: Fetch,
     /// The chains that can be asked.
     pub(crate) chains: Chains,
+    /// Who holds tokens. A rehearsal has those of the bot itself.
+    pub(crate) ledgers: Ledgers,
     /// Where the answers of its sources come from.
     pub(crate) answers: Arc<source::Answers>,
     /// What its expressions may ask, while somebody works who asks for it.
@@ -209,7 +212,7 @@ impl Running {
 }
 
 /// The record `to` of a recipient: what the bot knows of it, overlaid by the variables that its audience gave.
-pub(crate) fn overlaid(known: Value, vars: &str) -> Result<Value, String> {
+pub(crate) fn overlaid(known: Value, vars: &str, audience: &Audience) -> Result<Value, String> {
     let given: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(vars).map_err(|error| format!("the recipient's variables: {error}"))?;
     let Value::Record(known) = known else {
@@ -221,7 +224,11 @@ pub(crate) fn overlaid(known: Value, vars: &str) -> Result<Value, String> {
             "wallet" => continue,
             "name" | "lang" => Type::Text.optional(),
             "tz" => Type::Tz,
-            _ => Type::Any,
+            // Before a reload another audience may have given it.
+            name => match audience.variable(name) {
+                ty if ty.read_json(&json).is_ok() => ty,
+                _ => Type::Any,
+            },
         };
         let value = ty.read_json(&json);
         let value = value

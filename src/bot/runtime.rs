@@ -18,6 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    audience::Ledgers,
     chain::Chains,
     config::Bot,
     dialog,
@@ -58,6 +59,8 @@ pub struct Shared {
     pub fetch: Fetch,
     /// The chains that can be asked, each with one reader of its height.
     pub chains: Chains,
+    /// Who holds tokens on them.
+    pub ledgers: Ledgers,
     /// Where files go that messages name.
     pub uploads: Uploads,
     /// What the bots must not forget.
@@ -88,6 +91,7 @@ impl Shared {
             uploads: Uploads::of(Arc::clone(&project), fetch.clone()),
             fetch,
             chains,
+            ledgers: Ledgers::of(store.clone()),
             project,
             store,
             cache,
@@ -253,6 +257,7 @@ fn running(
         store: shared.store.clone(),
         fetch: shared.fetch.clone(),
         chains: shared.chains.clone(),
+        ledgers: shared.ledgers.clone(),
         answers: Arc::default(),
         outside: None,
         events: shared.events.clone(),

@@ -14,6 +14,7 @@ mod delivery;
 mod digests;
 mod flows;
 mod follow_ups;
+mod ledgers;
 mod lists;
 /// What one process has to itself.
 pub(crate) mod lock;
@@ -64,6 +65,8 @@ pub(crate) use flows::{
     OpenFlow, add_to_case, case_people, cases_of, due_flows, end_flow, keep_flow, number_case, open_flow,
 };
 pub(crate) use follow_ups::{end_later_steps, open_follow_ups};
+pub(crate) use ledgers::{KEPT_BLOCKS, word};
+pub use ledgers::{Ledger, LedgerBlock, LedgerEntry, LedgerKey, OutOfBounds};
 pub use lists::{Member, Standing};
 pub(crate) use lists::{find as find_member, join, leave, set_fields, standing, standing_of};
 pub use messages::Listening;

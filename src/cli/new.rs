@@ -29,7 +29,9 @@ struct Template {
     name: &'static str,
     bot: &'static str,
     /// What it reads, by the paths it names.
-    files: &'static [(&'static str, &'static str)],
+    files: &'static [(&'static str, &'static [u8])],
+    /// The project, where it names what only a project has.
+    project: Option<&'static str>,
 }
 
 const TEMPLATES: &[Template] = &[
@@ -43,17 +45,27 @@ const TEMPLATES: &[Template] = &[
     template("price", include_str!("../../bots/price.yaml")),
     template("digest", include_str!("../../bots/digest.yaml")),
     template("notes", include_str!("../../bots/notes.yaml")),
-    template("liquidation", include_str!("../../bots/liquidation.yaml")),
-    template("dao", include_str!("../../bots/dao.yaml")),
+    Template {
+        project: Some(PROJECT),
+        ..template("liquidation", include_str!("../../bots/liquidation.yaml"))
+    },
+    Template {
+        project: Some(PROJECT),
+        ..template("dao", include_str!("../../bots/dao.yaml"))
+    },
     template("support", include_str!("../../bots/support.yaml")),
     Template {
         files: &[
-            ("drop/holders.csv", include_str!("../../bots/drop/holders.csv")),
-            ("drop/team.csv", include_str!("../../bots/drop/team.csv")),
+            ("drop/team.csv", include_bytes!("../../bots/drop/team.csv")),
+            ("drop/poster.png", include_bytes!("../../bots/drop/poster.png")),
         ],
+        project: Some(PROJECT),
         ..template("drop", include_str!("../../bots/drop.yaml"))
     },
 ];
+
+/// The project of the repository's bots.
+const PROJECT: &str = include_str!("../../bots/herald.yaml");
 
 /// One that reads no files.
 const fn template(name: &'static str, bot: &'static str) -> Template {
@@ -61,11 +73,13 @@ const fn template(name: &'static str, bot: &'static str) -> Template {
         name,
         bot,
         files: &[],
+        project: None,
     }
 }
 
-/// The editor's schema, beside the bot.
+/// The editor's schemas, beside the bot.
 const SCHEMA: &str = "bot.schema.json";
+const PROJECT_SCHEMA: &str = "project.schema.json";
 
 impl New {
     pub(super) fn execute(self, options: &Options) -> anyhow::Result<()> {
@@ -84,12 +98,21 @@ impl New {
             )));
         }
         let bot = adapted(template.bot, &self.name);
-        let secrets = secrets(&bot)?;
+        let project = template.project.map(|project| {
+            let own = format!("project: {}\n", self.name);
+            project.replace("project: examples\n", &own)
+        });
+        let secrets = secrets(&[bot.as_str(), project.as_deref().unwrap_or_default()].concat())?;
         std::fs::create_dir(&folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        write(&folder.join("bot.yaml"), &bot)?;
-        write(&folder.join(SCHEMA), &format!("{:#}\n", schema::bot()))?;
-        write(&folder.join(".gitignore"), ".env\ndata/\n")?;
+        write(&folder.join("bot.yaml"), bot.as_bytes())?;
+        write(&folder.join(SCHEMA), format!("{:#}\n", schema::bot()).as_bytes())?;
+        write(&folder.join(".gitignore"), b".env\ndata/\n")?;
+        if let Some(project) = project {
+            write(&folder.join("herald.yaml"), project.as_bytes())?;
+            let schema = format!("{:#}\n", schema::project());
+            write(&folder.join(PROJECT_SCHEMA), schema.as_bytes())?;
+        }
         for (path, text) in template.files {
             let path = folder.join(path);
             let own = path.parent().unwrap_or(&folder);
@@ -154,7 +177,7 @@ fn rules(template: &str) -> impl Iterator<Item = &str> {
         .filter(|name| !name.starts_with(' '))
 }
 
-/// The lines of `.env`: a new key for the bot, and a new secret for each of its other references.
+/// The lines of `.env`: a new key for the bot, a place to fill in for each node of a chain, and a new secret for each other reference.
 fn secrets(bot: &str) -> anyhow::Result<Zeroizing<String>> {
     let mut names = BTreeSet::new();
     for after in bot.split("env:").skip(1) {
@@ -170,6 +193,8 @@ fn secrets(bot: &str) -> anyhow::Result<Zeroizing<String>> {
         let secret = keys::random_secret()?;
         let value = if name.ends_with("_KEY") {
             Zeroizing::new(const_hex::encode(secret.as_slice()))
+        } else if let Some(chain) = name.strip_suffix("_RPC") {
+            Zeroizing::new(format!("https://{}.example", chain.to_lowercase()))
         } else {
             Zeroizing::new(format!("whsec_{}", STANDARD.encode(secret.as_slice())))
         };
@@ -181,8 +206,8 @@ fn secrets(bot: &str) -> anyhow::Result<Zeroizing<String>> {
     Ok(lines)
 }
 
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+fn write(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    std::fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn tell(folder: &Path, bot: &str, options: &Options) {

@@ -136,37 +136,6 @@ https://course.example/1";
 }
 
 #[tokio::test]
-async fn drop_reaches_collectors_and_holders_and_not_the_team() {
-    let house = House::example("drop.yaml", "DROP_KEY");
-    let herald = house.start().await;
-    let (bot, alice) = (herald.address(), person("alice", herald.node()).await);
-    alice
-        .asks(bot, "/drops", &["You will hear of the next drop."])
-        .await;
-    herald.fire("opening", &json!({})).await;
-    herald.event("awaiting_approval", |_| true).await;
-    let approve = ["broadcast", "approve", "drop/opening"];
-    house.run(&approve).await.expect(0);
-    alice
-        .reads(
-            bot,
-            &[
-                "You will hear of the next drop.",
-                "**The aurora drop** opens in one hour.\nhttps://drop.example",
-            ],
-        )
-        .await;
-    let rows = house.deliveries(&["--rule", "opening"]).await;
-    let mut wallets: Vec<&str> = rows.iter().filter_map(|row| row["wallet"].as_str()).collect();
-    wallets.retain(|wallet| **wallet != alice.address().to_string());
-    assert_eq!(
-        wallets,
-        ["0x1111111111111111111111111111111111111111"],
-        "{rows:?}"
-    );
-}
-
-#[tokio::test]
 async fn dev_shows_the_announcement_as_the_test_wallet_decrypts_it_at_every_start() {
     let folder = tempfile::tempdir().unwrap();
     let bot = concat!(env!("CARGO_MANIFEST_DIR"), "/bots/hello.yaml");

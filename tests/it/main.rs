@@ -37,6 +37,8 @@ mod flows;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod holders;
+#[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod joining;

@@ -115,6 +115,7 @@ fn source(branch: &Audience) -> String {
         Audience::Csv(csv) => csv.path.display().to_string(),
         Audience::Source(source) => source.http.name.clone(),
         Audience::Sql(_) => "sql".to_owned(),
+        Audience::Holders(_) => "holders".to_owned(),
         _ => "to".to_owned(),
     }
 }
@@ -139,6 +140,7 @@ async fn read(
         Audience::Csv(csv) => csv.read(ask, stage).await,
         Audience::Source(source) => source.read(ask, stage).await,
         Audience::Sql(sql) => sql.read(ask, stage).await,
+        Audience::Holders(holders) => holders.read(ask, stage).await,
         // Sets are no branches.
         Audience::Any(_) | Audience::All(_) | Audience::Except { .. } | Audience::Sample { .. } => Ok(()),
     }

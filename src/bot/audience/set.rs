@@ -51,7 +51,8 @@ impl<'a> Set<'a> {
                 | Audience::Wallets(_)
                 | Audience::Csv(_)
                 | Audience::Source(_)
-                | Audience::Sql(_) => {}
+                | Audience::Sql(_)
+                | Audience::Holders(_) => {}
                 Audience::Any(parts) | Audience::All(parts) => {
                     for part in parts {
                         visit(part, samples);
@@ -98,7 +99,8 @@ impl<'a> Set<'a> {
             | Audience::Wallets(_)
             | Audience::Csv(_)
             | Audience::Source(_)
-            | Audience::Sql(_) => {
+            | Audience::Sql(_)
+            | Audience::Holders(_) => {
                 let branch = at.branch;
                 at.branch = branch.saturating_add(1);
                 named.branches.iter().any(|(known, _)| *known == branch)

@@ -118,7 +118,8 @@ pub(crate) struct Agreed {
 pub(crate) struct Search<'a> {
     pub(crate) from: u64,
     pub(crate) contracts: &'a [Address],
-    pub(crate) topic: Option<[u8; 32]>,
+    /// The first topics, of which one must be a log's; none for any.
+    pub(crate) topics: &'a [[u8; 32]],
 }
 
 impl Error {
@@ -376,7 +377,12 @@ impl Chain {
 
     async fn logs_of(&self, node: &Rpc, end: Head, search: &Search<'_>) -> Result<Vec<Log>, Error> {
         let contracts: Vec<String> = search.contracts.iter().map(ToString::to_string).collect();
-        let topics: Vec<String> = search.topic.iter().map(const_hex::encode_prefixed).collect();
+        let topics: Vec<String> = search.topics.iter().map(const_hex::encode_prefixed).collect();
+        let topics = if topics.is_empty() {
+            json!([])
+        } else {
+            json!([topics])
+        };
         let filter = json!([{
             "fromBlock": quantity(search.from),
             "toBlock": quantity(end.number),
@@ -389,7 +395,11 @@ impl Chain {
             let log = log.read().filter(|log| {
                 search.contracts.contains(&log.contract)
                     && (search.from..=end.number).contains(&log.block)
-                    && (search.topic.is_none() || log.topics.first() == search.topic.as_ref())
+                    && (search.topics.is_empty()
+                        || log
+                            .topics
+                            .first()
+                            .is_some_and(|topic| search.topics.contains(topic)))
             });
             let Some(log) = log else {
                 return Err(node.malformed("another log", "logs that were asked for").into());

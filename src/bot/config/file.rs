@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::spanned::{Entries, OneOrMany, Raw, Spanned, Text};
 
-pub(crate) use audience::{AudienceFile, Part, ToCsvFile, ToSourceFile, ToSqlFile};
+pub(crate) use audience::{AudienceFile, Part, ToCsvFile, ToHoldersFile, ToSourceFile, ToSqlFile};
 pub(crate) use content::{
     AttachFile, AttachedFile, ContentFile, CustomDetails, PartFile, RemoteDetails, TxDetails,
 };

@@ -5,7 +5,6 @@ const KEYS: &[(&str, &[&str])] = &[
     ("ListFile", &["import"]),
     ("FieldDetails", &["choices"]),
     ("MessageFile", &["from"]),
-    ("AudienceFile", &["holders"]),
     ("SourceFile", &["sql", "csv"]),
     ("ToWalletFile", &["as"]),
     ("AttachedDetails", &["url"]),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use herald_protocol::address::Address;
 
+use crate::bot::audience::holders::GivenHolder;
 use crate::bot::config::CallbackEvent;
 use crate::bot::expression::Value;
 use crate::bot::source::Answer;
@@ -42,6 +43,8 @@ pub struct Given {
     pub files: BTreeMap<String, String>,
     /// What feeds and polls have read already, by the rules that read them.
     pub seen: BTreeMap<String, Vec<Value>>,
+    /// Who holds tokens: by their contracts, or without one for every token.
+    pub holders: BTreeMap<Option<Address>, Vec<GivenHolder>>,
 }
 
 /// A row that is there before the bot starts.

@@ -415,7 +415,7 @@ pub(super) fn recipient_scope(
         None => running.person_record(row.wallet, standing),
     };
     if let Some(vars) = &row.vars {
-        to = overlaid(to, vars)?;
+        to = overlaid(to, vars, &rule.audience)?;
     }
     if scope.get("sub").is_none() {
         scope.insert("sub", to.clone());

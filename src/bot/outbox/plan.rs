@@ -90,13 +90,16 @@ pub(crate) async fn plan_next(running: &Running) -> Result<bool, store::Error> {
     }
 }
 
-/// Whether the audience of an occurrence is read from a source or a database, which may take its time.
+/// Whether the audience of an occurrence is read from a source, a database or a chain, which may take its time.
 fn asks_others(running: &Running, occurrence: &Occurrence) -> bool {
     let rule = running.bot.rules.get(&occurrence.rule);
     let branches = rule.map(|rule| rule.audience.branches()).unwrap_or_default();
-    branches
-        .iter()
-        .any(|branch| matches!(branch.audience, Audience::Source(_) | Audience::Sql(_)))
+    branches.iter().any(|branch| {
+        matches!(
+            branch.audience,
+            Audience::Source(_) | Audience::Sql(_) | Audience::Holders(_)
+        )
+    })
 }
 
 /// How long to sleep at the most: until an occurrence is due after `looked`, the time before the look that found none.

@@ -13,6 +13,7 @@ mod broadcasts;
 mod callbacks;
 mod file;
 mod flows;
+mod ledgers;
 mod messages;
 mod occurrences;
 mod queue;

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     bot::{
         Brake,
+        audience::Ledgers,
         chain::Chains,
         config::{
             self, Bot, Finding,
@@ -80,6 +81,8 @@ pub(super) struct Stage<'a> {
     origins: Origins,
     /// What feeds and polls have read before the test, by the rules that read them.
     seen: BTreeMap<String, Vec<Value>>,
+    /// Who holds which tokens.
+    ledgers: Ledgers,
     /// How often rules were fired by hand, and webhooks called.
     pub(super) count: usize,
     life: Option<Life>,
@@ -125,6 +128,7 @@ impl<'a> Stage<'a> {
             unused: Vec::new(),
             origins: Origins::default(),
             seen: BTreeMap::new(),
+            ledgers: Ledgers::given_by(test.given.holders.clone()),
             count: 0,
             life: None,
             listeners: JoinSet::new(),
@@ -187,6 +191,7 @@ impl<'a> Stage<'a> {
             store,
             fetch: self.closed.clone(),
             chains: Chains::default(),
+            ledgers: self.ledgers.clone(),
             answers: Answers::Given(Arc::clone(&self.given)).into(),
             outside: None,
             events,

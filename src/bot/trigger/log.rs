@@ -15,7 +15,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -29,7 +29,7 @@ use nodes::watch_nodes;
 
 use super::Trigger;
 use crate::bot::{
-    chain::{self, Agreed, Chain, Head, Log, RpcError, Search, abi},
+    chain::{self, Agreed, Chain, Head, Log, MOST_LOGS, RpcError, Search, Span, abi},
     config::{Retry, Rule},
     event::Kind,
     expression::{Expression, Scope, Value},
@@ -39,11 +39,6 @@ use crate::bot::{
     store::{ChainCursor, CursorStep, NewOccurrence, ReadBlock, ScheduleKey},
 };
 
-/// Blocks of the first range, and of the largest. Ours: most nodes take ten thousand, some two.
-const FIRST_SPAN: u64 = 2_000;
-const LARGEST_SPAN: u64 = 10_000;
-/// Logs that are recorded together, and as many as a range should have.
-const MOST_LOGS: usize = 5_000;
 /// How far reading goes back when none of the blocks that are remembered is on the chain any more.
 const FAR_BACK: u64 = 64;
 /// The waits between two tries.
@@ -80,7 +75,7 @@ struct Watch<'a> {
     /// Which it is of the rule's log triggers of this chain and event.
     place: usize,
     /// How many blocks are read at once.
-    span: AtomicU64,
+    span: Span,
     /// Whether it was told that contracts log the event in another way.
     told_topics: AtomicBool,
 }
@@ -109,7 +104,7 @@ pub(crate) async fn follow_logs(running: Arc<Running>, shutdown: CancellationTok
                 rule,
                 log,
                 place: watches.iter().filter(is_alike).count(),
-                span: AtomicU64::new(FIRST_SPAN),
+                span: Span::default(),
                 told_topics: AtomicBool::new(false),
             });
         }
@@ -325,29 +320,17 @@ impl Watch<'_> {
         };
         while cursor.last.number < target {
             let from = cursor.last.number + 1;
-            let end = target.min(
-                cursor
-                    .last
-                    .number
-                    .saturating_add(self.span.load(Ordering::Relaxed)),
-            );
+            let end = self.span.end(from, target);
             let found = match self.read(chain, (from, end), &contracts).await {
                 Ok(Some(found)) => found,
                 Ok(None) => {
-                    self.shrink(end - cursor.last.number);
+                    self.span.shrink((from, end));
                     continue;
                 }
-                Err(error) => {
-                    if matches!(
-                        error,
-                        Failure::Chain(chain::Error::Node(RpcError::Unreachable { .. }))
-                    ) {
-                        self.shrink(end - cursor.last.number);
-                    }
-                    return Err(error);
-                }
+                Err(Failure::Chain(error)) if self.span.shrink_after((from, end), &error) => continue,
+                Err(error) => return Err(error),
             };
-            self.fit(found.count);
+            self.span.fit(found.count);
             let last = read(found.end.block, 0);
             let mut parts = in_parts(found.taken).into_iter().peekable();
             while let Some(part) = parts.next() {
@@ -366,22 +349,6 @@ impl Watch<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Fits the next range to how many logs there were in this one.
-    fn fit(&self, logs: usize) {
-        let span = self.span.load(Ordering::Relaxed);
-        let span = if logs > MOST_LOGS {
-            let times = u64::try_from(logs / MOST_LOGS).unwrap_or(u64::MAX);
-            span / (times + 1)
-        } else {
-            span + span / 8 + 1
-        };
-        self.span.store(span.clamp(1, LARGEST_SPAN), Ordering::Relaxed);
-    }
-
-    fn shrink(&self, blocks: u64) {
-        self.span.store((blocks / 2).max(1), Ordering::Relaxed);
     }
 
     async fn take(&self, step: CursorStep, new: Vec<NewOccurrence>) -> Result<(), Failure> {
@@ -481,7 +448,7 @@ impl Watch<'_> {
         let search = Search {
             from,
             contracts,
-            topic,
+            topics: topic.as_slice(),
         };
         let logs = match chain.logs(&found.end, &search).await {
             Err(chain::Error::Node(RpcError::Refused { .. })) if end > from => return Ok(None),

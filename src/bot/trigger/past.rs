@@ -90,12 +90,13 @@ async fn of_log(running: &Running, log: &EvmLog, past: &Past) -> Result<Scope, S
         Past::Latest | Past::Entry(_) => "the latest blocks",
     };
     let (mut end, mut span) = (ends, if spans == 0 { 1 } else { RECALLED_AT_ONCE });
+    let topic = (!log.event.anonymous).then(|| log.event.topic());
     for _ in 0..=spans {
         let agreed = chain.agreed(end).await.map_err(of_chain)?;
         let search = Search {
             from: (end + 1).saturating_sub(span),
             contracts: &contracts,
-            topic: (!log.event.anonymous).then(|| log.event.topic()),
+            topics: topic.as_slice(),
         };
         let mut logs = match chain.logs(&agreed, &search).await {
             Err(chain::Error::Node(RpcError::Refused { .. })) if span > 1 => {

@@ -123,3 +123,58 @@ async fn a_mock_that_nobody_used_fails_with_its_line() {
         "{told}"
     );
 }
+
+/// A bot that writes to the holders of two tokens.
+const HOLDERS: &str = "herald: 1
+bot: tokens
+identity: env:NO_SUCH_KEY
+defaults: { consent: any }
+rules:
+  coins:
+    when: { manual: true }
+    to: { holders: { chain: ethereum, token: 0x1111111111111111111111111111111111111111, min: 10 }, where: to.balance < 100 }
+    send: \"{{ to.balance }} coins\"
+  ticket:
+    when: { manual: true }
+    to: { holders: { chain: ethereum, token: 0x2222222222222222222222222222222222222222, id: 7 } }
+    send: \"{{ to.balance }} of ticket 7\"
+tests:
+";
+
+#[tokio::test]
+async fn holders_are_given_by_token_and_filtered_as_on_chain() {
+    let tests = "  - name: both
+    given:
+      holders:
+        0x1111111111111111111111111111111111111111:
+          - { wallet: alice, balance: 10 }
+          - { wallet: bob, balance: 9 }
+          - { wallet: carol, balance: 60 }
+          - { wallet: carol, balance: 40 }
+        0x2222222222222222222222222222222222222222:
+          - { wallet: alice, id: 8 }
+          - { wallet: bob, id: 7, balance: 3 }
+          - { wallet: carol }
+    do: [{ run: coins }, { run: ticket }]
+    expect:
+      - { to: alice, text: 10 coins }
+      - { to: bob, text: 3 of ticket 7 }
+      - { to: carol, text: 1 of ticket 7 }
+";
+    let house = House::of(&format!("{HOLDERS}{tests}"));
+    let told = house.run(&["test", "bot.yaml", "--json"]).await.json_lines();
+    assert_eq!(told[0]["ok"], true, "{told:?}");
+    let tests = "  - name: none
+    given: { holders: { 0x1111111111111111111111111111111111111111: [{ wallet: alice, balance: 10 }] } }
+    do: [{ run: ticket }]
+    expect: []
+";
+    let house = House::of(&format!("{HOLDERS}{tests}"));
+    let told = house.run(&["test", "bot.yaml", "--json"]).await.json_lines();
+    assert_eq!(told[0]["ok"], false, "{told:?}");
+    let said = told[0].to_string();
+    assert!(
+        said.contains("the holders of 0x2222222222222222222222222222222222222222 are not given"),
+        "{said}"
+    );
+}

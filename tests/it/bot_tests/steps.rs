@@ -230,13 +230,16 @@ async fn replies_are_read_like_texts_reactions_and_receipts_are_not_and_threads_
 }
 
 #[tokio::test]
-async fn what_is_not_available_yet_is_said_at_its_place() {
+async fn what_the_bot_has_no_use_for_is_said_at_its_place() {
     let tests = [
-        ("given: { holders: [] }, do: []", "`holders` is not available yet"),
-        ("do: [{ log: {} }]", "`log` is not available yet"),
+        (
+            "given: { holders: [] }, do: []",
+            "no rule of the bot writes to `holders`",
+        ),
+        ("do: [{ log: {} }]", "expected one rule and what the log says"),
     ];
     for (test, wanted) in tests {
-        let house = House::of(&format!("{BOT}  - {{ name: later, {test}, expect: [] }}\n"));
+        let house = House::of(&format!("{BOT}  - {{ name: useless, {test}, expect: [] }}\n"));
         std::fs::write(house.folder().join("herald.yaml"), PROJECT).unwrap();
         let ended = house.run(&["test", "bot.yaml"]).await.expect(1);
         assert!(ended.out.contains(wanted), "{test}: {}", ended.out);

@@ -54,12 +54,9 @@ async fn the_reference_and_the_schemas_beside_the_bots_are_those_of_the_program(
         let path = file.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "yaml") {
             let bot = std::fs::read_to_string(&path).unwrap();
-            let shape = if path.ends_with("herald.yaml") {
-                "project"
-            } else {
-                "bot"
-            };
-            let line = format!("# yaml-language-server: $schema={shape}.schema.json\n");
+            let is_project = path.ends_with("herald.yaml");
+            let schema = if is_project { "project" } else { "bot" };
+            let line = format!("# yaml-language-server: $schema={schema}.schema.json\n");
             assert!(bot.starts_with(&line), "{}", path.display());
         }
     }
@@ -92,10 +89,8 @@ async fn every_example_of_the_guide_is_clean_and_its_tests_pass() {
         let folder = tempfile::tempdir().unwrap();
         let write = |file: &str, text: &str| std::fs::write(folder.path().join(file), text).unwrap();
         let head = "herald: 1\nbot: example\nidentity: env:BOT_KEY\n";
-        write(
-            "herald.yaml",
-            "herald: 1\nchains: { base: { rpc: https://base.example } }\n",
-        );
+        let chains = "herald: 1\nchains: { ethereum: { rpc: https://eth.example }, base: { rpc: https://base.example } }\n";
+        write("herald.yaml", chains);
         let bot = if example.starts_with("herald: 1\nproject:") {
             write("herald.yaml", example);
             format!("{head}commands: {{ /ping: {{ reply: pong }} }}\n")

@@ -8,7 +8,7 @@ use crate::bot::config::spanned::{OneOrMany, Spanned, Text};
 /// `to`, told by its key.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(
-    expecting = "a list's name, or one of `{ list }`, `{ wallet }`, `{ wallets }`, `{ csv }`, `{ source }`, `{ sql }`, `{ any }`, `{ all }`"
+    expecting = "a list's name, or one of `{ list }`, `{ wallet }`, `{ wallets }`, `{ csv }`, `{ source }`, `{ sql }`, `{ holders }`, `{ any }`, `{ all }`"
 )]
 pub(crate) enum AudienceFile {
     /// A list's name. Literal.
@@ -26,6 +26,8 @@ pub(crate) enum AudienceFile {
     Source(ToSourceFile),
     #[serde(rename = "sql")]
     Sql(ToSqlFile),
+    #[serde(rename = "holders")]
+    Holders(ToHoldersFile),
     #[serde(rename = "any")]
     Any(ToAnyFile),
     #[serde(rename = "all")]
@@ -123,6 +125,37 @@ pub(crate) struct ToSqlFile {
     pub(crate) except: Option<Box<Part>>,
     /// How many of them. Literal.
     pub(crate) sample: Option<Text>,
+}
+
+/// `{ holders, where }`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an audience: a map of keys")]
+pub(crate) struct ToHoldersFile {
+    /// The wallets that hold a token.
+    pub(crate) holders: HoldersFile,
+    /// Which of them, by `to`. Expression.
+    #[serde(rename = "where")]
+    pub(crate) condition: Option<Text>,
+    /// Who is left out.
+    pub(crate) except: Option<Box<Part>>,
+    /// How many of them. Literal.
+    pub(crate) sample: Option<Text>,
+}
+
+/// `holders`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "`{ chain, token }`")]
+pub(crate) struct HoldersFile {
+    /// The chain's name in the project. Literal.
+    pub(crate) chain: Text,
+    /// The address of the token's contract: ERC-20, ERC-721 or ERC-1155. Expression.
+    pub(crate) token: Text,
+    /// An id within the token; otherwise all of them count together. Expression.
+    pub(crate) id: Option<Text>,
+    /// The least that one must hold, in the token's smallest unit; 1 unless said otherwise. Expression.
+    pub(crate) min: Option<Text>,
+    /// The block whose holders are meant; the latest that is confirmed unless said otherwise. Expression.
+    pub(crate) block: Option<Text>,
 }
 
 /// `{ any }`.

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use super::report::Report;
-use super::{Context, ListReference, find_list, note_missing, scope, source};
+use super::{Context, ListReference, find_list, log, note_missing, scope, source};
 use crate::bot::audience::csv::HeaderError;
-use crate::bot::audience::{Audience, Csv, Database, Source, Sql};
+use crate::bot::audience::holders::BALANCE;
+use crate::bot::audience::{Audience, Csv, Database, Holders, Source, Sql};
 use crate::bot::config::List;
 use crate::bot::config::diagnostics::{Code, quote};
-use crate::bot::config::file::{AudienceFile, Part, ToCsvFile, ToSourceFile, ToSqlFile};
+use crate::bot::config::file::{AudienceFile, Part, ToCsvFile, ToHoldersFile, ToSourceFile, ToSqlFile};
 use crate::bot::config::shape::Place;
 use crate::bot::config::spanned::Text;
 use crate::bot::expression::{Expression, Names, Record, Type};
@@ -58,6 +59,7 @@ fn part(report: &mut Report<'_>, context: &Context, file: &Part, names: &Names) 
         AudienceFile::Csv(file) => (csv(report, context, file, names), &file.except, &file.sample),
         AudienceFile::Source(file) => (source(report, context, file, names), &file.except, &file.sample),
         AudienceFile::Sql(file) => (sql(report, context, file, names), &file.except, &file.sample),
+        AudienceFile::Holders(file) => (holders(report, context, file, names), &file.except, &file.sample),
         AudienceFile::Any(set) => {
             let (parts, to) = parts(report, context, (file, &set.any), names);
             (
@@ -315,6 +317,55 @@ fn sqlite(report: &mut Report<'_>, context: &Context, text: &Text, path: &str) -
         }
     }
     Some(Database::File(path))
+}
+
+/// The holders of a token.
+fn holders(report: &mut Report<'_>, context: &Context, file: &ToHoldersFile, names: &Names) -> Resolved {
+    let (condition, file) = (&file.condition, &file.holders);
+    let chain = log::chain(report, context, &file.chain);
+    let token = expression(
+        report,
+        &file.token,
+        names,
+        (&Type::Wallet, "the address of a contract"),
+    );
+    let [id, min, block] = [&file.id, &file.min, &file.block].map(|text| {
+        let int = (&Type::Int, "an int");
+        text.as_ref()
+            .map_or(Some(None), |text| expression(report, text, names, int).map(Some))
+    });
+    let holder = [("wallet", Type::Wallet), (BALANCE, Type::Int)];
+    let holder = Type::Record(holder.into_iter().collect());
+    let condition = filter(report, condition.as_ref(), ("to", &holder), names);
+    let mut to = scope::sender(context.known_lists());
+    to.insert(BALANCE, Type::Int);
+    let audience = || {
+        Some(Audience::Holders(Box::new(Holders {
+            chain: chain?,
+            token: token?,
+            id: id?,
+            min: min?,
+            block: block?,
+            condition: condition?,
+        })))
+    };
+    (audience(), Some(Type::Record(to)))
+}
+
+/// An expression of a type.
+fn expression(
+    report: &mut Report<'_>,
+    text: &Text,
+    names: &Names,
+    (wanted, called): (&Type, &str),
+) -> Option<Expression> {
+    let expression = report.expression(text, names)?;
+    if !wanted.accepts(expression.ty()) {
+        let message = format!("expected {called}, found {}", expression.ty());
+        report.wrong(text, Code::Expression, message, None);
+        return None;
+    }
+    Some(expression)
 }
 
 /// An expression that gives a wallet, or where `several` are allowed a list of them.

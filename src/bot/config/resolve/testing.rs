@@ -4,6 +4,8 @@
 mod expect;
 /// `given`.
 mod given;
+/// `given.holders`.
+mod holders;
 /// `log`.
 mod log;
 /// `mock`.

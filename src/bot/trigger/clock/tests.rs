@@ -38,13 +38,15 @@ fn scene_of(rest: &str) -> Scene {
     std::fs::write(&file, text).unwrap();
     let (bot, _) = config::load(&file).unwrap();
     let (sender, events) = mpsc::channel(100);
+    let store = Store::open(&folder.path().join("herald.db")).unwrap();
     let running = Arc::new(Running {
         project: Arc::default(),
         uploads: Uploads::of(Arc::default(), crate::fetch::Fetch::builder().build().unwrap()),
         bot: Arc::new(bot),
         address: Address::from_bytes([0; 20]),
         client: Arc::default(),
-        store: Store::open(&folder.path().join("herald.db")).unwrap(),
+        ledgers: crate::bot::audience::Ledgers::of(store.clone()),
+        store,
         fetch: crate::fetch::Fetch::builder().build().unwrap(),
         chains: crate::bot::chain::Chains::default(),
         answers: Arc::default(),

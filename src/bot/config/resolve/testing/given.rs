@@ -18,6 +18,7 @@ use crate::bot::testing;
 
 /// What the clock of a test shows at first: 2026-01-01T00:00:00Z, in seconds.
 const NEW_YEAR: i64 = 1_767_225_600;
+const TAKES: &str = "`given` takes `now`, `files`, `holders`, `seen`, and members by the name of their list";
 
 impl Resolving<'_, '_, '_> {
     pub(super) fn given(&mut self, file: &Entries<Raw>) -> Option<Given> {
@@ -27,6 +28,7 @@ impl Resolving<'_, '_, '_> {
             rows: Vec::new(),
             files: BTreeMap::new(),
             seen: BTreeMap::new(),
+            holders: BTreeMap::new(),
         };
         let mut is_right = true;
         for (key, raw) in &file.0 {
@@ -35,11 +37,7 @@ impl Resolving<'_, '_, '_> {
                 "now" => self.instant(node).map(|now| given.now = now),
                 "files" => self.files(node).map(|files| given.files = files),
                 "seen" => self.seen(node).map(|seen| given.seen = seen),
-                "holders" => {
-                    let message = format!("`{key}` is not available yet");
-                    self.report.add(Place::Key(node), Code::NotYet, message, None);
-                    None
-                }
+                "holders" => self.holders(node).map(|holders| given.holders = holders),
                 table if self.context.tables.contains_key(table) => {
                     self.rows(table, node).map(|rows| given.rows.extend(rows))
                 }
@@ -116,9 +114,8 @@ impl Resolving<'_, '_, '_> {
         let known = self.context.lists.get(name);
         let Some(list) = known.map(Option::as_ref) else {
             let lists = declared(tree, "lists");
-            let hint = Report::meant(name, lists.chain(["now", "files", "seen"])).or_else(|| {
-                Some("`given` takes `now`, `files`, `seen`, and members by the name of their list".to_owned())
-            });
+            let hint = Report::meant(name, lists.chain(["now", "files", "holders", "seen"]))
+                .or_else(|| Some(TAKES.to_owned()));
             let message = format!("there is no list {}", quote(name));
             self.report.add(Place::Key(node), Code::Undefined, message, hint);
             return None;
