@@ -35,7 +35,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-pub(crate) use functions::{BLOCK_TIME, reference, tx_status_type};
+pub(crate) use functions::{BLOCK_TIME, ENS, reference, tx_status_type};
 pub use meter::{EvaluationError, Failure, MAX_OUTPUT, MAX_STEPS, MAX_TEXT};
 pub use nearest::nearest;
 pub use read::JsonMismatch;

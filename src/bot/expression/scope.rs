@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use herald_protocol::address::Address;
+
 use super::{Expression, Failure, Type, Value};
+use crate::bot::chain::WalletName;
 
 /// The types of the names in scope.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -187,6 +190,10 @@ pub(crate) enum Question<'q> {
     BlockTime(&'q str, u64),
     /// How a transaction of a chain stands: a record of [`tx_status_type`](super::tx_status_type).
     TxStatus(&'q str, [u8; 32]),
+    /// The name that a wallet claims and owns: a text; `none` of one that has none.
+    NameOf(Address),
+    /// The wallet that a name stands for.
+    WalletOf(&'q WalletName),
 }
 
 impl fmt::Display for Question<'_> {
@@ -195,6 +202,8 @@ impl fmt::Display for Question<'_> {
             Self::Source(name) => name,
             Self::BlockTime(..) => super::BLOCK_TIME,
             Self::TxStatus(..) => "tx_status",
+            Self::NameOf(_) => super::ENS,
+            Self::WalletOf(name) => name.as_str(),
         })
     }
 }
