@@ -27,6 +27,7 @@ mod subscribers;
 mod test;
 mod wallet;
 mod watch;
+mod who;
 mod words;
 
 use std::{

@@ -26,6 +26,7 @@ pub use nodes::{Chain, Chains, Error};
 pub use rpc::Error as RpcError;
 pub use wire::Head;
 
+pub(crate) use names::ETHEREUM;
 pub(crate) use nodes::{Agreed, Search, without_rpc};
 pub(crate) use scan::{MOST_LOGS, Span};
 pub(crate) use wire::Log;

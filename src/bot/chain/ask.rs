@@ -491,3 +491,6 @@ fn is_of_contract(code: i64, message: &str) -> bool {
 fn question(at: Address, data: &[u8], tag: &str) -> Json {
     json!([{ "to": at.to_string(), "data": const_hex::encode_prefixed(data) }, tag])
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,8 @@ pub struct Names {
     sources: Option<SourceTypes>,
     /// Whether nothing can be asked where the expression is computed.
     is_closed: bool,
+    /// Whether the wallets of names that are written out are known although nothing can be asked.
+    knows_wallets: bool,
     /// Whether names that are not declared may be anything.
     is_open: bool,
 }
@@ -106,6 +108,17 @@ impl Names {
         let is_of_recipient = |name: &String| origins.get(name).is_some_and(|names| names.contains("to"));
         names.asking.retain(is_of_recipient);
         names
+    }
+
+    /// The same names for a place where the wallets of names that are written out are known.
+    pub(crate) fn naming(mut self) -> Self {
+        self.knows_wallets = true;
+        self
+    }
+
+    /// Whether the wallets of names that are written out are known although nothing can be asked.
+    pub(super) fn knows_wallets(&self) -> bool {
+        self.knows_wallets
     }
 
     /// Whether others can be asked.
@@ -246,7 +259,7 @@ impl Scope {
     }
 
     /// What is known of a question; none if nobody is there to ask.
-    pub(super) fn ask(&self, question: Question<'_>) -> Option<Result<Value, Failure>> {
+    pub(crate) fn ask(&self, question: Question<'_>) -> Option<Result<Value, Failure>> {
         let Outside(ask) = self.outside.as_ref()?;
         ask(question, self)
     }

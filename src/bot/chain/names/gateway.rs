@@ -27,7 +27,7 @@ use crate::{
 /// What a contract says when its answer is elsewhere; it comes in place of an answer.
 const LOOKUP: &str = "OffchainLookup(address sender, string[] urls, bytes callData, bytes4 callbackFunction, bytes extraData) returns (address sender, string[] urls, bytes callData, bytes4 callbackFunction, bytes extraData)";
 /// What the contract is given in turn; its selector is another one each time.
-const CALLBACK: &str = "callback(bytes response, bytes extraData)";
+const CALLBACK: &str = "callback(bytes response, bytes extraData) returns (bytes answer)";
 /// How often a contract may send on.
 const ROUNDS: usize = 4;
 /// The most gateways of one round. Ours.

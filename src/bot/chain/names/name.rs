@@ -5,6 +5,8 @@ use std::fmt;
 use herald_protocol::address::Address;
 use sha3::{Digest as _, Keccak256};
 
+use super::{ETHEREUM, POLYGON};
+
 /// The most characters of a name as it is written.
 const MOST_CHARACTERS: usize = 255;
 /// The most bytes of a name, as DNS has it.
@@ -53,6 +55,15 @@ impl WalletName {
     /// Its spelling.
     pub fn as_str(&self) -> &str {
         &self.0.0
+    }
+
+    /// The chain that it is asked of.
+    pub(crate) fn chain(&self) -> &'static str {
+        if self.handle().is_some() {
+            POLYGON
+        } else {
+            ETHEREUM
+        }
     }
 
     /// What stands before `.lens`; none of a name of ENS.

@@ -21,7 +21,7 @@ fn a_name_has_one_spelling() {
         ("🦄.eth", "🦄.eth"),
         ("👁️.eth", "👁.eth"),
         ("日本.eth", "日本.eth"),
-        ("ΑΒΓ.eth", "αβγ.eth"),
+        ("ΞΨ.eth", "ξψ.eth"),
         ("Ana.Lens", "ana.lens"),
     ] {
         assert_eq!(read(text), wanted, "{text}");
@@ -41,7 +41,7 @@ fn what_is_no_name_is_told_with_the_reason() {
         ("a..eth", "it has an empty part"),
         ("alice.eth.", "it has an empty part"),
         ("\u{ad}.eth", "empty label"),
-        ("al ice.eth", "disallowed character: {20}"),
+        ("al ice.eth", "disallowed character: \" \" {20}"),
         ("pаypal.eth", "illegal mixture: Latin + Cyrillic \"а\" {430}"),
         ("раура.eth", "whole-script confusable: Cyrillic/Latin"),
         ("a\u{202e}b.eth", "disallowed character: {202E}"),
