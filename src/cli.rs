@@ -26,8 +26,8 @@ mod status;
 mod subscribers;
 mod test;
 mod wallet;
+mod wallet_argument;
 mod watch;
-mod who;
 mod words;
 
 use std::{

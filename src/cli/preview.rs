@@ -12,7 +12,7 @@ use super::{
     deliveries::RuleName,
     desk::{Herald, escaped},
     print,
-    who::Who,
+    wallet_argument::WalletArgument,
 };
 use crate::{
     bot::rehearsal::{Preview as Answer, PreviewMessage, PreviewPart, PreviewStep},
@@ -28,7 +28,7 @@ pub(super) struct Preview {
     rule: RuleName,
     /// Only what this wallet would get, or why it would get nothing; it may be a name: `alice.eth`
     #[arg(long = "as", value_name = "WALLET")]
-    wallet: Option<Who>,
+    wallet: Option<WalletArgument>,
     #[command(flatten)]
     event: Event,
     /// At most so many messages
@@ -191,7 +191,7 @@ fn standing(message: &PreviewPart) -> String {
     words
 }
 
-/// Who, what, and what becomes of it.
+/// WalletArgument, what, and what becomes of it.
 fn head(message: &PreviewMessage) -> String {
     let mut words = what(&message.part);
     words.extend(message.envelopes.map(|count| match count {

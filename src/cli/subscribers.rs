@@ -13,7 +13,7 @@ use super::{
     Failure, Options,
     desk::{Desk, Herald, NOTHING, escaped},
     print,
-    who::Who,
+    wallet_argument::WalletArgument,
 };
 use crate::console::shapes::{
     BotShape, Import, Imported, ListShape, MemberShape, Members, Membership, NewMember, Outcome, Person,
@@ -61,7 +61,7 @@ pub(super) struct Add {
     #[command(flatten)]
     list: Place,
     /// The wallet, or its name: `alice.eth`
-    wallet: Who,
+    wallet: WalletArgument,
     /// A field, as NAME=VALUE; several times for several
     #[arg(long = "field", value_name = "NAME=VALUE", value_parser = field)]
     fields: Vec<(String, String)>,

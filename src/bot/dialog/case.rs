@@ -289,7 +289,11 @@ impl Answer<'_> {
     fn person(&self, text: &str) -> Result<Address, String> {
         if !WalletName::is_meant(text) {
             let given = || self.running.answers.wallet(text);
-            return text.parse().ok().or_else(given).ok_or_else(|| "it is no wallet".to_owned());
+            return text
+                .parse()
+                .ok()
+                .or_else(given)
+                .ok_or_else(|| "it is no wallet".to_owned());
         }
         let name = WalletName::read(text)?;
         match self.running.scope().ask(Question::WalletOf(&name)) {

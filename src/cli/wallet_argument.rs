@@ -8,12 +8,12 @@ use crate::bot::chain::WalletName;
 
 /// A wallet, by its address or by its name.
 #[derive(Debug, Clone)]
-pub(super) enum Who {
+pub(super) enum WalletArgument {
     Wallet(Address),
     Named(WalletName),
 }
 
-impl FromStr for Who {
+impl FromStr for WalletArgument {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -26,7 +26,7 @@ impl FromStr for Who {
     }
 }
 
-impl fmt::Display for Who {
+impl fmt::Display for WalletArgument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Wallet(wallet) => wallet.fmt(f),
