@@ -128,17 +128,24 @@ impl Audience {
     pub(crate) fn wallet_names(&self) -> Vec<&WalletName> {
         let mut names = Vec::new();
         for branch in self.branches() {
-            let expressions = match branch.audience {
-                Self::Wallet(wallet) => std::slice::from_ref(wallet),
-                Self::Wallets(wallets) => wallets.as_slice(),
-                Self::List { condition, .. } => condition.as_slice(),
-                Self::Csv(csv) => csv.condition.as_slice(),
-                Self::Source(source) => source.condition.as_slice(),
-                Self::Sql(sql) => sql.condition.as_slice(),
-                _ => &[],
+            let expressions: Vec<&Expression> = match branch.audience {
+                Self::Wallet(wallet) => vec![wallet],
+                Self::Wallets(wallets) => wallets.iter().collect(),
+                Self::List { condition, .. } => condition.iter().collect(),
+                Self::Csv(csv) => csv.condition.iter().collect(),
+                Self::Source(source) => source.condition.iter().collect(),
+                Self::Sql(sql) => sql.condition.iter().collect(),
+                Self::Holders(holders) => {
+                    let Holders { token, condition, .. } = holders.as_ref();
+                    names.extend(token.wallet_names());
+                    condition.iter().collect()
+                }
+                Self::Any(_) | Self::All(_) | Self::Except { .. } | Self::Sample { .. } => Vec::new(),
             };
-            let asked = expressions.iter().filter(|one| one.as_wallet_name().is_none());
-            names.extend(asked.flat_map(|one| one.wallet_names()));
+            let asked = expressions
+                .into_iter()
+                .filter(|one| one.as_wallet_name().is_none());
+            names.extend(asked.flat_map(Expression::wallet_names));
         }
         names
     }
