@@ -26,6 +26,7 @@ mod status;
 mod subscribers;
 mod test;
 mod wallet;
+mod wallet_argument;
 mod watch;
 mod words;
 

@@ -8,7 +8,10 @@
 //! of its bytes, with the variables that the branches gave it. Memory does not grow with the audience. A branch that cannot
 //! be read fails the whole of it; a row that cannot be read is reported by its number.
 
-use crate::bot::expression::{Expression, Type};
+use crate::bot::{
+    chain::WalletName,
+    expression::{Expression, Type},
+};
 
 /// Comma separated files.
 pub mod csv;
@@ -22,6 +25,8 @@ pub mod list;
 mod members;
 /// The variables that several branches gave one wallet.
 pub(crate) mod merge;
+/// Rows whose wallets have names.
+mod named;
 /// Rows, and how readers hand them on.
 mod row;
 /// Which wallets a set of branches holds.
@@ -116,6 +121,33 @@ impl Audience {
             return Type::Int;
         }
         Type::Any
+    }
+
+    /// The names of wallets that are written out in expressions which are computed while it is read, but for those that are a
+    /// recipient themselves.
+    pub(crate) fn wallet_names(&self) -> Vec<&WalletName> {
+        let mut names = Vec::new();
+        for branch in self.branches() {
+            let expressions: Vec<&Expression> = match branch.audience {
+                Self::Wallet(wallet) => vec![wallet],
+                Self::Wallets(wallets) => wallets.iter().collect(),
+                Self::List { condition, .. } => condition.iter().collect(),
+                Self::Csv(csv) => csv.condition.iter().collect(),
+                Self::Source(source) => source.condition.iter().collect(),
+                Self::Sql(sql) => sql.condition.iter().collect(),
+                Self::Holders(holders) => {
+                    let Holders { token, condition, .. } = holders.as_ref();
+                    names.extend(token.wallet_names());
+                    condition.iter().collect()
+                }
+                Self::Any(_) | Self::All(_) | Self::Except { .. } | Self::Sample { .. } => Vec::new(),
+            };
+            let asked = expressions
+                .into_iter()
+                .filter(|one| one.as_wallet_name().is_none());
+            names.extend(asked.flat_map(Expression::wallet_names));
+        }
+        names
     }
 
     /// Its branches in the order of the file.

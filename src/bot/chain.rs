@@ -12,6 +12,8 @@
 /// What contracts are told and tell, as bytes.
 pub mod abi;
 mod ask;
+/// Names of wallets.
+mod names;
 mod nodes;
 mod remarks;
 mod rpc;
@@ -19,10 +21,12 @@ mod scan;
 mod wire;
 
 pub use ask::{Call, Called, TxState, TxStatus};
+pub use names::{NameError, WalletName};
 pub use nodes::{Chain, Chains, Error};
 pub use rpc::Error as RpcError;
 pub use wire::Head;
 
+pub(crate) use names::ETHEREUM;
 pub(crate) use nodes::{Agreed, Search, without_rpc};
 pub(crate) use scan::{MOST_LOGS, Span};
 pub(crate) use wire::Log;

@@ -35,7 +35,9 @@ mod tests;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-pub(crate) use functions::{BLOCK_TIME, reference, tx_status_type};
+use crate::bot::chain::WalletName;
+
+pub(crate) use functions::{BLOCK_TIME, ENS, reference, tx_status_type};
 pub use meter::{EvaluationError, Failure, MAX_OUTPUT, MAX_STEPS, MAX_TEXT};
 pub use nearest::nearest;
 pub use read::JsonMismatch;
@@ -109,6 +111,8 @@ pub(crate) struct Uses {
     paths: BTreeSet<String>,
     /// Whether others are asked for a part of it.
     asks: bool,
+    /// The names of wallets that are written out.
+    wallet_names: BTreeSet<WalletName>,
 }
 
 impl Expression {
@@ -143,6 +147,19 @@ impl Expression {
     /// Whether others are asked for a part of it.
     pub(crate) fn asks(&self) -> bool {
         self.uses.asks
+    }
+
+    /// The names of wallets that are written out in it.
+    pub(crate) fn wallet_names(&self) -> &BTreeSet<WalletName> {
+        &self.uses.wallet_names
+    }
+
+    /// The name of a wallet that it is, and nothing else.
+    pub(crate) fn as_wallet_name(&self) -> Option<&WalletName> {
+        match &self.code.operation {
+            code::Operation::WalletName(name) => Some(name),
+            _ => None,
+        }
     }
 
     /// Computes the value.

@@ -16,13 +16,14 @@ use std::{
 };
 
 use futures::{StreamExt as _, stream};
+use herald_protocol::address::Address;
 use rusqlite::Transaction;
 
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    chain::{self, TxState, TxStatus},
-    expression::{Failure, Outside, Question, Scope, Value},
+    chain::{self, TxState, TxStatus, WalletName},
+    expression::{ENS, Failure, Outside, Question, Scope, Value},
     running::Running,
     source::{Asker, Prepared, Source},
     store,
@@ -54,6 +55,10 @@ enum Wanted {
     BlockTime(String, u64),
     /// How a transaction of a chain stands.
     TxStatus(String, [u8; 32]),
+    /// The name of a wallet.
+    NameOf(Address),
+    /// The wallet of a name.
+    WalletOf(WalletName),
 }
 
 /// Answers, or why there is none, by the digests of what was asked.
@@ -250,6 +255,7 @@ impl Round {
 /// What answers the expressions of a bot in a round.
 fn outside(running: &Running, round: Arc<Round>) -> Outside {
     let (bot, answers) = (Arc::clone(&running.bot), Arc::clone(&running.answers));
+    let has_names = running.chains.has_names();
     Outside::new(move |question, scope| {
         let wanted = match question {
             Question::Source(name) => {
@@ -261,12 +267,28 @@ fn outside(running: &Running, round: Arc<Round>) -> Outside {
             }
             Question::BlockTime(chain, block) => Wanted::BlockTime(chain.to_owned(), block),
             Question::TxStatus(chain, hash) => Wanted::TxStatus(chain.to_owned(), hash),
+            Question::NameOf(wallet) => {
+                if let Some(given) = answers.given_name(wallet) {
+                    return Some(Ok(given));
+                }
+                // What a wallet is called holds up no message where it cannot be asked.
+                if !has_names {
+                    return Some(Ok(Value::None));
+                }
+                Wanted::NameOf(wallet)
+            }
+            Question::WalletOf(name) => {
+                if let Some(given) = answers.given_wallet(name) {
+                    return Some(Ok(Value::Wallet(given)));
+                }
+                Wanted::WalletOf(name.clone())
+            }
         };
         let name = question.to_string();
         let argument = match question {
             Question::BlockTime(_, block) => Value::Int(block.into()),
             Question::TxStatus(_, hash) => Value::Hash(hash),
-            Question::Source(_) => Value::None,
+            Question::Source(_) | Question::NameOf(_) | Question::WalletOf(_) => Value::None,
         };
         if let Some(given) = answers.given_to(&name, &[argument]) {
             return Some(given.map_err(|reason| round.fail(format!("`{name}`: {reason}"))));
@@ -281,8 +303,11 @@ fn outside(running: &Running, round: Arc<Round>) -> Outside {
 async fn answers(running: &Running, lacking: BTreeMap<[u8; 32], Wanted>) -> Known {
     let mut calls = BTreeMap::<_, Vec<_>>::new();
     let mut single = Vec::new();
+    let (mut wallets, mut names) = (Vec::new(), Vec::new());
     for (key, wanted) in lacking {
         match wanted {
+            Wanted::NameOf(wallet) => wallets.push((key, wallet)),
+            Wanted::WalletOf(name) => names.push((key, name)),
             Wanted::Call(source, call) => {
                 let chain = (call.chain.clone(), call.block);
                 calls.entry(chain).or_default().push((key, source, call));
@@ -295,9 +320,36 @@ async fn answers(running: &Running, lacking: BTreeMap<[u8; 32], Wanted>) -> Know
     let together = calls
         .into_iter()
         .map(|(place, calls)| read(running, place, calls));
-    let (mut known, together) = futures::future::join(single, futures::future::join_all(together)).await;
+    let together = futures::future::join_all(together);
+    let named = async {
+        let mut known = names_of(running, wallets).await;
+        known.extend(wallets_of(running, names).await);
+        known
+    };
+    let (mut known, together, named) = futures::future::join3(single, together, named).await;
     known.extend(together.into_iter().flatten());
+    known.extend(named);
     known
+}
+
+async fn names_of(running: &Running, asked: Vec<([u8; 32], Address)>) -> Known {
+    let (keys, wallets): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
+    let names = running.chains.names_of(&running.fetch, &wallets).await;
+    let names = names.into_iter().map(|name| match name {
+        Ok(name) => Ok(name.map_or(Value::None, Value::text)),
+        Err(error) => Err(format!("`{ENS}`: {error}")),
+    });
+    keys.into_iter().zip(names).collect()
+}
+
+async fn wallets_of(running: &Running, asked: Vec<([u8; 32], WalletName)>) -> Known {
+    let (keys, names): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
+    let wallets = running.chains.wallets(&running.fetch, &names).await;
+    let wallets = wallets.into_iter().map(|wallet| match wallet {
+        Ok(wallet) => Ok(Value::Wallet(wallet)),
+        Err(error) => Err(error.to_string()),
+    });
+    keys.into_iter().zip(wallets).collect()
 }
 
 async fn answer(running: &Running, wanted: Wanted) -> Result<Value, String> {
@@ -316,7 +368,9 @@ async fn answer(running: &Running, wanted: Wanted) -> Result<Value, String> {
             let value = http.value(asker, &scope).await;
             value.map_err(|reason| format!("source `{name}`: {reason}"))
         }
+        // These are asked together.
         Wanted::Call(name, _) => Err(gone(&name)),
+        Wanted::NameOf(_) | Wanted::WalletOf(_) => Err("it was not asked".to_owned()),
         Wanted::BlockTime(chain, block) => {
             let time = running.chains.find(&chain)?.block_time(block).await;
             time.map(|(time, _)| Value::Time(time))

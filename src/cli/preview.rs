@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use herald_protocol::address::Address;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -13,6 +12,7 @@ use super::{
     deliveries::RuleName,
     desk::{Herald, escaped},
     print,
+    wallet_argument::WalletArgument,
 };
 use crate::{
     bot::rehearsal::{Preview as Answer, PreviewMessage, PreviewPart, PreviewStep},
@@ -26,9 +26,9 @@ pub(super) struct Preview {
     /// The rule
     #[arg(value_name = "BOT/RULE")]
     rule: RuleName,
-    /// Only what this wallet would get, or why it would get nothing
+    /// Only what this wallet would get, or why it would get nothing; it may be a name: `alice.eth`
     #[arg(long = "as", value_name = "WALLET")]
-    wallet: Option<Address>,
+    wallet: Option<WalletArgument>,
     #[command(flatten)]
     event: Event,
     /// At most so many messages
@@ -66,7 +66,7 @@ impl Preview {
     pub(super) async fn execute(self, options: &Options) -> anyhow::Result<()> {
         let asked = PreviewRequest {
             event: self.event.read()?,
-            wallet: self.wallet.map(|wallet| wallet.to_string()),
+            wallet: self.wallet.as_ref().map(ToString::to_string),
             limit: Some(self.limit),
         };
         let RuleName { bot, rule } = &self.rule;
@@ -127,7 +127,7 @@ impl Preview {
         if let Some(reason) = &answer.reason {
             return format!("nobody would be written to: {reason}");
         }
-        if let (Some(wallet), true) = (self.wallet, answer.messages.is_empty()) {
+        if let (Some(wallet), true) = (&self.wallet, answer.messages.is_empty()) {
             return format!(
                 "{wallet} is not among the {} wallets of the audience",
                 answer.wallets
@@ -191,7 +191,7 @@ fn standing(message: &PreviewPart) -> String {
     words
 }
 
-/// Who, what, and what becomes of it.
+/// WalletArgument, what, and what becomes of it.
 fn head(message: &PreviewMessage) -> String {
     let mut words = what(&message.part);
     words.extend(message.envelopes.map(|count| match count {

@@ -13,6 +13,7 @@ use super::{
     Failure, Options,
     desk::{Desk, Herald, NOTHING, escaped},
     print,
+    wallet_argument::WalletArgument,
 };
 use crate::console::shapes::{
     BotShape, Import, Imported, ListShape, MemberShape, Members, Membership, NewMember, Outcome, Person,
@@ -59,8 +60,8 @@ struct Place {
 pub(super) struct Add {
     #[command(flatten)]
     list: Place,
-    /// The wallet
-    wallet: Address,
+    /// The wallet, or its name: `alice.eth`
+    wallet: WalletArgument,
     /// A field, as NAME=VALUE; several times for several
     #[arg(long = "field", value_name = "NAME=VALUE", value_parser = field)]
     fields: Vec<(String, String)>,

@@ -13,6 +13,7 @@ use super::{
     },
 };
 use crate::bot::{
+    chain::{NameError, WalletName},
     dialog::request::{self, Join, Joined, Refused},
     print_time,
     running::Running,
@@ -180,6 +181,21 @@ pub(super) fn known(running: &Running, list: &str) -> Result<(), Refusal> {
 
 pub(super) fn wallet(text: &str) -> Result<Address, Refusal> {
     Address::from_str(text).map_err(|error| Refusal::of_field("wallet", error.to_string()))
+}
+
+/// Reads the text of a wallet, or asks whose name it is.
+pub(super) async fn wallet_or_name(running: &Running, text: &str) -> Result<Address, Refusal> {
+    if !WalletName::is_meant(text) {
+        return wallet(text);
+    }
+    let name = WalletName::read(text).map_err(|reason| Refusal::of_field("wallet", reason))?;
+    let found = running.chains.wallets(&running.fetch, &[name]).await;
+    match found.into_iter().next() {
+        Some(Ok(wallet)) => Ok(wallet),
+        Some(Err(NameError::Unknown(reason))) => Err(Refusal::of_field("wallet", reason)),
+        Some(Err(NameError::Away(reason))) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason)),
+        None => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "it was not asked")),
+    }
 }
 
 fn read(list: &str, new: NewMember, greets: bool) -> Result<Join, Refusal> {

@@ -58,7 +58,11 @@ pub(super) async fn join(
     }
     let running = shared.bot(&bot)?;
     desk::known(&running, &list)?;
-    let new: NewMember = read(&body)?;
+    let mut new: NewMember = read(&body)?;
+    if is_operator {
+        // A stranger signs with the wallet, and has no chain asked.
+        new.wallet = desk::wallet_or_name(&running, &new.wallet).await?.to_string();
+    }
     if !is_operator && new.signature.is_none() {
         let wanted = "expected `signature` and `timestamp`: the wallet's signature of the consent text";
         return Err(Refusal::of_field("signature", wanted));

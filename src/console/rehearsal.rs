@@ -31,7 +31,10 @@ pub(super) async fn preview(
     shared.authorise(&headers)?;
     let (running, rule) = shared.rule(&bot, &rule)?;
     let asked: PreviewRequest = read(&body)?;
-    let wallet = asked.wallet.as_deref().map(desk::wallet).transpose()?;
+    let wallet = match &asked.wallet {
+        Some(text) => Some(desk::wallet_or_name(&running, text).await?),
+        None => None,
+    };
     let rehearsal = Rehearsal::of(&running, &rule, asked.event).await;
     let rehearsal = rehearsal.map_err(|error| refused(&error))?;
     let limit = asked.limit.unwrap_or(SHOWN).min(MOST);

@@ -53,6 +53,8 @@ mod manual;
 #[cfg(test)]
 mod many_bots;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod node_down;
 #[cfg(test)]
 mod not_on_network;

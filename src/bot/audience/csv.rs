@@ -8,11 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use herald_protocol::address::Address;
-
 use super::{
     gather::{Ask, Error},
-    row::{Filter, MAX_VARS, Row, pump, wallet},
+    named::{Found, NamedRow},
+    row::{Filter, MAX_VARS, Row, Who, pump, who},
     stage::Stage,
 };
 use crate::bot::{
@@ -98,11 +97,12 @@ impl Csv {
             name: "row",
         };
         let (path, column) = (self.path.clone(), self.column.clone());
-        pump(stage, move |rows| {
+        let of_rows = filter.clone();
+        pump((ask, &filter), stage, move |rows| {
             let file = folder::open(&folder, Some(&data), &path);
             let file = file.map_err(|error| Error::Unresolved(error.to_string()))?;
             let shown = quote(&path.to_string_lossy());
-            read(file, (&shown, &column), filter, |row| rows.push(row))
+            read(file, (&shown, &column), of_rows, |row| rows.push(row))
         })
         .await
     }
@@ -113,7 +113,7 @@ fn read(
     file: impl Read,
     (shown, column): (&str, &str),
     filter: Filter,
-    mut take: impl FnMut(Row) -> Result<(), Error>,
+    mut take: impl FnMut(Found) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let unresolved = |reason: String| Error::Unresolved(format!("{shown}: {reason}"));
     let mut records = Records::new(file);
@@ -121,12 +121,16 @@ fn read(
     let reader = Reader::new(&header, filter);
     while let Some(record) = records.next().map_err(|error| unresolved(error.to_string()))? {
         let number = record.line;
-        let found = match record.cells.and_then(|cells| reader.row(&cells)) {
-            Ok(Some(found)) => Ok(found),
+        let found = match record.cells.and_then(|cells| reader.row(number, &cells)) {
+            Ok(Some(found)) => found,
             Ok(None) => continue,
-            Err(reason) => Err(reason),
+            Err(reason) => Row {
+                number,
+                found: Err(reason),
+            }
+            .into(),
         };
-        take(Row { number, found })?;
+        take(found)?;
     }
     Ok(())
 }
@@ -162,12 +166,12 @@ impl<'h> Reader<'h> {
     }
 
     /// The recipient of a record; none when the condition leaves it out.
-    fn row(&self, cells: &records::Cells<'_>) -> Result<Option<(Address, Option<String>)>, String> {
+    fn row(&self, number: u64, cells: &records::Cells<'_>) -> Result<Option<Found>, String> {
         if cells.len() != self.header.names.len() {
             let (found, wanted) = (cells.len(), self.header.names.len());
             return Err(format!("has {found} cells, the header has {wanted}"));
         }
-        let wallet = wallet(cells.text(self.header.wallet)?)?;
+        let who = who(cells.text(self.header.wallet)?)?;
         let mut vars = String::new();
         for (column, name, is_zone) in &self.names {
             let cell = cells.text(*column)?;
@@ -190,6 +194,13 @@ impl<'h> Reader<'h> {
         if !vars.is_empty() {
             vars.push('}');
         }
+        let wallet = match who {
+            Who::Wallet(wallet) => wallet,
+            Who::Named(name) => {
+                let vars = serde_json::from_str(&vars).unwrap_or_default();
+                return Ok(Some(NamedRow { number, name, vars }.into()));
+            }
+        };
         let takes = self.filter.takes(|| {
             let cell = |column| cells.text(column).ok().filter(|cell| !cell.is_empty());
             let variables = self.header.variable_columns();
@@ -197,7 +208,8 @@ impl<'h> Reader<'h> {
                 variables.map(|(column, name)| (name, cell(column).map_or(Value::None, Value::text)));
             Value::record(variables.chain([("wallet", Value::Wallet(wallet))]))
         })?;
-        Ok(takes.then_some((wallet, (!vars.is_empty()).then_some(vars))))
+        let found = Ok((wallet, (!vars.is_empty()).then_some(vars)));
+        Ok(takes.then(|| Row { number, found }.into()))
     }
 }
 

@@ -6,8 +6,13 @@ use herald_protocol::address::{Address, ParseAddressError};
 use serde_json::{Map, Value as Json};
 use tokio::sync::mpsc;
 
-use super::{gather::Error, stage::Stage};
+use super::{
+    gather::{Ask, Error},
+    named::{self, Found, NamedRow},
+    stage::Stage,
+};
 use crate::bot::{
+    chain::WalletName,
     config::diagnostics::quote,
     expression::{Expression, Scope, Type, Value},
 };
@@ -49,6 +54,22 @@ impl Filter {
     }
 }
 
+/// Who a text says that a row is for.
+#[derive(Debug)]
+pub(super) enum Who {
+    Wallet(Address),
+    Named(WalletName),
+}
+
+/// Reads the text of a wallet or of its name; the reason names it as it may be shown.
+pub(super) fn who(text: &str) -> Result<Who, String> {
+    let text = text.trim();
+    if WalletName::is_meant(text) {
+        return WalletName::read(text).map(Who::Named);
+    }
+    wallet(text).map(Who::Wallet)
+}
+
 /// Reads the text of a wallet; the reason names it as it may be shown.
 pub(super) fn wallet(text: &str) -> Result<Address, String> {
     let text = text.trim();
@@ -57,14 +78,22 @@ pub(super) fn wallet(text: &str) -> Result<Address, String> {
     }
     Address::from_str(text).map_err(|error| match error {
         ParseAddressError::Checksum { .. } => error.to_string(),
-        _ if matches!(text.rsplit_once('.'), Some((_, "eth" | "lens"))) => {
-            format!(
-                "{}: names of wallets are not available yet, wanted an address",
-                quote(text)
-            )
-        }
         _ => format!("found {}, wanted an address: `0x` and 40 hex digits", quote(text)),
     })
+}
+
+/// The row that a reader found, of a wallet or of a name; none when the condition leaves it out.
+pub(super) fn found(
+    number: u64,
+    read: Result<(Who, Map<String, Json>), String>,
+    filter: &Filter,
+) -> Option<Found> {
+    let found = match read {
+        Ok((Who::Named(name), vars)) => return Some(NamedRow { number, name, vars }.into()),
+        Ok((Who::Wallet(wallet), vars)) => recipient(wallet, &vars, filter).transpose()?,
+        Err(reason) => Err(reason),
+    };
+    Some(Row { number, found }.into())
 }
 
 /// Bytes of a database as text: `0x` and hex digits, which for 20 bytes is an address.
@@ -102,45 +131,34 @@ pub(super) fn recipient(
 }
 
 /// The rows of items, whose member `column` is the wallet and the others are variables. `number` counts the items on.
-pub(super) fn of_items(items: &[Value], column: &str, filter: &Filter, number: &mut u64) -> Vec<Row> {
-    let mut rows = Vec::with_capacity(items.len());
-    for item in items {
+pub(super) fn of_items(items: &[Value], column: &str, filter: &Filter, number: &mut u64) -> Vec<Found> {
+    let rows = items.iter().filter_map(|item| {
         *number += 1;
-        let found = match of_item(item, column, filter) {
-            Ok(None) => continue,
-            Ok(Some(found)) => Ok(found),
-            Err(reason) => Err(reason),
-        };
-        rows.push(Row {
-            number: *number,
-            found,
-        });
-    }
-    rows
+        found(*number, of_item(item, column), filter)
+    });
+    rows.collect()
 }
 
-fn of_item(item: &Value, column: &str, filter: &Filter) -> Result<Option<(Address, Option<String>)>, String> {
+fn of_item(item: &Value, column: &str) -> Result<(Who, Map<String, Json>), String> {
     let Value::Record(members) = item else {
         return Err(format!("found no record, wanted an item with `{column}`"));
     };
-    let address = match members.get(column) {
-        Some(Value::Text(text)) => wallet(text)?,
+    let wallet = match members.get(column) {
+        Some(Value::Text(text)) => who(text)?,
         None | Some(Value::None) => return Err(format!("found no `{column}`")),
         Some(_) => return Err(format!("`{column}` is no text, wanted an address")),
     };
     let variables = members
         .iter()
         .filter(|(name, value)| *name != column && *name != "wallet" && **value != Value::None);
-    let vars: Map<String, Json> = variables
-        .map(|(name, value)| (name.clone(), value.to_json()))
-        .collect();
-    recipient(address, &vars, filter)
+    let vars = variables.map(|(name, value)| (name.clone(), value.to_json()));
+    Ok((wallet, vars.collect()))
 }
 
 /// Where a reader on a thread of its own puts its rows. It waits while the stage is busy.
 pub(super) struct Rows {
-    sender: mpsc::Sender<Vec<Row>>,
-    batch: Vec<Row>,
+    sender: mpsc::Sender<Vec<Found>>,
+    batch: Vec<Found>,
 }
 
 impl Rows {
@@ -148,8 +166,8 @@ impl Rows {
     ///
     /// # Errors
     /// Nobody wants rows any more.
-    pub(super) fn push(&mut self, row: Row) -> Result<(), Error> {
-        self.batch.push(row);
+    pub(super) fn push(&mut self, row: impl Into<Found>) -> Result<(), Error> {
+        self.batch.push(row.into());
         if self.batch.len() < BATCH {
             return Ok(());
         }
@@ -166,6 +184,7 @@ impl Rows {
 
 /// Runs a reader that blocks on a thread of its own, and stages its rows as they come.
 pub(super) async fn pump(
+    (ask, filter): (&Ask<'_>, &Filter),
     stage: &mut Stage<'_>,
     read: impl FnOnce(&mut Rows) -> Result<(), Error> + Send + 'static,
 ) -> Result<(), Error> {
@@ -180,7 +199,8 @@ pub(super) async fn pump(
         rows.flush()
     });
     while let Some(batch) = batches.recv().await {
-        stage.take(batch).await?;
+        let rows = named::resolve(ask, filter, batch).await?;
+        stage.take(rows).await?;
     }
     reading
         .await

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     gather::{Ask, Error},
+    named,
     row::{self, Filter},
     stage::Stage,
 };
@@ -44,6 +45,7 @@ impl Source {
             if number > MAX_ITEMS {
                 return Err(unresolved("it gives more than 1,000,000 items".to_owned()));
             }
+            let rows = named::resolve(ask, &filter, rows).await?;
             stage.take(rows).await?;
         }
         Ok(())

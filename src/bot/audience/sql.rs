@@ -13,6 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     gather::{Ask, Error},
+    named,
     row::{self, Filter, pump},
     stage::Stage,
 };
@@ -85,6 +86,7 @@ impl Sql {
         match (ask.running.answers.given(ask.rule), &self.database) {
             (Some(Ok(items)), _) => {
                 let rows = row::of_items(&items, "wallet", &filter, &mut 0);
+                let rows = named::resolve(ask, &filter, rows).await?;
                 return Ok(stage.take(rows).await?);
             }
             (Some(Err(reason)), Database::Secret(_)) => {
@@ -96,11 +98,14 @@ impl Sql {
         let file = match self.place(&folder, &data)? {
             Place::File(file) => file,
             Place::Postgres(url) => {
-                return postgres::read(url.expose_secret(), &self.query, &filter, stage).await;
+                return postgres::read(url.expose_secret(), &self.query, (ask, &filter), stage).await;
             }
         };
-        let query = self.query.clone();
-        pump(stage, move |rows| sqlite::read(&file, &query, &filter, rows)).await
+        let (query, of_rows) = (self.query.clone(), filter.clone());
+        pump((ask, &filter), stage, move |rows| {
+            sqlite::read(&file, &query, &of_rows, rows)
+        })
+        .await
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::{
     abi::Function,
+    names,
     nodes::{Agreed, Chain, Error},
     rpc::{self, Rpc},
     wire::{bytes, number, quantity},
@@ -43,6 +44,18 @@ const KEPT: usize = 20_000;
 
 /// What came of a call: its bytes, or why the contract gave none.
 pub type Called = Result<Vec<u8>, String>;
+
+/// What came of a call, with the bytes that a contract refuses with.
+pub(super) type Answered = Result<Vec<u8>, Refusal>;
+
+/// How a contract refuses a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// Why, for people.
+    pub(super) reason: String,
+    /// Its own bytes; none where nodes do not tell.
+    pub(super) data: Vec<u8>,
+}
 
 /// A contract, and what it is called with.
 pub type Call = (Address, Vec<u8>);
@@ -221,9 +234,19 @@ impl Chain {
         let block = self.agreed(block).await?;
         let mut called = Vec::with_capacity(calls.len());
         for calls in calls.chunks(CALLS) {
-            called.extend(self.compared(&block, calls).await?);
+            called.extend(self.compared(&block, calls).await?.into_iter().map(without_data));
         }
         Ok(called)
+    }
+
+    /// Calls contracts as they stand, each call once. Whoever asks keeps the answers.
+    pub(super) async fn ask_contracts(&self, calls: &[Call]) -> Result<Vec<Answered>, Error> {
+        let latest = self.latest().await?;
+        let mut answered = Vec::with_capacity(calls.len());
+        for calls in calls.chunks(CALLS) {
+            answered.extend(self.compared(&latest, calls).await?);
+        }
+        Ok(answered)
     }
 
     async fn calls_of_latest(&self, latest: &Agreed, calls: &[Call]) -> Result<Vec<Called>, Error> {
@@ -243,6 +266,7 @@ impl Chain {
         }
         for calls in lacking.chunks(CALLS) {
             let found = self.compared(latest, calls).await?;
+            let found = found.into_iter().map(without_data);
             let found: Vec<_> = calls.iter().cloned().zip(found).collect();
             let mut answers = lock(&self.known.answers);
             if answers.block != latest.block.hash || answers.known.len() > KEPT {
@@ -263,9 +287,9 @@ impl Chain {
     }
 
     /// Asks two of the nodes that have a block, or the only one; more where these fail or differ.
-    async fn compared(&self, block: &Agreed, calls: &[Call]) -> Result<Vec<Called>, Error> {
+    async fn compared(&self, block: &Agreed, calls: &[Call]) -> Result<Vec<Answered>, Error> {
         let mut nodes = self.nodes_of(block);
-        let (mut given, mut failed): (Vec<(&Rpc, Vec<Called>)>, _) = (Vec::new(), None);
+        let (mut given, mut failed): (Vec<(&Rpc, Vec<Answered>)>, _) = (Vec::new(), None);
         loop {
             let wanted = 2_usize.saturating_sub(given.len()).max(1);
             let next: Vec<&Rpc> = nodes.by_ref().take(wanted).collect();
@@ -301,10 +325,18 @@ fn lock<T>(known: &Mutex<T>) -> MutexGuard<'_, T> {
     known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether nodes say the same. Each has its own words for a call that fails.
-fn is_same(one: &[Called], other: &[Called]) -> bool {
-    let same = |(one, other): (&Called, &Called)| match (one, other) {
+fn without_data(answered: Answered) -> Called {
+    answered.map_err(|refusal| refusal.reason)
+}
+
+/// Whether nodes say the same. Each has its own words for a call that fails, but where a contract sends whoever asks elsewhere they must
+/// name the same place.
+fn is_same(one: &[Answered], other: &[Answered]) -> bool {
+    let same = |(one, other): (&Answered, &Answered)| match (one, other) {
         (Ok(one), Ok(other)) => one == other,
+        (Err(one), Err(other)) if names::is_lookup(&one.data) || names::is_lookup(&other.data) => {
+            one.data == other.data
+        }
         (one, other) => one.is_err() == other.is_err(),
     };
     one.len() == other.len() && one.iter().zip(other).all(same)
@@ -331,7 +363,7 @@ async fn seen(node: &Rpc, params: &Json) -> Result<Seen, rpc::Error> {
 }
 
 /// Calls as one node answers them at a block.
-async fn calls_of(node: &Rpc, block: &Agreed, calls: &[Call]) -> Result<Vec<Called>, rpc::Error> {
+async fn calls_of(node: &Rpc, block: &Agreed, calls: &[Call]) -> Result<Vec<Answered>, rpc::Error> {
     let tag = quantity(block.block.number);
     let look = async || {
         let code: Option<String> = node
@@ -340,16 +372,33 @@ async fn calls_of(node: &Rpc, block: &Agreed, calls: &[Call]) -> Result<Vec<Call
         Ok::<_, rpc::Error>(code.is_some_and(|code| code.len() > 2))
     };
     let has_contract = calls.len() > 1 && *node.has_multicall.get_or_try_init(look).await?;
-    if has_contract && let Some(answers) = aggregate(node, &tag, calls).await? {
+    if has_contract && let Some(mut answers) = aggregate(node, &tag, calls).await? {
+        // One that fails without a word may only lack the gas that others took.
+        let is_silent = |answer: &Answered| matches!(answer, Err(refusal) if refusal.data.is_empty());
+        let pairs = calls.iter().zip(&answers);
+        let silent: Vec<Call> = pairs
+            .filter(|(_, answer)| is_silent(answer))
+            .map(|(call, _)| call.clone())
+            .collect();
+        let alone = each(node, &tag, &silent).await?;
+        let silent = answers.iter_mut().filter(|answer| is_silent(answer));
+        for (answer, alone) in silent.zip(alone) {
+            *answer = alone;
+        }
         return Ok(answers);
     }
-    let questions = calls.iter().map(|(at, data)| question(*at, data, &tag)).collect();
+    each(node, &tag, calls).await
+}
+
+/// Calls one by one, in as few requests as the node takes.
+async fn each(node: &Rpc, tag: &str, calls: &[Call]) -> Result<Vec<Answered>, rpc::Error> {
+    let questions = calls.iter().map(|(at, data)| question(*at, data, tag)).collect();
     let answers = node.batch::<String>("eth_call", questions).await?;
     answers.into_iter().map(|answer| called(node, answer)).collect()
 }
 
 /// Calls by Multicall3; none where it does not answer as such.
-async fn aggregate(node: &Rpc, tag: &str, calls: &[Call]) -> Result<Option<Vec<Called>>, rpc::Error> {
+async fn aggregate(node: &Rpc, tag: &str, calls: &[Call]) -> Result<Option<Vec<Answered>>, rpc::Error> {
     let Ok(function) = Function::parse(AGGREGATE) else {
         return Ok(None);
     };
@@ -373,14 +422,14 @@ async fn aggregate(node: &Rpc, tag: &str, calls: &[Call]) -> Result<Option<Vec<C
     let Some(Value::List(results)) = record.get("results") else {
         return Ok(None);
     };
-    let answers: Vec<Called> = results.iter().map(result).collect();
+    let answers: Vec<Answered> = results.iter().map(result).collect();
     Ok((answers.len() == calls.len()).then_some(answers))
 }
 
 /// One answer of Multicall3.
-fn result(value: &Value) -> Called {
+fn result(value: &Value) -> Answered {
     let Value::Record(fields) = value else {
-        return Err(reverted(&[]));
+        return Err(reverted(Vec::new()));
     };
     let data = match fields.get("returnData") {
         Some(Value::Text(data)) => const_hex::decode(data.as_ref()).unwrap_or_default(),
@@ -389,12 +438,12 @@ fn result(value: &Value) -> Called {
     if fields.get("success") == Some(&Value::Bool(true)) {
         Ok(data)
     } else {
-        Err(reverted(&data))
+        Err(reverted(data))
     }
 }
 
 /// Why a contract refused, as far as it said.
-fn reverted(data: &[u8]) -> String {
+fn reverted(data: Vec<u8>) -> Refusal {
     let reason = Function::parse(REVERT).ok().and_then(|function| {
         let words = data.strip_prefix(&function.selector())?;
         let Ok(Value::Record(record)) = function.decode(words) else {
@@ -402,24 +451,30 @@ fn reverted(data: &[u8]) -> String {
         };
         record.get("reason").map(|reason| rpc::cut(&reason.to_text()))
     });
-    reason.map_or_else(
+    let reason = reason.map_or_else(
         || "the contract refuses".to_owned(),
         |reason| format!("the contract refuses: {reason}"),
-    )
+    );
+    Refusal { reason, data }
 }
 
 /// What a node makes of a call: what fails in the contract is an answer, what fails in the node is none.
-fn called(node: &Rpc, answer: Result<Option<String>, rpc::Error>) -> Result<Called, rpc::Error> {
+fn called(node: &Rpc, answer: Result<Option<String>, rpc::Error>) -> Result<Answered, rpc::Error> {
     match answer {
         Ok(text) => const_hex::decode(text.unwrap_or_default())
             .map(Ok)
             .map_err(|_| node.malformed("no bytes", "the answer of a contract")),
-        Err(rpc::Error::Refused { code, message, .. }) if is_of_contract(code, &message) => {
+        Err(rpc::Error::Refused {
+            code, message, data, ..
+        }) if is_of_contract(code, &message) => {
             let reason = message.strip_prefix("execution reverted").unwrap_or_default();
             let reason = reason.trim_start_matches([':', ' ']);
             Ok(Err(match reason {
-                "" => reverted(&[]),
-                reason => format!("the contract refuses: {reason}"),
+                "" => reverted(data),
+                reason => Refusal {
+                    reason: format!("the contract refuses: {reason}"),
+                    data,
+                },
             }))
         }
         Err(error) => Err(error),
@@ -436,3 +491,6 @@ fn is_of_contract(code: i64, message: &str) -> bool {
 fn question(at: Address, data: &[u8], tag: &str) -> Json {
     json!([{ "to": at.to_string(), "data": const_hex::encode_prefixed(data) }, tag])
 }
+
+#[cfg(test)]
+mod tests;

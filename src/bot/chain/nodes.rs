@@ -21,6 +21,7 @@ use tokio::{
 
 use super::{
     ask::Known,
+    names::KnownNames,
     remarks::Remarks,
     rpc::{self, Rpc},
     wire::{BlockWire, Head, Log, LogWire, quantity},
@@ -40,7 +41,10 @@ const BATCH: usize = 100;
 
 /// The chains of a project that have nodes; clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Chains(Arc<BTreeMap<String, Result<Arc<Chain>, String>>>);
+pub struct Chains {
+    chains: Arc<BTreeMap<String, Result<Arc<Chain>, String>>>,
+    pub(super) names: Arc<KnownNames>,
+}
 
 /// Why the nodes of a chain told nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -141,12 +145,15 @@ impl Chains {
             let made = Chain::of(project, (name, chain), fetch);
             (name.clone(), made.map(Arc::new))
         });
-        Self(Arc::new(chains.collect()))
+        Self {
+            chains: Arc::new(chains.collect()),
+            names: Arc::default(),
+        }
     }
 
     /// A chain by its name; or what to add to the project so that it can be asked.
     pub fn find(&self, name: &str) -> Result<Arc<Chain>, String> {
-        let found = self.0.get(name).cloned();
+        let found = self.chains.get(name).cloned();
         found.unwrap_or_else(|| Err(without_rpc(name)))
     }
 }

@@ -31,6 +31,8 @@ const LIMITED: Duration = Duration::from_secs(2);
 const LONGEST_LIMITED: Duration = Duration::from_mins(10);
 /// How long a node that refuses the logs of one block is not asked for logs.
 const WITHOUT_LOGS: Duration = Duration::from_mins(10);
+/// The most bytes of a contract's refusal that are kept. Ours: a lookup elsewhere has a few kilobytes.
+const MOST_DATA: usize = 64 * 1024;
 /// The longest words of a node that are repeated.
 const SAID: usize = 200;
 
@@ -63,6 +65,8 @@ pub enum Error {
         code: i64,
         /// Its own words.
         message: String,
+        /// What the contract that was called refuses with, as far as the node tells.
+        data: Vec<u8>,
     },
     /// What it said is no answer to what was asked.
     #[error("{place} answers with {found}, wanted {wanted}")]
@@ -123,6 +127,9 @@ struct Refusal {
     code: i64,
     #[serde(default)]
     message: String,
+    /// The bytes of a contract, or whatever else a node puts there.
+    #[serde(default)]
+    data: Value,
 }
 
 impl Rpc {
@@ -236,7 +243,7 @@ impl Rpc {
         match refusal.code {
             // 429 of HTTP inside an answer, and the numbers that several providers give to the same.
             429 | -32_029 | -32_007 => self.limited(None),
-            code => self.refused(code, &refusal.message),
+            _ => self.refused_with(refusal),
         }
     }
 
@@ -350,6 +357,16 @@ impl Rpc {
         }
     }
 
+    fn refused_with(&self, Refusal { code, message, data }: &Refusal) -> Error {
+        let mut error = self.refused(*code, message);
+        if let (Error::Refused { data: kept, .. }, Some(text)) = (&mut error, data.as_str())
+            && text.len() <= 2 * MOST_DATA + 2
+        {
+            *kept = const_hex::decode(text).unwrap_or_default();
+        }
+        error
+    }
+
     fn refused(&self, code: i64, message: &str) -> Error {
         // Nodes repeat what they were asked with.
         let message = match self.url.path().trim_matches('/') {
@@ -360,6 +377,7 @@ impl Rpc {
             place: self.place.clone(),
             code,
             message: cut(&message),
+            data: Vec::new(),
         }
     }
 

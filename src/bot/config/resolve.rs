@@ -13,6 +13,7 @@ use super::testing::Test;
 use super::tree::{Content, NodeId, Tree};
 use super::{Bot, Flow, Identity, List, NodeAddress, Part, Profile, Rule, Table};
 use crate::bot::audience::Audience;
+use crate::bot::chain;
 use crate::bot::dialog::command::Command;
 use crate::bot::expression::{SourceTypes, Type, Value};
 use crate::bot::project::Project;
@@ -117,6 +118,7 @@ pub(crate) fn resolve(
         left_out,
         found: Vec::new(),
         used: BTreeSet::new(),
+        naming: BTreeMap::new(),
     };
     if file.herald.value != "1" {
         report.word(&file.herald, &["1"]);
@@ -157,6 +159,16 @@ pub(crate) fn resolve(
     let fallback = fallback(&mut report, &context, file);
     let tests = testing::resolve_all(&mut report, &context, rules.as_ref(), file);
     unused::report(&mut report, file, rules.as_ref());
+    for (chain, node) in std::mem::take(&mut report.naming) {
+        if !project
+            .chains
+            .get(chain)
+            .is_some_and(|chain| !chain.rpc.is_empty())
+        {
+            let message = chain::without_rpc(chain);
+            report.add(Place::Value(node), Code::ChainAway, message, None);
+        }
+    }
     let bot = assemble(
         file,
         path,
@@ -189,6 +201,7 @@ pub(crate) fn lists(
         left_out,
         found: Vec::new(),
         used: BTreeSet::new(),
+        naming: BTreeMap::new(),
     };
     let context = Context {
         project: project.clone(),

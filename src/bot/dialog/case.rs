@@ -10,9 +10,10 @@ use super::{
     stand::{Line, Post, Stand},
 };
 use crate::bot::{
+    chain::WalletName,
     config::{Escalate, Flow, FlowState, Forward, Wallets},
     event::print_time,
-    expression::Value,
+    expression::{Question, Value},
     store::{self, OpenFlow},
 };
 
@@ -269,21 +270,36 @@ impl Answer<'_> {
                 items.iter().for_each(|item| self.add_person(flow, item, found));
                 return;
             }
-            Value::Wallet(wallet) => Some(*wallet),
-            other => {
-                let text = other.to_text();
-                text.parse().ok().or_else(|| self.running.answers.wallet(&text))
-            }
+            Value::Wallet(wallet) => Ok(*wallet),
+            other => self.person(&other.to_text()),
         };
-        let Some(wallet) = wallet else {
-            let reason = format!(
-                "`{}` is not reached: names of wallets are not available yet",
-                value.to_text()
-            );
-            return self.error(&rule(flow), reason);
+        let wallet = match wallet {
+            Ok(wallet) => wallet,
+            Err(reason) => {
+                let reason = format!("`{}` is not reached: {reason}", value.to_text());
+                return self.error(&rule(flow), reason);
+            }
         };
         if !found.contains(&wallet) {
             found.push(wallet);
+        }
+    }
+
+    /// The wallet of a text or of a name; or why there is none.
+    fn person(&self, text: &str) -> Result<Address, String> {
+        if !WalletName::is_meant(text) {
+            let given = || self.running.answers.wallet(text);
+            return text
+                .parse()
+                .ok()
+                .or_else(given)
+                .ok_or_else(|| "it is no wallet".to_owned());
+        }
+        let name = WalletName::read(text)?;
+        match self.running.scope().ask(Question::WalletOf(&name)) {
+            Some(Ok(Value::Wallet(wallet))) => Ok(wallet),
+            Some(Err(failure)) => Err(failure.to_string()),
+            Some(Ok(_)) | None => Err("nobody can be asked".to_owned()),
         }
     }
 }

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     bot::{
         event::Kind,
+        outside::Asking,
         running::Running,
         source::Posted,
         store::{self, OpenFlow},
@@ -69,12 +70,12 @@ pub(crate) async fn flow_round(running: &Arc<Running>) -> Result<Option<DateTime
         .await?
         .is_some_and(|due| due <= running.now())
     {
-        let shared = Arc::clone(running);
-        let moved = running.store.write(move |transaction| {
+        // Who takes over may have a name.
+        let moved = Asking::write(running, |transaction, shared| {
             let (mut effects, mut posts) = (Vec::new(), Vec::new());
             for open in store::due_flows(transaction, &shared.bot.name, shared.now(), CHUNK)? {
-                let incoming = incoming(&shared, &open);
-                let mut answer = Answer::new(transaction, &shared, &incoming);
+                let incoming = incoming(shared, &open);
+                let mut answer = Answer::new(transaction, shared, &incoming);
                 let wallet = open.wallet;
                 answer.tick(open)?;
                 effects.append(&mut answer.effects);

@@ -1,6 +1,7 @@
 //! Gives every part of an expression its type, or a finding.
 
 mod calls;
+mod names;
 
 use std::ops::Range;
 
@@ -9,6 +10,7 @@ use super::functions;
 use super::operators::{arithmetic_type, comparable, sortable};
 use super::syntax::{Identifier, Kind, Operator, Syntax, too_deep};
 use super::{Finding, MAX_DEPTH, MAX_FINDINGS, Names, SourceType, Type, Uses, Value};
+use crate::bot::chain::WalletName;
 
 /// Checks the expressions of one source and collects what is wrong with all of them.
 #[derive(Debug)]
@@ -77,7 +79,7 @@ impl<'n> Checker<'n> {
     fn built_depth(&self, syntax: &Syntax) -> usize {
         let deepest = |parts: &[Syntax]| parts.iter().map(|part| self.built_depth(part)).max().unwrap_or(0);
         match &syntax.kind {
-            Kind::Literal(_) => 0,
+            Kind::Literal(_) | Kind::WalletName(_) => 0,
             Kind::Name(name) => self.local(name).map_or(0, |local| local.depth),
             Kind::Member(inner, _) | Kind::Not(inner) | Kind::Negate(inner) => self.built_depth(inner),
             Kind::Index(left, right) | Kind::Binary(_, left, right) => {
@@ -100,12 +102,17 @@ impl<'n> Checker<'n> {
     /// The code and type of an expression. A part with a finding is of type `any`, so that it causes no others.
     pub(super) fn check(&mut self, syntax: &Syntax) -> (Code, Type) {
         let (operation, ty) = match &syntax.kind {
+            _ if let Some(name) = names::spelled(syntax, |root| self.is_in_scope(root)) => {
+                self.wallet_name(&name, &syntax.span)
+            }
+            // It is spelled as a whole.
+            Kind::WalletName(_) => (Operation::Literal(Value::None), Type::Any),
             Kind::Literal(value) => (Operation::Literal(value.clone()), literal_type(value)),
             Kind::Name(name) => {
                 self.uses.paths.insert(name.clone());
                 (Operation::Name(name.clone()), self.name(name, &syntax.span))
             }
-            Kind::Member(record, field) => self.member(syntax, record, field),
+            Kind::Member(record, field) => self.member(record, field),
             Kind::Index(container, index) => self.index(container, index),
             Kind::List(items) => {
                 let (items, types): (Vec<_>, Vec<_>) = items.iter().map(|item| self.check(item)).unzip();
@@ -194,17 +201,7 @@ impl<'n> Checker<'n> {
         }
     }
 
-    fn member(&mut self, whole: &Syntax, record: &Syntax, field: &Identifier) -> (Operation, Type) {
-        if let Some(root) = self.wallet_name(whole) {
-            self.report(
-                Finding::new(
-                    whole.span.clone(),
-                    format!("`{root}`: names of wallets are not available yet"),
-                )
-                .with_hint("write the address, 0x and 40 hex digits"),
-            );
-            return (Operation::Literal(Value::None), Type::Any);
-        }
+    fn member(&mut self, record: &Syntax, field: &Identifier) -> (Operation, Type) {
         let (code, ty) = match &record.kind {
             Kind::Name(name) => {
                 self.uses.paths.insert(format!("{name}.{}", field.name));
@@ -219,15 +216,28 @@ impl<'n> Checker<'n> {
         (Operation::Member(Box::new(code), field.name.clone()), member)
     }
 
-    /// The text of `name.eth` or `name.lens`, unless its first part is in scope.
-    fn wallet_name(&self, whole: &Syntax) -> Option<String> {
-        let Kind::Member(_, last) = &whole.kind else {
-            return None;
-        };
-        let path = path(whole).filter(|_| matches!(last.name.as_str(), "eth" | "lens"))?;
-        let root = path.split('.').next()?;
-        let in_scope = self.names.get(root).is_some() || self.local(root).is_some() || self.names.is_open();
-        (!in_scope).then_some(path)
+    /// The wallet of a name that is written out.
+    fn wallet_name(&mut self, text: &str, span: &Range<usize>) -> (Operation, Type) {
+        match WalletName::read(text) {
+            Ok(name) => {
+                if !self.names.knows_wallets() {
+                    self.note_asking(name.as_str(), span);
+                }
+                self.uses.wallet_names.insert(name.clone());
+                (Operation::WalletName(name), Type::Wallet)
+            }
+            Err(reason) => {
+                self.report(Finding::new(span.clone(), reason));
+                (Operation::Literal(Value::None), Type::Any)
+            }
+        }
+    }
+
+    fn is_in_scope(&self, name: &str) -> bool {
+        self.names.is_open()
+            || self.names.get(name).is_some()
+            || self.local(name).is_some()
+            || self.names.source(name).is_some()
     }
 
     /// The type of a field of what `record` says.

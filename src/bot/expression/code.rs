@@ -7,6 +7,7 @@ use regex::Regex;
 use super::Value;
 use super::functions::Function;
 use super::syntax::Operator;
+use crate::bot::chain::WalletName;
 
 /// One operation with its place in the source.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub(super) struct Code {
 pub(super) enum Operation {
     Literal(Value),
     Name(String),
+    /// The wallet of this name.
+    WalletName(WalletName),
     Member(Box<Code>, String),
     Index(Box<Code>, Box<Code>),
     List(Vec<Code>),

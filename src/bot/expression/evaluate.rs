@@ -35,6 +35,12 @@ impl<'s> Evaluation<'s> {
         match &code.operation {
             Operation::Literal(value) => Ok(value.clone()),
             Operation::Name(name) => self.name(name).map_err(at),
+            Operation::WalletName(name) => {
+                let asked = self.scope.ask(Question::WalletOf(name));
+                asked
+                    .unwrap_or_else(|| Err(Failure::NoValue(name.to_string())))
+                    .map_err(at)
+            }
             Operation::Member(record, name) => Ok(member(&self.evaluate(record)?, name)),
             Operation::Index(container, position) => {
                 let container = self.evaluate(container)?;

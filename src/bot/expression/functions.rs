@@ -22,6 +22,7 @@ use super::read::{from_unix, parse_zone, quoted};
 use super::{Failure, MAX_TEXT, Question, Scope, Type, Value};
 
 pub(crate) use chains::{BLOCK_TIME, tx_status_type};
+pub(crate) use wallets::ENS;
 
 /// One filter or function.
 #[derive(Debug)]

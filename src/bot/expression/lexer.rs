@@ -8,11 +8,14 @@ use herald_protocol::address::{Address, ParseAddressError};
 use super::number::parse_number;
 use super::read::{parse_duration, parse_hash};
 use super::{Finding, Type, Value};
+use crate::bot::chain::WalletName;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Token {
     Literal(Value),
     Name(String),
+    /// The name of a wallet that no other tokens spell.
+    WalletName(String),
     Symbol(&'static str),
     /// The end of the source, or the `}}` or `%}` that ends the tag.
     End,
@@ -29,6 +32,12 @@ pub(super) struct Spanned {
 const SYMBOLS: [&str; 20] = [
     "==", "!=", "<=", ">=", "<", ">", "+", "-", "*", "/", "%", "|", ".", ",", "(", ")", "[", "]", "=", "!",
 ];
+
+/// What people write for straight quotes.
+const QUOTES: [char; 4] = ['“', '”', '‘', '’'];
+
+/// Bytes of a name of a wallet; what is longer is none.
+const MAX_WALLET_NAME: usize = 1024;
 
 #[derive(Debug)]
 pub(super) struct Lexer<'s> {
@@ -61,6 +70,10 @@ impl<'s> Lexer<'s> {
         }
         if rest.starts_with("{{") || rest.starts_with("{%") {
             return Err(self.brace_finding());
+        }
+        if let Some(name) = self.wallet_name() {
+            let name = name.to_owned();
+            return Ok(self.take(name.len(), Token::WalletName(name)));
         }
         match first {
             '"' | '\'' => self.quoted(first),
@@ -158,6 +171,21 @@ impl<'s> Lexer<'s> {
         }
         Err(Finding::new(start..start + 1, "this text never ends")
             .with_hint(format!("close it with {quote}")))
+    }
+
+    /// The name of a wallet that begins here and has a part that is no name of this language: `1inch.eth`, `日本.eth`.
+    fn wallet_name(&self) -> Option<&'s str> {
+        let rest = self.rest();
+        let is_of_name = |c: char| {
+            c.is_ascii_alphanumeric()
+                || matches!(c, '-' | '_' | '.')
+                || !(c.is_ascii() || c.is_whitespace() || QUOTES.contains(&c))
+        };
+        let end = rest.find(|c| !is_of_name(c)).unwrap_or(rest.len());
+        let name = rest.get(..end)?;
+        let is_plain = |part: &str| part.is_ascii() && !part.starts_with(|c: char| c.is_ascii_digit());
+        let is_meant = end <= MAX_WALLET_NAME && WalletName::is_meant(name);
+        (is_meant && !name.split(['.', '-']).all(is_plain)).then_some(name)
     }
 
     /// Everything that begins with a digit: a number, a duration, an address, a hash or a time.

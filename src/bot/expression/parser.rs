@@ -234,6 +234,7 @@ impl<'s> Parser<'s> {
         let place = self.place();
         let kind = match &self.current.token {
             Token::Literal(value) => Kind::Literal(value.clone()),
+            Token::WalletName(name) => Kind::WalletName(name.clone()),
             Token::Name(name) => match name.as_str() {
                 "true" => Kind::Literal(Value::Bool(true)),
                 "false" => Kind::Literal(Value::Bool(false)),

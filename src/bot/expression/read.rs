@@ -183,7 +183,7 @@ fn mismatch(path: &str, found: String, wanted: &Type) -> JsonMismatch {
 fn read_wallet(text: &str) -> Result<Value, String> {
     if matches!(text.rsplit_once('.'), Some((_, "eth" | "lens"))) {
         return Err(format!(
-            "found {}: names of wallets are not available yet, wanted an address",
+            "found {}: the name of a wallet, wanted an address",
             quoted(text)
         ));
     }

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use herald_protocol::address::Address;
+
 use super::{Expression, Failure, Type, Value};
+use crate::bot::chain::WalletName;
 
 /// The types of the names in scope.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -17,6 +20,8 @@ pub struct Names {
     sources: Option<SourceTypes>,
     /// Whether nothing can be asked where the expression is computed.
     is_closed: bool,
+    /// Whether the wallets of names that are written out are known although nothing can be asked.
+    knows_wallets: bool,
     /// Whether names that are not declared may be anything.
     is_open: bool,
 }
@@ -105,6 +110,17 @@ impl Names {
         names
     }
 
+    /// The same names for a place where the wallets of names that are written out are known.
+    pub(crate) fn naming(mut self) -> Self {
+        self.knows_wallets = true;
+        self
+    }
+
+    /// Whether the wallets of names that are written out are known although nothing can be asked.
+    pub(super) fn knows_wallets(&self) -> bool {
+        self.knows_wallets
+    }
+
     /// Whether others can be asked.
     pub(super) fn can_ask(&self) -> bool {
         self.is_open || (self.sources.is_some() && !self.is_closed)
@@ -187,6 +203,10 @@ pub(crate) enum Question<'q> {
     BlockTime(&'q str, u64),
     /// How a transaction of a chain stands: a record of [`tx_status_type`](super::tx_status_type).
     TxStatus(&'q str, [u8; 32]),
+    /// The name that a wallet claims and owns: a text; `none` of one that has none.
+    NameOf(Address),
+    /// The wallet that a name stands for.
+    WalletOf(&'q WalletName),
 }
 
 impl fmt::Display for Question<'_> {
@@ -195,6 +215,8 @@ impl fmt::Display for Question<'_> {
             Self::Source(name) => name,
             Self::BlockTime(..) => super::BLOCK_TIME,
             Self::TxStatus(..) => "tx_status",
+            Self::NameOf(_) => super::ENS,
+            Self::WalletOf(name) => name.as_str(),
         })
     }
 }
@@ -237,7 +259,7 @@ impl Scope {
     }
 
     /// What is known of a question; none if nobody is there to ask.
-    pub(super) fn ask(&self, question: Question<'_>) -> Option<Result<Value, Failure>> {
+    pub(crate) fn ask(&self, question: Question<'_>) -> Option<Result<Value, Failure>> {
         let Outside(ask) = self.outside.as_ref()?;
         ask(question, self)
     }

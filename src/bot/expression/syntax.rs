@@ -18,6 +18,8 @@ pub(super) struct Syntax {
 pub(super) enum Kind {
     Literal(Value),
     Name(String),
+    /// A name of a wallet that is no name with members: `1inch.eth`.
+    WalletName(String),
     Member(Box<Syntax>, Identifier),
     Index(Box<Syntax>, Box<Syntax>),
     List(Vec<Syntax>),
@@ -67,7 +69,7 @@ impl Syntax {
     /// A node over its parts; refused when the tree becomes deeper than the stack is meant for.
     pub(super) fn new(kind: Kind, span: Range<usize>) -> Result<Self, Finding> {
         let below = match &kind {
-            Kind::Literal(_) | Kind::Name(_) => 0,
+            Kind::Literal(_) | Kind::Name(_) | Kind::WalletName(_) => 0,
             Kind::Member(inner, _) | Kind::Not(inner) | Kind::Negate(inner) => inner.depth,
             Kind::Index(left, right) | Kind::Binary(_, left, right) => left.depth.max(right.depth),
             Kind::List(parts) | Kind::Call(_, parts) => {

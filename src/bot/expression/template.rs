@@ -17,6 +17,7 @@ use super::evaluate::Evaluation;
 use super::meter::BoundedText;
 use super::print::write_text;
 use super::{EvaluationError, Failure, Finding, MAX_OUTPUT, MAX_SOURCE, Names, Scope, Uses, Value};
+use crate::bot::chain::WalletName;
 
 /// A checked template.
 #[derive(Debug, Clone)]
@@ -58,6 +59,11 @@ impl Template {
             nodes,
             uses: checker.finish()?,
         })
+    }
+
+    /// The names of wallets that are written out in it.
+    pub(crate) fn wallet_names(&self) -> &BTreeSet<WalletName> {
+        &self.uses.wallet_names
     }
 
     /// The names of the scope it uses, such as `to` or `body`, in order; of a computed name also those it stands on.

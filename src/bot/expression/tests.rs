@@ -7,6 +7,7 @@ mod functions;
 mod operators;
 mod reading;
 mod templates;
+mod wallet_names;
 
 use std::str::FromStr;
 

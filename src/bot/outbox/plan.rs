@@ -17,7 +17,7 @@ use crate::bot::{
     },
     config::Rule,
     event::Kind,
-    expression::{Expression, Scope},
+    expression::{Expression, Failure, Question, Scope},
     outside::Asking,
     running::{self, Running},
     store::{self, BrokenRow, Chunk, Merge, MessageNumber, Named, NewDelivery, Occurrence},
@@ -236,6 +236,13 @@ fn prepare(running: &Running, rule: &Rule, occurrence: &Occurrence) -> Result<Sc
         if !value.is_truthy() {
             return Err(End::Skipped("`if` is false".to_owned()));
         }
+    }
+    // What is computed while the audience is read asks nobody: these are known then.
+    let names = rule.audience.wallet_names().into_iter();
+    let known = names.filter_map(|name| scope.ask(Question::WalletOf(name)));
+    let unknown: Vec<Failure> = known.filter_map(Result::err).collect();
+    if let Some(failure) = unknown.first() {
+        return Err(End::Rejected(format!("`to`: {failure}")));
     }
     Ok(scope)
 }

@@ -9,7 +9,8 @@ use herald_protocol::address::Address;
 
 use super::cache::Cache;
 use crate::bot::{
-    expression::{BLOCK_TIME, Value},
+    chain::WalletName,
+    expression::{BLOCK_TIME, ENS, Value},
     testing,
 };
 
@@ -50,6 +51,27 @@ impl Answers {
     pub(crate) fn given_to(&self, name: &str, arguments: &[Value]) -> Option<Result<Value, String>> {
         let given = self.given_value(name)?;
         Some(given.map(|value| of_argument(&value, arguments)))
+    }
+
+    /// The name that a wallet is given, `none` unless it is given one; none where names are asked.
+    pub(crate) fn given_name(&self, wallet: Address) -> Option<Value> {
+        let Self::Given(given) = self else {
+            return None;
+        };
+        let value = given.value(ENS).unwrap_or(Value::None);
+        Some(match of_argument(&value, &[Value::Wallet(wallet)]) {
+            // There are names, but none for this wallet.
+            Value::Record(_) => Value::None,
+            name => name,
+        })
+    }
+
+    /// The wallet of a name: that of the person of a test who is called so; none where names are asked.
+    pub(crate) fn given_wallet(&self, name: &WalletName) -> Option<Address> {
+        match self {
+            Self::Asked(_) => None,
+            Self::Given(_) => Some(testing::wallet(name.as_str()).address()),
+        }
     }
 
     /// The status that the callback of a rule is answered with: 200 unless another is given; none where callbacks are posted.

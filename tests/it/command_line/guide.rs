@@ -89,8 +89,10 @@ async fn every_example_of_the_guide_is_clean_and_its_tests_pass() {
         let folder = tempfile::tempdir().unwrap();
         let write = |file: &str, text: &str| std::fs::write(folder.path().join(file), text).unwrap();
         let head = "herald: 1\nbot: example\nidentity: env:BOT_KEY\n";
-        let chains = "herald: 1\nchains: { ethereum: { rpc: https://eth.example }, base: { rpc: https://base.example } }\n";
-        write("herald.yaml", chains);
+        let of = |name: &str| format!("{name}: {{ rpc: https://{name}.example }}");
+        let chains = ["ethereum", "polygon", "base"].map(of).join(", ");
+        let chains = format!("herald: 1\nchains: {{ {chains} }}\n");
+        write("herald.yaml", &chains);
         let bot = if example.starts_with("herald: 1\nproject:") {
             write("herald.yaml", example);
             format!("{head}commands: {{ /ping: {{ reply: pong }} }}\n")

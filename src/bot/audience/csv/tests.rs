@@ -2,7 +2,11 @@ use std::io::{self, Read};
 
 use super::{Filter, read, records::Records};
 use crate::bot::{
-    audience::{gather::Error, row::Row},
+    audience::{
+        gather::Error,
+        named::{Found, NamedRow},
+        row::Row,
+    },
     expression::{Expression, Names, Scope, Type},
 };
 
@@ -21,18 +25,18 @@ fn everybody() -> Filter {
 /// What a file gives: `line wallet vars` or `line reason`, then the error if it has one.
 fn found(file: impl Read, column: &str, filter: Filter) -> Vec<String> {
     let mut found = Vec::new();
-    let outcome = read(
-        file,
-        ("`team.csv`", column),
-        filter,
-        |Row { number, found: row }| {
-            found.push(match row {
+    let outcome = read(file, ("`team.csv`", column), filter, |row| {
+        found.push(match row {
+            Found::Row(Row { number, found }) => match found {
                 Ok((wallet, vars)) => format!("{number} {wallet} {}", vars.unwrap_or_default()),
                 Err(reason) => format!("{number} {reason}"),
-            });
-            Ok(())
-        },
-    );
+            },
+            Found::Named(NamedRow { number, name, vars }) => {
+                format!("{number} {name} {}", serde_json::Value::Object(vars))
+            }
+        });
+        Ok(())
+    });
     match outcome {
         Ok(()) => {}
         Err(Error::Unresolved(reason)) => found.push(format!("unresolved: {reason}")),
@@ -105,7 +109,7 @@ fn a_row_that_cannot_be_read_is_told_by_its_line_and_the_others_are_read() {
             &format!(r#"3 {A} {{"tier":"gold"}}"#),
             "4 found no wallet",
             "5 found `0x12`, wanted an address: `0x` and 40 hex digits",
-            "6 `alice.eth`: names of wallets are not available yet, wanted an address",
+            r#"6 alice.eth {"tier":"x"}"#,
             "7 has 1 cells, the header has 3",
             "8 has 4 cells, the header has 3",
             &format!(r#"9 {A} {{"tier":"é"}}"#),
@@ -221,7 +225,10 @@ proptest::proptest! {
         let file = [b"wallet,a\n".as_slice(), &bytes].concat();
         let mut lines = Vec::new();
         let outcome = read(file.as_slice(), ("x", "wallet"), everybody(), |row| {
-            lines.push(row.number);
+            lines.push(match row {
+                Found::Row(row) => row.number,
+                Found::Named(row) => row.number,
+            });
             Ok(())
         });
         let mut records = Records::new(file.as_slice());

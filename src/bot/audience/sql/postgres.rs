@@ -3,15 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::TryStreamExt as _;
-use herald_protocol::address::Address;
 use tokio::{task::JoinSet, time::Instant};
 use tokio_postgres::{Client, Config, Portal, Row as Found, Statement, Transaction};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{Columns, MAX_ROWS, WITHIN, cell::Cell, too_many};
 use crate::bot::audience::{
-    gather::Error,
-    row::{Filter, Row, recipient, wallet},
+    gather::{Ask, Error},
+    named,
+    row::{Filter, Who, found, who},
     stage::Stage,
 };
 
@@ -19,14 +19,14 @@ use crate::bot::audience::{
 pub(super) async fn read(
     url: &str,
     query: &str,
-    filter: &Filter,
+    asked: (&Ask<'_>, &Filter),
     stage: &mut Stage<'_>,
 ) -> Result<(), Error> {
     let tls = tls()?;
     let (mut client, _driver) = open(url, tls.clone()).await?;
     let cancel = client.cancel_token();
     let transaction = begin(&mut client).await?;
-    let outcome = rows(&transaction, query, filter, stage).await;
+    let outcome = rows(&transaction, query, asked, stage).await;
     if outcome.is_err() {
         // Whatever it does, it need not go on.
         let _ = tokio::time::timeout(CONNECT, cancel.cancel_query(tls)).await;
@@ -98,7 +98,7 @@ async fn prepared(
 async fn rows(
     transaction: &Transaction<'_>,
     query: &str,
-    filter: &Filter,
+    (ask, filter): (&Ask<'_>, &Filter),
     stage: &mut Stage<'_>,
 ) -> Result<(), Error> {
     let mut left = WITHIN;
@@ -114,13 +114,9 @@ async fn rows(
             if number > MAX_ROWS {
                 return Err(too_many());
             }
-            let found = match read_row(&row, &columns, filter) {
-                Ok(Some(found)) => Ok(found),
-                Ok(None) => continue,
-                Err(reason) => Err(reason),
-            };
-            batch.push(Row { number, found });
+            batch.extend(found(number, read_row(&row, &columns), filter));
         }
+        let batch = named::resolve(ask, filter, batch).await?;
         stage.take(batch).await?;
         if ends {
             return Ok(());
@@ -140,8 +136,7 @@ async fn page(transaction: &Transaction<'_>, portal: &Portal) -> Result<Vec<Foun
 fn read_row(
     row: &Found,
     columns: &Columns,
-    filter: &Filter,
-) -> Result<Option<(Address, Option<String>)>, String> {
+) -> Result<(Who, serde_json::Map<String, serde_json::Value>), String> {
     let cell = |column: usize| {
         let cell = row.try_get::<_, Option<Cell>>(column);
         cell.map_err(|error| {
@@ -149,7 +144,7 @@ fn read_row(
         })
     };
     let address = match cell(columns.wallet)? {
-        Some(Cell(serde_json::Value::String(text))) => wallet(&text)?,
+        Some(Cell(serde_json::Value::String(text))) => who(&text)?,
         Some(_) => return Err("found something else, wanted an address".to_owned()),
         None => return Err("found no wallet".to_owned()),
     };
@@ -161,7 +156,7 @@ fn read_row(
             vars.insert(name.clone(), json);
         }
     }
-    recipient(address, &vars, filter)
+    Ok((address, vars))
 }
 
 async fn connect(mut config: Config, tls: MakeRustlsConnect) -> Result<(Client, JoinSet<()>), Error> {

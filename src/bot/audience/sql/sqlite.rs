@@ -21,7 +21,7 @@ use serde_json::Value as Json;
 use super::{Columns, MAX_ROWS, WITHIN, too_many};
 use crate::bot::audience::{
     gather::Error,
-    row::{Filter, Row, Rows, bytes_text, recipient, wallet},
+    row::{Filter, Rows, Who, bytes_text, found, who},
 };
 
 /// Gives the rows of a query to a file.
@@ -30,23 +30,16 @@ pub(super) fn read(file: &Path, query: &str, filter: &Filter, rows: &mut Rows) -
     let connection = open(file, &clock).map_err(|error| unresolved(&error))?;
     let mut statement = connection.prepare(query).map_err(|error| refused(&error))?;
     let columns = columns(&statement)?;
-    let mut found = statement.query([]).map_err(|error| refused(&error))?;
+    let mut result = statement.query([]).map_err(|error| refused(&error))?;
     let mut number = 0;
-    while let Some(row) = found.next().map_err(|error| refused(&error))? {
+    while let Some(row) = result.next().map_err(|error| refused(&error))? {
         number += 1;
         if number > MAX_ROWS {
             return Err(too_many());
         }
-        clock.without(|| match read_row(row, &columns, filter) {
-            Ok(Some(found)) => rows.push(Row {
-                number,
-                found: Ok(found),
-            }),
-            Ok(None) => Ok(()),
-            Err(reason) => rows.push(Row {
-                number,
-                found: Err(reason),
-            }),
+        clock.without(|| match found(number, read_row(row, &columns), filter) {
+            Some(found) => rows.push(found),
+            None => Ok(()),
         })?;
     }
     Ok(())
@@ -69,12 +62,11 @@ fn columns(statement: &Statement<'_>) -> Result<Columns, Error> {
 fn read_row(
     row: &rusqlite::Row<'_>,
     columns: &Columns,
-    filter: &Filter,
-) -> Result<Option<(herald_protocol::address::Address, Option<String>)>, String> {
+) -> Result<(Who, serde_json::Map<String, Json>), String> {
     let value = |column: usize| row.get_ref(column).map_err(|error| error.to_string());
     let address = match value(columns.wallet)? {
-        ValueRef::Text(text) => wallet(std::str::from_utf8(text).map_err(|_| "its wallet is not UTF-8")?)?,
-        ValueRef::Blob(bytes) => wallet(&bytes_text(bytes))?,
+        ValueRef::Text(text) => who(std::str::from_utf8(text).map_err(|_| "its wallet is not UTF-8")?)?,
+        ValueRef::Blob(bytes) => who(&bytes_text(bytes))?,
         ValueRef::Null => return Err("found no wallet".to_owned()),
         ValueRef::Integer(_) | ValueRef::Real(_) => {
             return Err("found a number, wanted an address".to_owned());
@@ -97,7 +89,7 @@ fn read_row(
         };
         vars.insert(name.clone(), json);
     }
-    recipient(address, &vars, filter)
+    Ok((address, vars))
 }
 
 fn open(file: &Path, clock: &Clock) -> Result<Connection, rusqlite::Error> {

@@ -77,6 +77,7 @@ fn admins(
         return Some(None);
     };
     let names: Names = [("vars", context.vars.clone())].into_iter().collect();
+    let names = names.naming();
     let mut admins = Some(Vec::new());
     for text in file.as_slice() {
         let admin = if declared(report.tree, "lists").any(|name| name == text.value) {

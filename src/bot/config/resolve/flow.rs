@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::content::{InScope, parts};
 use super::report::Report;
 use super::{Context, policy, scope, trigger};
+use crate::bot::chain::WalletName;
 use crate::bot::config::diagnostics::{Code, quote};
 use crate::bot::config::file::{BotFile, ContentFile, ElseFile, FlowFile, GoFile, StateFile};
 use crate::bot::config::shape::Place;
@@ -13,7 +14,6 @@ use crate::bot::config::spanned::{OneOrMany, Spanned, Text};
 use crate::bot::config::{Escalate, Flow, FlowState, Forward, Go, Let, Otherwise, Part, Wallets};
 use crate::bot::dialog::command::is_identifier;
 use crate::bot::expression::{Names, Record, Type};
-use crate::bot::testing;
 
 /// The most messages that a transcript shows.
 const TRANSCRIPT: usize = 100;
@@ -346,9 +346,18 @@ fn wallets(report: &mut Report<'_>, context: &Context, file: &OneOrMany<Text>) -
     let names: Names = [("vars", context.vars.clone())].into_iter().collect();
     let mut wallets = Some(Vec::new());
     for text in file.as_slice() {
-        let is_name = text.value.contains('.') && testing::is_wallet(&text.value);
-        let own = if is_name {
-            Some(Wallets::Named(text.value.clone()))
+        let root = text.value.split('.').next();
+        let own = if WalletName::is_meant(&text.value) && root != Some("vars") {
+            match WalletName::read(&text.value) {
+                Ok(name) => {
+                    report.note_name(text.node, &name);
+                    Some(Wallets::Named(name.to_string()))
+                }
+                Err(reason) => {
+                    report.wrong(text, Code::Expression, reason, None);
+                    None
+                }
+            }
         } else {
             let expression = report.expression(text, &names);
             let expression = expression.filter(|expression| {

@@ -30,6 +30,7 @@ pub(crate) fn resolve(
         left_out,
         found: Vec::new(),
         used: BTreeSet::new(),
+        naming: BTreeMap::new(),
     };
     let project = read(&mut report, file, path, &folder);
     (project, report.found)

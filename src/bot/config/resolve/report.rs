@@ -1,19 +1,20 @@
 //! What is found while a file is resolved, and the checks of the texts in it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use chrono_tz::Tz;
 
 use super::exposed;
+use crate::bot::chain::{ETHEREUM, WalletName};
 use crate::bot::config::diagnostics::{Code, Finding, quote};
 use crate::bot::config::secret::SecretReference;
 use crate::bot::config::shape::{MAX_FINDINGS, Place};
 use crate::bot::config::spanned::Text;
 use crate::bot::config::tree::{NodeId, Tree};
 use crate::bot::config::{Limit, duration, is_bot_name};
-use crate::bot::expression::{self, Expression, Names, Template, Type, nearest};
+use crate::bot::expression::{self, ENS, Expression, Names, Template, Type, nearest};
 use crate::bot::trigger::schedule;
 
 /// Findings so far. Each reader of a text reports what is wrong and gives `None`.
@@ -24,6 +25,8 @@ pub(super) struct Report<'t> {
     pub(super) found: Vec<Finding>,
     /// What the texts read so far use: `vars.place`, `lists.readers`, `sources.holders`, the names of `let`.
     pub(super) used: BTreeSet<String>,
+    /// The chains that names of wallets are asked of, and where the first one stands.
+    pub(super) naming: BTreeMap<&'static str, NodeId>,
 }
 
 impl Report<'_> {
@@ -74,6 +77,7 @@ impl Report<'_> {
         }
         match Expression::parse(&text.value, names) {
             Ok(expression) => {
+                self.note_names(text.node, expression.names(), expression.wallet_names());
                 self.used.extend(expression.paths().iter().cloned());
                 Some(expression)
             }
@@ -90,6 +94,7 @@ impl Report<'_> {
         }
         match Template::parse(&text.value, names) {
             Ok(template) => {
+                self.note_names(text.node, template.names(), template.wallet_names());
                 self.used.extend(template.paths().iter().cloned());
                 Some(template)
             }
@@ -98,6 +103,21 @@ impl Report<'_> {
                 None
             }
         }
+    }
+
+    /// Notes that names of wallets are asked for, or wallets for their names.
+    fn note_names(&mut self, node: NodeId, names: &BTreeSet<String>, wallets: &BTreeSet<WalletName>) {
+        if names.contains(ENS) {
+            self.naming.entry(ETHEREUM).or_insert(node);
+        }
+        for name in wallets {
+            self.note_name(node, name);
+        }
+    }
+
+    /// Notes that the wallet of a name is asked for.
+    pub(super) fn note_name(&mut self, node: NodeId, name: &WalletName) {
+        self.naming.entry(name.chain()).or_insert(node);
     }
 
     pub(super) fn ty(&mut self, text: &Text) -> Option<Type> {

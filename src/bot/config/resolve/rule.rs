@@ -68,7 +68,7 @@ fn rule_of(
     let mut given_names = Names::new();
     scope::of_all_triggers(&given, &mut given_names);
     let lets = lets::resolve(report, rule, &mut names);
-    let audience = audience::resolve(report, context, &rule.to, &names.planned());
+    let audience = audience::resolve(report, context, &rule.to, &names.planned().naming());
     let keys = rule.policy().over(defaults);
     let policy = policy::resolve(report, &context.folder, keys, &names.closed());
     let paused = rule.paused.as_ref().map_or(Some(false), |text| report.bool(text));

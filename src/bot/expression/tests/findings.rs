@@ -194,18 +194,29 @@ fn chains_are_asked_by_the_names_that_the_project_has_and_where_somebody_can_be_
 }
 
 #[test]
-fn what_a_later_version_brings_is_refused_by_name() {
+fn names_of_wallets_have_a_spelling_and_are_asked_for_where_somebody_can_be_asked() {
     all(&[
         (
-            "ana.eth",
-            "ana.eth: `ana.eth`: names of wallets are not available yet [write the address, 0x and 40 hex digits]",
+            "a_b.eth",
+            "a_b.eth: `a_b.eth` is no name of a wallet: underscore allowed only at start",
         ),
         (
-            "[ana.lens]",
-            "ana.lens: `ana.lens`: names of wallets are not available yet [write the address, 0x and 40 hex digits]",
+            "[ana.x.lens]",
+            "ana.x.lens: `ana.x.lens` is no name of a wallet: wanted a handle of letters, digits, `_` and `-` before `.lens`",
         ),
         ("to.eth", "eth: `to` has no field `eth`"),
+        ("ana.eth + 1", "ana.eth + 1: cannot add wallet and int"),
+        (
+            "ana.eth == 'x'",
+            "ana.eth == 'x': cannot compare wallet with text",
+        ),
     ]);
+    let found = Expression::parse("my-ana.eth", &names().closed()).unwrap_err();
+    assert_eq!(
+        shown("my-ana.eth", &found[0]),
+        "my-ana.eth: `my-ana.eth` asks others, and nobody can be asked here [it may stand in `let` (of a name without `to`), `if`, `send` and what is answered]"
+    );
+    assert!(Expression::parse("my-ana.eth", &names().closed().naming()).is_ok());
 }
 
 #[test]

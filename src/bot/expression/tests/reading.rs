@@ -152,7 +152,7 @@ fn a_text_of_another_type_is_named() {
         (
             "wallet",
             "ana.eth",
-            "found \"ana.eth\": names of wallets are not available yet, wanted an address",
+            "found \"ana.eth\": the name of a wallet, wanted an address",
         ),
         (
             "list of int",

@@ -10,7 +10,7 @@ use crate::bot::config::shape::Place;
 use crate::bot::config::spanned::{Entries, Raw};
 use crate::bot::config::testing::Action;
 use crate::bot::config::tree::{Content, NodeId};
-use crate::bot::expression::{BLOCK_TIME, Type, Value, tx_status_type};
+use crate::bot::expression::{BLOCK_TIME, ENS, Type, Value, tx_status_type};
 use crate::bot::source::{Answer, CALLBACK};
 use crate::bot::testing;
 use crate::bot::trigger::Trigger;
@@ -123,6 +123,7 @@ impl Resolving<'_, '_, '_> {
         }
         match name {
             BLOCK_TIME => Some((Type::Time, Value::None)),
+            ENS => Some((Type::Text, Value::None)),
             "tx_status" => {
                 let found = ("found", Value::Bool(true));
                 let others = ["status", "time", "block"].map(|name| (name, Value::None));
