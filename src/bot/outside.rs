@@ -321,14 +321,11 @@ async fn answers(running: &Running, lacking: BTreeMap<[u8; 32], Wanted>) -> Know
         .into_iter()
         .map(|(place, calls)| read(running, place, calls));
     let together = futures::future::join_all(together);
-    let named = async {
-        let mut known = names_of(running, wallets).await;
-        known.extend(wallets_of(running, names).await);
-        known
-    };
-    let (mut known, together, named) = futures::future::join3(single, together, named).await;
+    let people = futures::future::join(names_of(running, wallets), wallets_of(running, names));
+    let (mut known, together, people) = futures::future::join3(single, together, people).await;
     known.extend(together.into_iter().flatten());
-    known.extend(named);
+    known.extend(people.0);
+    known.extend(people.1);
     known
 }
 

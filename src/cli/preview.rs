@@ -191,7 +191,7 @@ fn standing(message: &PreviewPart) -> String {
     words
 }
 
-/// WalletArgument, what, and what becomes of it.
+/// Who, what, and what becomes of it.
 fn head(message: &PreviewMessage) -> String {
     let mut words = what(&message.part);
     words.extend(message.envelopes.map(|count| match count {

@@ -40,6 +40,12 @@ fn house(ethereum: &[&str], more: &str) -> House {
     house
 }
 
+/// `0x12…ab`
+fn short(wallet: &str) -> String {
+    let (start, end) = (wallet.get(..4).unwrap(), wallet.get(40..).unwrap());
+    format!("{start}…{end}")
+}
+
 /// Fires for a name, and gives why its row cannot be read.
 async fn unread(herald: &Herald, name: &str) -> String {
     herald.fire("any", &json!({ "to": name })).await;
@@ -124,8 +130,7 @@ async fn a_wallet_is_called_by_a_name_only_if_the_name_is_its_own() {
         (address("dora"), None),
     ] {
         let full = who.to_string();
-        let short = format!("{}…{}", &full[..4], &full[full.len() - 2..]);
-        read.push(name.map_or(short, ToOwned::to_owned));
+        read.push(name.map_or_else(|| short(&full), ToOwned::to_owned));
         let body = json!({ "wallet": reader.address().to_string(), "of": full });
         herald.fire("call", &body).await;
         let texts: Vec<&str> = read.iter().map(String::as_str).collect();
@@ -149,8 +154,7 @@ async fn without_a_node_wallets_are_called_by_their_short_form() {
     herald
         .fire("call", &json!({ "wallet": wallet, "of": wallet }))
         .await;
-    let short = format!("{}…{}", &wallet[..4], &wallet[wallet.len() - 2..]);
-    alice.reads(herald.address(), &[&short]).await;
+    alice.reads(herald.address(), &[&short(&wallet)]).await;
 }
 
 #[tokio::test]

@@ -33,11 +33,11 @@ pub(super) async fn read(
         Who::Wallet(_) => None,
     });
     let names: Vec<WalletName> = names.collect();
-    let mut named = named::wallets(ask, &names).await?.into_iter();
+    let mut found = named::wallets(ask, &names).await?.into_iter();
     let rows = (1..).zip(people).map(|(number, who)| {
         let wallet = match who {
             Who::Wallet(wallet) => Ok(wallet),
-            Who::Named(_) => named
+            Who::Named(_) => found
                 .next()
                 .unwrap_or_else(|| Err("its name was not asked".to_owned())),
         };

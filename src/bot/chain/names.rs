@@ -102,7 +102,7 @@ impl Chains {
 
     /// The wallets that names stand for, in the order of the names, asked beside one another.
     pub(crate) async fn wallets(&self, fetch: &Fetch, names: &[WalletName]) -> Vec<Found> {
-        let (mut of_ens, mut of_lens) = (Vec::new(), Vec::new());
+        let (mut lacking_ens, mut handles) = (Vec::new(), Vec::new());
         let mut known: HashMap<WalletName, Found> = HashMap::new();
         for name in names {
             if known.contains_key(name) {
@@ -110,14 +110,18 @@ impl Chains {
             }
             let (found, lacking) = match self.names.wallets.get(name) {
                 Some(found) => (found, None),
-                None if name.handle().is_some() => (Err(not_asked()), Some(&mut of_lens)),
-                None => (Err(not_asked()), Some(&mut of_ens)),
+                None if name.handle().is_some() => (Err(not_asked()), Some(&mut handles)),
+                None => (Err(not_asked()), Some(&mut lacking_ens)),
             };
-            lacking.into_iter().for_each(|lacking| lacking.push(name.clone()));
+            if let Some(lacking) = lacking {
+                lacking.push(name.clone());
+            }
             known.insert(name.clone(), found);
         }
-        let (ens, lens) = futures::future::join(self.of_ens(fetch, &of_ens), self.of_lens(&of_lens)).await;
-        let asked = of_ens.iter().zip(ens).chain(of_lens.iter().zip(lens));
+        let asking = (self.of_ens(fetch, &lacking_ens), self.of_lens(&handles));
+        let (owners, holders) = futures::future::join(asking.0, asking.1).await;
+        let asked = lacking_ens.iter().zip(owners);
+        let asked = asked.chain(handles.iter().zip(holders));
         for (name, found) in asked {
             if !matches!(found, Err(NameError::Away(_))) {
                 self.names.wallets.put(name.clone(), found.clone());

@@ -109,6 +109,7 @@ mod tests {
             place: String::new(),
             code: -32_005,
             message: String::new(),
+            data: Vec::new(),
         });
         assert!(span.shrink_after((1, 4), &refused));
         assert_eq!(span.end(1, 9), 2);

@@ -160,11 +160,8 @@ pub(crate) fn resolve(
     let tests = testing::resolve_all(&mut report, &context, rules.as_ref(), file);
     unused::report(&mut report, file, rules.as_ref());
     for (chain, node) in std::mem::take(&mut report.naming) {
-        if !project
-            .chains
-            .get(chain)
-            .is_some_and(|chain| !chain.rpc.is_empty())
-        {
+        let known = project.chains.get(chain);
+        if known.is_none_or(|known| known.rpc.is_empty()) {
             let message = chain::without_rpc(chain);
             report.add(Place::Value(node), Code::ChainAway, message, None);
         }

@@ -172,14 +172,13 @@ async fn resolvers(chain: &Chain, names: &[&EnsName]) -> Result<Vec<Option<Resol
     let above: Vec<[u8; 32]> = above.into_iter().collect();
     let found = registered(chain, &above).await?;
     let above: HashMap<_, _> = above.into_iter().zip(found).collect();
-    let resolvers = names.iter().zip(own).map(|(name, own)| match own {
-        Some(at) => Some(Resolver { at, is_above: false }),
-        None => {
-            let at = name
-                .parents()
-                .find_map(|node| above.get(&node).copied().flatten())?;
-            Some(Resolver { at, is_above: true })
+    let resolvers = names.iter().zip(own).map(|(name, own)| {
+        if let Some(at) = own {
+            return Some(Resolver { at, is_above: false });
         }
+        let mut above = name.parents().map(|node| above.get(&node).copied().flatten());
+        let at = above.find_map(|at| at)?;
+        Some(Resolver { at, is_above: true })
     });
     Ok(resolvers.collect())
 }

@@ -130,11 +130,7 @@ impl Lookup {
         };
         Some(Self {
             sender: *sender,
-            urls: urls
-                .iter()
-                .take(GATEWAYS)
-                .map(|url| url.to_text().to_string())
-                .collect(),
+            urls: urls.iter().take(GATEWAYS).map(Value::to_text).collect(),
             data: to_bytes(fields.get("callData"))?,
             callback: to_bytes(fields.get("callbackFunction"))?.try_into().ok()?,
             extra: to_bytes(fields.get("extraData"))?,
