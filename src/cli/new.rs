@@ -53,7 +53,10 @@ const TEMPLATES: &[Template] = &[
         project: Some(PROJECT),
         ..template("dao", include_str!("../../bots/dao.yaml"))
     },
-    template("support", include_str!("../../bots/support.yaml")),
+    Template {
+        project: Some(PROJECT),
+        ..template("support", include_str!("../../bots/support.yaml"))
+    },
     Template {
         files: &[
             ("drop/team.csv", include_bytes!("../../bots/drop/team.csv")),
