@@ -1,6 +1,6 @@
 //! The contract ABI: lines as Solidity writes them, or a JSON file of a compiler; values to bytes and back.
 //!
-//! Enters: `Name(type name, type indexed name, …)` or `name(types) returns (types names)`. Leaves: an [`Event`] or a [`Function`] whose
+//! Enters: `Name(type name, type indexed name, …)` or `name(types) returns (types names)`. Leaves: an `Event` or a `Function` whose
 //! values have types of the bot language. Bytes of a contract that are no such values are refused: what is read of them takes
 //! no more steps and memory than a few times their own length.
 
