@@ -18,7 +18,6 @@ use std::{
 use futures::{StreamExt as _, stream};
 use herald_protocol::address::Address;
 use rusqlite::Transaction;
-
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -234,8 +233,7 @@ impl Round {
             Source::Call(call) => call.prepare(scope).map(|call| (call.digest(), Some(call))),
         };
         let (key, call) = prepared.map_err(|failure| match failure {
-            waits @ Failure::Unasked(_) => waits,
-            Failure::Unanswered(reason) if reason.starts_with("source `") => Failure::Unanswered(reason),
+            waits @ (Failure::Unasked(_) | Failure::Unanswered(_)) => waits,
             other => Failure::Unanswered(format!("source `{name}`: {other}")),
         })?;
         let wanted = || match call {
@@ -257,6 +255,10 @@ fn outside(running: &Running, round: Arc<Round>) -> Outside {
     let (bot, answers) = (Arc::clone(&running.bot), Arc::clone(&running.answers));
     let has_names = running.chains.has_names();
     Outside::new(move |question, scope| {
+        let given = |question: Question<'_>, argument| {
+            let given = answers.given_to(&question.to_string(), &[argument])?;
+            Some(given.map_err(|reason| round.fail(format!("`{question}`: {reason}"))))
+        };
         let wanted = match question {
             Question::Source(name) => {
                 let source = bot.sources.get(name)?;
@@ -265,8 +267,18 @@ fn outside(running: &Running, round: Arc<Round>) -> Outside {
                     .map(|given| given.map_err(|reason| round.fail(format!("source `{name}`: {reason}"))));
                 return Some(given.unwrap_or_else(|| round.look_at((name, source), scope)));
             }
-            Question::BlockTime(chain, block) => Wanted::BlockTime(chain.to_owned(), block),
-            Question::TxStatus(chain, hash) => Wanted::TxStatus(chain.to_owned(), hash),
+            Question::BlockTime(chain, block) => {
+                if let Some(given) = given(question, Value::Int(block.into())) {
+                    return Some(given);
+                }
+                Wanted::BlockTime(chain.to_owned(), block)
+            }
+            Question::TxStatus(chain, hash) => {
+                if let Some(given) = given(question, Value::Hash(hash)) {
+                    return Some(given);
+                }
+                Wanted::TxStatus(chain.to_owned(), hash)
+            }
             Question::NameOf(wallet) => {
                 if let Some(given) = answers.given_name(wallet) {
                     return Some(Ok(given));
@@ -284,18 +296,8 @@ fn outside(running: &Running, round: Arc<Round>) -> Outside {
                 Wanted::WalletOf(name.clone())
             }
         };
-        let name = question.to_string();
-        let argument = match question {
-            Question::BlockTime(_, block) => Value::Int(block.into()),
-            Question::TxStatus(_, hash) => Value::Hash(hash),
-            Question::Source(_) | Question::NameOf(_) | Question::WalletOf(_) => Value::None,
-        };
-        if let Some(given) = answers.given_to(&name, &[argument]) {
-            return Some(given.map_err(|reason| round.fail(format!("`{name}`: {reason}"))));
-        }
-        let mut key = Sha256::new();
-        key.update(format!("{wanted:?}"));
-        Some(round.look(&name, key.finalize().into(), || wanted))
+        let key = Sha256::digest(format!("{question:?}"));
+        Some(round.look(&question.to_string(), key.into(), || wanted))
     })
 }
 

@@ -16,6 +16,7 @@ use herald_protocol::{address::Address, contact, time::Clock, topic::Topic};
 
 use super::{
     audience::{Audience, Sql},
+    chain::Chains,
     config::Bot,
     expression::{Expression, Scope, Template, Value},
     project::{Project, Upload},
@@ -45,6 +46,7 @@ pub enum Look {
 pub struct Probe {
     project: Arc<Project>,
     fetch: Fetch,
+    chains: Chains,
     /// The folder that no audience may read in.
     data: PathBuf,
     clock: Clock,
@@ -71,6 +73,24 @@ pub enum Place<'b> {
         /// The query.
         sql: &'b Sql,
     },
+    /// The nodes of a chain.
+    Chain {
+        /// The chain's name.
+        name: &'b str,
+        /// Where the bot names it first.
+        at: NamedAt<'b>,
+    },
+}
+
+/// Where a bot names a chain.
+#[derive(Debug, Clone, Copy)]
+pub enum NamedAt<'b> {
+    /// In the `log` of a rule.
+    Log(&'b str),
+    /// In a source.
+    Source(&'b str),
+    /// In the `holders` of a rule.
+    Holders(&'b str),
 }
 
 /// What a node told of itself.
@@ -88,6 +108,7 @@ impl<'b> Place<'b> {
     /// Every place that a bot reads from, each once.
     pub fn of(bot: &'b Bot) -> Vec<Self> {
         let mut sources = BTreeMap::<&str, &Http>::new();
+        let mut chains = BTreeMap::<&str, NamedAt<'_>>::new();
         let mut places = Vec::new();
         for rule in bot.rules.values() {
             for trigger in &rule.triggers {
@@ -98,6 +119,9 @@ impl<'b> Place<'b> {
                     }),
                     Trigger::Poll(poll) => {
                         sources.insert(poll.source.name.as_str(), &poll.source);
+                    }
+                    Trigger::Log(log) => {
+                        chains.entry(&log.chain).or_insert(NamedAt::Log(&rule.name));
                     }
                     _ => {}
                 }
@@ -114,18 +138,25 @@ impl<'b> Place<'b> {
                         rule: &rule.name,
                         sql,
                     }),
+                    Audience::Holders(holders) => {
+                        chains
+                            .entry(&holders.chain)
+                            .or_insert(NamedAt::Holders(&rule.name));
+                    }
                     _ => {}
                 }
             }
         }
         for source in bot.sources.values() {
-            let Source::Http(http) = source else {
-                continue;
-            };
-            if !sources.contains_key(http.name.as_str()) {
-                places.push(Place::Value(http));
+            match source {
+                Source::Http(http) if sources.contains_key(http.name.as_str()) => {}
+                Source::Http(http) => places.push(Place::Value(http)),
+                Source::Call(call) => {
+                    chains.entry(&call.chain).or_insert(NamedAt::Source(&call.name));
+                }
             }
         }
+        places.extend(chains.into_iter().map(|(name, at)| Place::Chain { name, at }));
         places.extend(sources.into_values().map(Place::Source));
         places
     }
@@ -136,6 +167,11 @@ impl<'b> Place<'b> {
             Self::Source(http) | Self::Value(http) => vec!["sources", http.name.as_str(), "http"],
             Self::Feed { rule, .. } => vec!["rules", rule, "when", "feed"],
             Self::Query { rule, .. } => vec!["rules", rule, "to", "sql"],
+            Self::Chain { at, .. } => match at {
+                NamedAt::Log(rule) => vec!["rules", rule, "when", "chain"],
+                NamedAt::Source(source) => vec!["sources", source, "chain"],
+                NamedAt::Holders(rule) => vec!["rules", rule, "to", "holders", "chain"],
+            },
         }
     }
 
@@ -144,7 +180,7 @@ impl<'b> Place<'b> {
         let http = match self {
             Self::Source(http) | Self::Value(http) => http,
             Self::Feed { feed, .. } => return Some(feed.url.to_string()),
-            Self::Query { .. } => return None,
+            Self::Query { .. } | Self::Chain { .. } => return None,
         };
         let scope: Scope = [("vars", bot.vars.clone())].into_iter().collect();
         http.url.render(&scope).ok()
@@ -156,6 +192,7 @@ impl<'b> Place<'b> {
             Self::Source(http) | Self::Value(http) => format!("source `{}`", http.name),
             Self::Feed { rule, .. } => format!("the feed of rule `{rule}`"),
             Self::Query { rule, .. } => format!("the query of rule `{rule}`"),
+            Self::Chain { name, .. } => format!("chain `{name}`"),
         }
     }
 }
@@ -166,8 +203,10 @@ impl Probe {
     /// # Errors
     /// The client cannot be set up.
     pub fn of(project: Arc<Project>, data: &Path, clock: Clock) -> Result<Self, crate::fetch::Error> {
+        let fetch = project.fetch()?;
         Ok(Self {
-            fetch: project.fetch()?,
+            chains: Chains::of(&project, &fetch),
+            fetch,
             project,
             data: data.to_owned(),
             clock,
@@ -186,6 +225,7 @@ impl Probe {
             Place::Source(http) => within(self.source(bot, http, true)).await,
             Place::Value(http) => within(self.source(bot, http, false)).await,
             Place::Feed { feed, .. } => within(self.feed(bot, feed)).await,
+            Place::Chain { name, .. } => within(self.chain(name)).await,
             Place::Query { sql, .. } => {
                 within(async {
                     match sql.prepare(bot.folder(), &self.data).await {
@@ -196,6 +236,27 @@ impl Probe {
                 .await
             }
         }
+    }
+
+    /// Looks at each node of a chain: one that is wrong is told, also where the others are enough.
+    async fn chain(&self, name: &str) -> Look {
+        let chain = match self.chains.find(name) {
+            Ok(chain) => chain,
+            Err(reason) => return Look::Wrong(reason),
+        };
+        let heights = chain.heights().await;
+        let wrong = heights.iter().filter_map(|(_, height)| height.as_ref().err());
+        let wrong: Vec<String> = wrong.map(ToString::to_string).collect();
+        if !wrong.is_empty() {
+            return Look::Wrong(wrong.join("; "));
+        }
+        let heights = heights
+            .iter()
+            .filter_map(|(place, height)| Some((place, height.as_ref().ok()?)));
+        let heights: Vec<String> = heights
+            .map(|(place, height)| format!("{place} is at block {height}"))
+            .collect();
+        Look::Fine(heights.join(", "))
     }
 
     async fn feed(&self, bot: &Bot, feed: &Feed) -> Look {

@@ -15,7 +15,7 @@ pub(super) struct Check {
     /// Say what a code such as E104 means, with a wrong and a right file, and check nothing
     #[arg(long, value_name = "CODE", conflicts_with = "paths")]
     explain: Option<String>,
-    /// Also reach what the bots name: sources, databases, nodes, upload targets
+    /// Also reach what the bots name: sources, databases, nodes, chains, upload targets
     #[arg(long, conflicts_with = "explain")]
     connect: bool,
     /// Bot files, or folders: every *.yaml in them

@@ -96,6 +96,29 @@ pub(crate) struct Round {
     pub(crate) floor: f64,
 }
 
+/// So many rounds of work that says how long it took, taking turns in going first; `value` is what a round is counted in.
+pub(crate) fn turns(
+    rounds: usize,
+    mut subject: impl FnMut(usize) -> Result<Duration, Error>,
+    mut floor: impl FnMut(usize) -> Result<Duration, Error>,
+    value: impl Fn(Duration) -> f64,
+) -> Result<Vec<Round>, Error> {
+    let round = |number: usize| {
+        let (subject, floor) = if number.is_multiple_of(2) {
+            let subject = subject(number)?;
+            (subject, floor(number)?)
+        } else {
+            let floor = floor(number)?;
+            (subject(number)?, floor)
+        };
+        Ok(Round {
+            subject: value(subject),
+            floor: value(floor),
+        })
+    };
+    (0..rounds).map(round).collect()
+}
+
 /// Microseconds of one `subject` and one `floor`, in [`ROUNDS`] rounds of `batch` each, taking turns in going first.
 ///
 /// A batch is best about a millisecond: shorter than a turn of the scheduler, so most rounds run undisturbed.

@@ -16,29 +16,20 @@ use serde_json::{Value, json};
 use crate::{
     Error,
     chain::{Bare, Node, stored},
-    figure::{self, Figure, Round, Target},
+    figure::{self, Figure, Target},
 };
 
 /// Logs a second.
 pub(crate) fn logs(folder: &Path) -> Result<Figure, Error> {
     let blocks: Vec<String> = (0..=BLOCKS).map(logs_of).collect::<Result<_, _>>()?;
     let node = Node::start(move |method, params| answer(method, &params[0], &blocks))?;
-    let mut rounds = Vec::with_capacity(ROUNDS);
-    for number in 0..ROUNDS {
-        let own = folder.join(format!("scan-{number}"));
-        let (subject, floor) = if number % 2 == 0 {
-            let subject = read_by_herald(&own, &node)?;
-            (subject, read_bare(&node)?)
-        } else {
-            let floor = read_bare(&node)?;
-            (read_by_herald(&own, &node)?, floor)
-        };
-        let count = u32::try_from(BLOCKS * PER_BLOCK)?;
-        rounds.push(Round {
-            subject: figure::rate(count, subject),
-            floor: figure::rate(count, floor),
-        });
-    }
+    let count = u32::try_from(BLOCKS * PER_BLOCK)?;
+    let rounds = figure::turns(
+        ROUNDS,
+        |number| read_by_herald(&folder.join(format!("scan-{number}")), &node),
+        |_| read_bare(&node),
+        |took| figure::rate(count, took),
+    )?;
     Ok(Figure::of_rounds("/s", &rounds, Target::AtLeast(0.5)))
 }
 

@@ -14,28 +14,19 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     Error,
     chain::{Bare, Node},
-    figure::{Figure, Round, Target},
+    figure::{self, Figure, Target},
 };
 
 /// Milliseconds of a reading.
 pub(crate) fn reading(folder: &Path) -> Result<Figure, Error> {
     let answered = results();
     let node = Node::start(move |method, params| answer(method, params, &answered))?;
-    let mut rounds = Vec::with_capacity(ROUNDS);
-    for number in 0..ROUNDS {
-        let own = folder.join(format!("watch-{number}"));
-        let (subject, floor) = if number % 2 == 0 {
-            let subject = read_by_herald(&own, &node)?;
-            (subject, read_bare(&node)?)
-        } else {
-            let floor = read_bare(&node)?;
-            (read_by_herald(&own, &node)?, floor)
-        };
-        rounds.push(Round {
-            subject: subject.as_secs_f64() * 1e3,
-            floor: floor.as_secs_f64() * 1e3,
-        });
-    }
+    let rounds = figure::turns(
+        ROUNDS,
+        |number| read_by_herald(&folder.join(format!("watch-{number}")), &node),
+        |_| read_bare(&node),
+        |took| took.as_secs_f64() * 1e3,
+    )?;
     Ok(Figure::of_rounds("ms", &rounds, Target::AtMost(1.5)))
 }
 

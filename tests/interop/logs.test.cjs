@@ -2,46 +2,15 @@
 // What a contract logs on a chain reaches the people it concerns: a real EVM node, contracts called with ethers, and the
 // JavaScript client reading what herald made of the events.
 
-const { execFileSync, spawn } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
-const { ContractFactory, Wallet, providers, utils } = require('ethers');
-const { atEnd } = require('./ending.cjs');
+const { Wallet, utils } = require('ethers');
+const { chain, contracts } = require('./chain.cjs');
 const { folder, runBot } = require('./herald.cjs');
 const { Peer, holdsExactly } = require('./peer.cjs');
-const { until } = require('./wait.cjs');
 
 const timeout = 120_000;
-// The first account of anvil, which owns coins.
-const RICH = '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80';
-
-/** An EVM node that makes a block of each transaction, and the contracts of tests/contracts to put on it. */
-async function chain(t) {
-  const [system, machine] = [process.platform, { x64: 'amd64' }[process.arch] ?? process.arch];
-  const program = path.join(__dirname, `node_modules/@foundry-rs/anvil-${system}-${machine}/bin/anvil`);
-  const child = spawn(program, ['--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] });
-  process.on('exit', () => child.kill('SIGKILL'));
-  const ended = new Promise((resolve) => child.on('close', resolve));
-  atEnd(t, () => (child.kill('SIGKILL'), ended));
-  let said = '';
-  child.stdout.setEncoding('utf8').on('data', (text) => (said = (said + text).slice(-20_000)));
-  const [, address] = await until('anvil to listen', () => /Listening on (\S+)/.exec(said), { show: () => said });
-  const url = `http://${address}`;
-  const wallet = new Wallet(RICH, new providers.StaticJsonRpcProvider(url));
-  const deploy = async (name) => {
-    const { abi, bytecode } = contracts()[name];
-    return (await new ContractFactory(abi, bytecode, wallet).deploy()).deployed();
-  };
-  const mine = (blocks) => wallet.provider.send('anvil_mine', [utils.hexValue(blocks)]);
-  return { url, deploy, mine };
-}
-
-let compiled;
-function contracts() {
-  const compile = path.join(__dirname, '../contracts/compile.cjs');
-  return (compiled ??= JSON.parse(execFileSync(process.execPath, [compile], { maxBuffer: 64 * 1024 * 1024 })));
-}
 
 test('a transfer is read by who got it, in human amounts, once it is confirmed', { timeout }, async (t) => {
   const { url, deploy, mine } = await chain(t);

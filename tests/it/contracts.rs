@@ -214,6 +214,64 @@ async fn two_nodes_that_differ_are_not_believed_and_one_that_is_away_is_done_wit
 }
 
 #[tokio::test]
+async fn a_transaction_is_as_far_as_the_node_that_is_behind_says() {
+    let evm = Evm::start_with(&["--no-mining"]).await;
+    evm.mine(3).await;
+    let (first, second) = (RpcProxy::to(evm.url()).await, RpcProxy::to(evm.url()).await);
+    let nobody = address("nobody");
+    let (_house, herald, alice) = wallet(&evm, nobody, &[first.url(), second.url()]).await;
+    let bot = herald.address();
+    let hash = evm.submit(nobody, nobody, "nothing()", json!([])).await;
+    let question = format!("/tx {hash}");
+    alice.asks(bot, &question, &["pending in"]).await;
+    evm.mine(1).await;
+    let lag = Behaviour {
+        lag: 1,
+        ..Behaviour::default()
+    };
+    second.behaves(lag);
+    tokio::time::sleep(A_MOMENT).await;
+    let behind = alice.texts_of(bot).await.len();
+    alice.say(bot, &question).await;
+    herald.count("delivered", behind + 1).await;
+    let texts = alice.texts_of(bot).await;
+    assert!(
+        ["pending in", "unknown"].contains(&texts[behind].as_str()),
+        "{texts:?}"
+    );
+    second.behaves(Behaviour::default());
+    tokio::time::sleep(A_MOMENT).await;
+    alice.asks(bot, &question, &["success in 4"]).await;
+}
+
+#[tokio::test]
+async fn the_nodes_of_chains_are_looked_at_one_by_one() {
+    let evm = Evm::start().await;
+    let other = Evm::start_with(&["--chain-id", "7"]).await;
+    let house = House::of(&WALLET.replace("TOKEN", &address("nobody").to_string()));
+    let house = house.on_chains(&[("local", 31337, &[evm.url(), other.url()])]);
+    let found = house.run(&["check", "--connect", "bot.yaml"]).await.expect(1);
+    let wanted = format!(
+        "bot.yaml:9:12 error E505: chain `local`: {} answers with chain id 7, wanted 31337",
+        other.url()
+    );
+    assert!(found.out.contains(&wanted), "{}", found.out);
+    drop(other);
+    let found = house.run(&["check", "--connect", "bot.yaml"]).await.expect(1);
+    assert!(
+        found.out.contains("chain `local`: no answer from "),
+        "{}",
+        found.out
+    );
+    let house = house.on_chains(&[("local", 31337, &[evm.url()])]);
+    let looked = house.run(&["check", "--connect", "bot.yaml"]).await;
+    assert_eq!(looked.code, Some(0), "{}", looked.out);
+    let checks = house.run(&["doctor", "--json"]).await.json_lines();
+    let chain = checks.iter().find(|check| check["check"] == "chain");
+    assert!(chain.is_some_and(|chain| chain["state"] == "ok"), "{checks:?}");
+}
+
+#[tokio::test]
 async fn the_dao_bot_tells_a_proposal_once_and_reminds_who_has_not_voted() {
     let ethereum = Evm::start_with(&["--chain-id", "1"]).await;
     let arbitrum = Evm::start_with(&["--chain-id", "42161"]).await;

@@ -2,7 +2,7 @@
 //! two of them must say the same.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -258,12 +258,11 @@ impl Chain {
                 called.extend(calls.iter().filter_map(known));
             }
         }
-        let mut lacking: Vec<Call> = Vec::new();
-        for call in calls {
-            if !called.contains_key(call) && !lacking.contains(call) {
-                lacking.push(call.clone());
-            }
-        }
+        let mut seen = HashSet::new();
+        let lacking = calls
+            .iter()
+            .filter(|call| !called.contains_key(*call) && seen.insert(*call));
+        let lacking: Vec<Call> = lacking.cloned().collect();
         for calls in lacking.chunks(CALLS) {
             let found = self.compared(latest, calls).await?;
             let found = found.into_iter().map(without_data);

@@ -73,18 +73,6 @@ pub enum Error {
         /// Another one.
         second: String,
     },
-    /// They have different logs in the same blocks.
-    #[error("{first} and {second} have different logs in blocks {from} to {to}")]
-    LogsDiffer {
-        /// The first of the blocks.
-        from: u64,
-        /// The last of them.
-        to: u64,
-        /// A node.
-        first: String,
-        /// Another one.
-        second: String,
-    },
     /// There is no such block yet.
     #[error("not every node that is needed has block {0} yet")]
     Absent(u64),
@@ -194,6 +182,20 @@ impl Chain {
             known: Known::default(),
             remarks: Remarks::new(),
         })
+    }
+
+    /// The height that each node tells, by the node's place; or what is wrong with it.
+    pub(crate) async fn heights(&self) -> Vec<(&str, Result<u64, rpc::Error>)> {
+        let looks = self.nodes.iter().map(async |node| {
+            let look = async {
+                node.check(self.id).await?;
+                let latest = json!(["latest", false]);
+                let block: BlockWire = node.known("eth_getBlockByNumber", latest).await?;
+                Ok(read_block(node, &block)?.number)
+            };
+            (node.place(), look.await)
+        });
+        join_all(looks).await
     }
 
     /// How many blocks must stand on a block of it.
@@ -326,12 +328,9 @@ impl Chain {
             }
         }
         if let [(first, _), (second, _), ..] = told.as_slice() {
-            return Err(Error::LogsDiffer {
-                from: search.from,
-                to: end.block.number,
-                first: self.place(*first).to_owned(),
-                second: self.place(*second).to_owned(),
-            });
+            let what = format!("the logs of blocks {} to {}", search.from, end.block.number);
+            let places = (self.place(*first), self.place(*second));
+            return Err(Error::contradiction(what, places));
         }
         if failures
             .iter()

@@ -246,7 +246,7 @@ pub enum Code {
     Unverified,
     /// A chain that the project names no node for.
     #[serde(rename = "W305")]
-    ChainAway,
+    NoRpc,
     /// A file is missing on this machine.
     #[serde(rename = "W310")]
     FileMissing,
@@ -265,6 +265,9 @@ pub enum Code {
     /// An upload target that cannot be used.
     #[serde(rename = "E504")]
     UploadAway,
+    /// A chain that one of its nodes does not tell of as it should.
+    #[serde(rename = "E505")]
+    ChainAway,
 }
 
 impl Code {
@@ -275,7 +278,7 @@ impl Code {
             | Self::NoConsent
             | Self::PlainNode
             | Self::Unverified
-            | Self::ChainAway
+            | Self::NoRpc
             | Self::FileMissing => Severity::Warning,
             _ => Severity::Error,
         }

@@ -163,7 +163,7 @@ pub(crate) fn resolve(
         let known = project.chains.get(chain);
         if known.is_none_or(|known| known.rpc.is_empty()) {
             let message = chain::without_rpc(chain);
-            report.add(Place::Value(node), Code::ChainAway, message, None);
+            report.add(Place::Value(node), Code::NoRpc, message, None);
         }
     }
     let bot = assemble(

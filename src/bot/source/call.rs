@@ -59,7 +59,10 @@ impl ContractCall {
             chain: self.chain.clone(),
             block,
             at,
-            data: data.map_err(|unfit| Failure::Unanswered(unfit.to_string()))?,
+            data: data.map_err(|unfit| Failure::Mismatch {
+                found: format!("another value for `{}`", unfit.parameter),
+                wanted: unfit.wanted,
+            })?,
         })
     }
 

@@ -67,6 +67,7 @@ async fn placed(bot: &Bot, place: Place<'_>, probe: &Probe) -> Option<Finding> {
     let (name, code) = match place {
         Place::Source(_) | Place::Value(_) | Place::Feed { .. } => (place.name(), Code::SourceAway),
         Place::Query { .. } => (place.name(), Code::QueryAway),
+        Place::Chain { .. } => (place.name(), Code::ChainAway),
     };
     match probe.place(bot, place).await {
         Look::Fine(_) => None,

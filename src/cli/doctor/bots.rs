@@ -151,6 +151,10 @@ pub(super) fn places<'a>(bots: &'a [Bot], project: &'a Arc<Project>, probe: &'a 
                 }
                 Place::Feed { .. } => ("feed", "`herald check --connect` shows its place in the file"),
                 Place::Query { .. } => ("sql", "`herald check --connect` shows its place in the file"),
+                Place::Chain { .. } => (
+                    "chain",
+                    "`chains` of herald.yaml names its nodes; are they up, and of this chain?",
+                ),
             };
             looks.push(one(async move {
                 let look = probe.place(bot, place).await;

@@ -3,8 +3,8 @@ use std::time::Duration;
 use super::{complaint, complaints, fired, house, mint, paid, read_to, reads};
 use crate::harness::{
     chain::Evm,
-    house::House,
-    people::person,
+    house::{Herald, House},
+    people::{Person, person},
     rpc_proxy::{Behaviour, RpcProxy},
 };
 use herald_protocol::address::Address;
@@ -51,6 +51,14 @@ const HONEST: Behaviour = Behaviour {
     is_down: false,
     is_silent: false,
 };
+
+/// The bot, once it has read all that is there, and a reader.
+async fn begun(house: &House, evm: &Evm) -> (Herald, Person) {
+    let herald = house.start().await;
+    let alice = person("alice", herald.node()).await;
+    read_to(house, 1, evm.head().await).await;
+    (herald, alice)
+}
 
 #[tokio::test]
 async fn ranges_that_a_node_refuses_are_read_in_parts() {
@@ -117,9 +125,7 @@ async fn nothing_is_told_that_only_one_of_two_nodes_has() {
         second,
         house,
     } = pair(0).await;
-    let herald = house.start().await;
-    let alice = person("alice", herald.node()).await;
-    read_to(&house, 1, evm.head().await).await;
+    let (herald, alice) = begun(&house, &evm).await;
     second.behaves(Behaviour { lag: 2, ..HONEST });
     for amount in 1..=3 {
         mint(&evm, token, "alice", amount).await;
@@ -214,8 +220,8 @@ async fn a_node_that_hides_logs_is_found_out_by_the_other_and_nothing_is_lost() 
             ..HONEST
         });
         mint(&evm, token, "alice", 1).await;
-        let reason = complaint(&herald, "different logs").await;
-        let wanted = format!("in blocks {0} to {0}", head + 1);
+        let reason = complaint(&herald, "differ in").await;
+        let wanted = format!("the logs of blocks {0} to {0}", head + 1);
         assert!(
             reason.contains(&wanted) && reason.contains(first.url()) && reason.contains(second.url()),
             "{reason}"
@@ -247,9 +253,7 @@ async fn of_three_nodes_one_that_lies_is_outvoted() {
     let honest = [RpcProxy::to(evm.url()).await, RpcProxy::to(evm.url()).await];
     let nodes = [liar.url(), honest[0].url(), honest[1].url()];
     let house = house(&paid("paid", token, ""), &nodes, 0);
-    let herald = house.start().await;
-    let alice = person("alice", herald.node()).await;
-    read_to(&house, 1, evm.head().await).await;
+    let (herald, alice) = begun(&house, &evm).await;
     for (amount, lie) in lies.into_iter().enumerate() {
         liar.behaves(lie);
         mint(&evm, token, "alice", u64::try_from(amount).unwrap()).await;
@@ -268,9 +272,7 @@ async fn a_node_that_is_away_or_silent_is_told_once_and_the_other_is_enough() {
         second,
         house,
     } = pair(0).await;
-    let herald = house.start().await;
-    let alice = person("alice", herald.node()).await;
-    read_to(&house, 1, evm.head().await).await;
+    let (herald, alice) = begun(&house, &evm).await;
     first.behaves(DOWN);
     mint(&evm, token, "alice", 1).await;
     alice.reads(herald.address(), &["1"]).await;
@@ -302,9 +304,7 @@ async fn a_node_that_refuses_logs_is_left_out_of_them() {
         second: _second,
         house,
     } = pair(0).await;
-    let herald = house.start().await;
-    let alice = person("alice", herald.node()).await;
-    read_to(&house, 1, evm.head().await).await;
+    let (herald, alice) = begun(&house, &evm).await;
     first.behaves(Behaviour {
         most_blocks: Some((0, (-32_601, "no such method"))),
         ..HONEST

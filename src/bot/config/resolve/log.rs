@@ -111,7 +111,7 @@ pub(super) fn chain(report: &mut Report<'_>, context: &Context, text: &Text) -> 
         .get(name)
         .map_or(&[][..], |chain| &chain.rpc);
     if rpc.is_empty() {
-        report.wrong(text, Code::ChainAway, chain::without_rpc(name), None);
+        report.wrong(text, Code::NoRpc, chain::without_rpc(name), None);
     }
     for rpc in rpc {
         if let Rpc::Reference(reference) = rpc {

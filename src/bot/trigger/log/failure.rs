@@ -36,7 +36,7 @@ impl Failure {
             Self::Chain(error) => {
                 let kind = match error {
                     chain::Error::Differ { first, second, .. } => format!("blocks of {first} and {second}"),
-                    chain::Error::LogsDiffer { first, second, .. } => format!("logs of {first} and {second}"),
+                    chain::Error::Contradict { first, second, .. } => format!("logs of {first} and {second}"),
                     error => error.to_string(),
                 };
                 (format!("chain `{chain}`: {error}"), kind)
