@@ -11,7 +11,7 @@ use tokio::sync::{Notify, OnceCell};
 
 use super::{
     audience::{Audience, Ledgers},
-    chain::Chains,
+    chain::{Chains, NameError, WalletName},
     config::{Bot, Field, Let, Rule},
     event::{Event, Events, Kind},
     expression::{BLOCK_TIME, Outside, Scope, Type, Value},
@@ -77,9 +77,25 @@ impl Running {
         let _ = self.events.send(event).await;
     }
 
+    /// The wallets of names, in their order, or why one has none.
+    pub(crate) async fn wallets(&self, names: &[WalletName]) -> Vec<Result<Address, NameError>> {
+        let given = names.iter().map(|name| self.answers.given_wallet(name));
+        match given.collect::<Option<Vec<Address>>>() {
+            Some(given) => given.into_iter().map(Ok).collect(),
+            None => self.chains.wallets(&self.fetch, names).await,
+        }
+    }
+
     /// An event of this bot, now.
     pub(crate) fn event(&self, kind: Kind) -> Event {
         Event::new(kind, self.now(), &self.bot.name)
+    }
+
+    /// Begins a part of the work that may ask.
+    pub(crate) fn ask_anew(&self) {
+        if let Some((_, round)) = &self.outside {
+            round.begin();
+        }
     }
 
     /// Why what was just evaluated could not ask what it needs.

@@ -1,9 +1,20 @@
-//! What people write to a bot: each message is handled once, with all its effects in one transaction, in the order of the
-//! stream, also across restarts.
+//! What people write to a bot: each message is handled once, with all its effects in one transaction, those of one wallet in the order
+//! of the stream, also across restarts. Messages of several wallets are handled side by side: who asks for what takes long keeps nobody
+//! else waiting, and their changes are committed together.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
-use herald_protocol::time::TimestampNs;
+use futures::{
+    StreamExt as _,
+    future::BoxFuture,
+    stream::{self, FuturesUnordered},
+};
+use herald_protocol::{address::Address, time::TimestampNs};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{self, Effect, Incoming};
@@ -24,6 +35,10 @@ const REMEMBERED: Duration = Duration::from_hours(48);
 /// The newest messages that are not opened again at a start.
 const KNOWN: u32 = 100_000;
 const RETRY: Duration = Duration::from_secs(1);
+/// Messages that are read ahead of the oldest that is not handled, some hundred kilobytes.
+const AHEAD: usize = 256;
+/// Messages of one wallet in one transaction.
+const TOGETHER: usize = 64;
 
 /// Handles the messages of a bot until shutdown.
 pub(crate) async fn listen(
@@ -32,28 +47,92 @@ pub(crate) async fn listen(
     listening: Listening,
     shutdown: CancellationToken,
 ) {
-    let mut inbox = Inbox::open(running, &client, listening).await;
+    let inbox = Inbox::open(Arc::clone(&running), &client, listening).await;
+    // What is being opened goes on while others are handled.
+    let messages = stream::unfold(inbox.stream, async |mut stream| {
+        Some((stream.next().await, stream))
+    });
+    let mut messages = pin!(messages);
+    let mut desk = Desk::default();
     loop {
         let message = tokio::select! {
-            () = shutdown.cancelled() => return,
-            message = inbox.next() => message,
+            () = shutdown.cancelled() => break,
+            Some(done) = desk.under_way.next() => {
+                desk.go_on(done, &running, &shutdown);
+                continue;
+            }
+            Some(message) = messages.next(), if desk.count < AHEAD => message,
         };
         match message {
             Ok(message) => {
-                if let Some(incoming) = inbox.incoming(message) {
-                    until_handled(&inbox.running, incoming, &shutdown).await;
+                if let Some(incoming) = incoming(&running, &listening, message) {
+                    desk.take(incoming, &running, &shutdown);
                 }
             }
             Err(error) => {
-                let mut event = inbox.running.event(Kind::Error);
+                let mut event = running.event(Kind::Error);
                 event.reason = Some(format!("messages cannot be read: {error}"));
-                inbox.running.tell(event).await;
+                running.tell(event).await;
                 tokio::select! {
-                    () = shutdown.cancelled() => return,
+                    () = shutdown.cancelled() => break,
                     () = tokio::time::sleep(jittered(RETRY * 10)) => {}
                 }
             }
         }
+    }
+    while desk.under_way.next().await.is_some() {}
+}
+
+/// The messages that are being handled, and behind those of each wallet others of it that wait.
+#[derive(Default)]
+struct Desk<'a> {
+    /// Each gives how many messages of whom are done.
+    under_way: FuturesUnordered<BoxFuture<'a, (Address, usize)>>,
+    waiting: HashMap<Address, VecDeque<Incoming>>,
+    /// How many there are, also those that wait.
+    count: usize,
+}
+
+impl<'a> Desk<'a> {
+    /// Takes a message in its wallet's order.
+    fn take(&mut self, incoming: Incoming, running: &'a Arc<Running>, shutdown: &'a CancellationToken) {
+        self.count += 1;
+        if let Some(line) = self.waiting.get_mut(&incoming.from) {
+            return line.push_back(incoming);
+        }
+        self.waiting.insert(incoming.from, VecDeque::new());
+        self.handle(vec![incoming], running, shutdown);
+    }
+
+    /// Goes on with the next messages of a wallet of which some are done.
+    fn go_on(
+        &mut self,
+        (wallet, done): (Address, usize),
+        running: &'a Arc<Running>,
+        shutdown: &'a CancellationToken,
+    ) {
+        self.count = self.count.saturating_sub(done);
+        let line = self.waiting.get_mut(&wallet);
+        let next: Vec<Incoming> = line
+            .map(|line| line.drain(..line.len().min(TOGETHER)).collect())
+            .unwrap_or_default();
+        if next.is_empty() {
+            self.waiting.remove(&wallet);
+        } else {
+            self.handle(next, running, shutdown);
+        }
+    }
+
+    /// Handles messages of one wallet.
+    fn handle(&self, messages: Vec<Incoming>, running: &'a Arc<Running>, shutdown: &'a CancellationToken) {
+        let Some(wallet) = messages.first().map(|first| first.from) else {
+            return;
+        };
+        self.under_way.push(Box::pin(async move {
+            let count = messages.len();
+            until_handled(running, messages, shutdown).await;
+            (wallet, count)
+        }));
     }
 }
 
@@ -100,21 +179,16 @@ impl Inbox {
 
     /// Does what a message asks for, once; one that is not the bot's to answer changes nothing.
     pub(crate) async fn handle(&self, message: Message) -> Result<(), store::Error> {
-        match self.incoming(message) {
-            Some(incoming) => handle(&self.running, incoming).await,
+        match incoming(&self.running, &self.listening, message) {
+            Some(incoming) => handle(&self.running, Arc::new([incoming])).await,
             None => Ok(()),
         }
     }
-
-    fn incoming(&self, message: Message) -> Option<Incoming> {
-        let is_own = message.sender == self.running.address;
-        incoming(&self.listening, message).filter(|_| !is_own)
-    }
 }
 
-/// A message that is the bot's to answer: text, or a reply that is text; not history.
-fn incoming(listening: &Listening, message: Message) -> Option<Incoming> {
-    if message.sent < listening.from {
+/// A message that is the bot's to answer: text, or a reply that is text, of somebody else; not history.
+fn incoming(running: &Running, listening: &Listening, message: Message) -> Option<Incoming> {
+    if message.sender == running.address || message.sent < listening.from {
         return None;
     }
     let content_type = message.content.content_type().to_string();
@@ -136,29 +210,40 @@ fn incoming(listening: &Listening, message: Message) -> Option<Incoming> {
     })
 }
 
-/// Tries until the store has taken the message: it is never passed over.
-async fn until_handled(running: &Arc<Running>, incoming: Incoming, shutdown: &CancellationToken) {
-    while let Err(error) = handle(running, incoming.clone()).await {
-        let mut event = running.event(Kind::Error);
-        event.wallet = Some(incoming.from);
-        event.reason = Some(format!("a message waits: {error}"));
-        running.tell(event).await;
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(jittered(RETRY)) => {}
+/// Tries until the store has taken the messages: none is passed over.
+async fn until_handled(running: &Arc<Running>, messages: Vec<Incoming>, shutdown: &CancellationToken) {
+    let messages: Arc<[Incoming]> = messages.into();
+    if messages.len() > 1 && handle(running, Arc::clone(&messages)).await.is_ok() {
+        return;
+    }
+    for incoming in messages.iter() {
+        let alone: Arc<[Incoming]> = Arc::new([incoming.clone()]);
+        while let Err(error) = handle(running, Arc::clone(&alone)).await {
+            let mut event = running.event(Kind::Error);
+            event.wallet = Some(incoming.from);
+            event.reason = Some(format!("a message waits: {error}"));
+            running.tell(event).await;
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(jittered(RETRY)) => {}
+            }
         }
     }
 }
 
-async fn handle(running: &Arc<Running>, incoming: Incoming) -> Result<(), store::Error> {
+/// Does what messages ask for, in their order and in one transaction.
+async fn handle(running: &Arc<Running>, messages: Arc<[Incoming]>) -> Result<(), store::Error> {
     let now = running.clock.now();
     let effects = Asking::write(running, move |transaction, running| {
-        let (bot, sent) = (&running.bot.name, (incoming.from, incoming.sent));
-        if store::handle(transaction, bot, &incoming.id, sent, now)? {
-            answer::answer(transaction, running, &incoming)
-        } else {
-            Ok(Vec::new())
+        let mut effects = Vec::new();
+        for incoming in messages.iter() {
+            running.ask_anew();
+            let (bot, sent) = (&running.bot.name, (incoming.from, incoming.sent));
+            if store::handle(transaction, bot, &incoming.id, sent, now)? {
+                effects.extend(answer::answer(transaction, running, incoming)?);
+            }
         }
+        Ok(effects)
     });
     tell(running, effects.await?).await;
     Ok(())
