@@ -61,6 +61,7 @@ pub struct Event {
     pub parameters: Vec<Parameter>,
     /// Whether its logs lack the topic that tells it from others.
     pub anonymous: bool,
+    topic: [u8; 32],
 }
 
 /// A function of a contract.
@@ -72,6 +73,7 @@ pub struct Function {
     pub inputs: Vec<Parameter>,
     /// What it gives, in order.
     pub outputs: Vec<Parameter>,
+    selector: [u8; 4],
 }
 
 /// What is wrong with a line, and at which byte of it.
@@ -153,6 +155,15 @@ impl Parameter {
 }
 
 impl Event {
+    fn new(name: String, parameters: Vec<Parameter>, anonymous: bool) -> Self {
+        Self {
+            topic: Keccak256::digest(signature(&name, &parameters)).into(),
+            name,
+            parameters,
+            anonymous,
+        }
+    }
+
     /// Reads `Name(type name, type indexed name, …)`.
     ///
     /// # Errors
@@ -171,12 +182,12 @@ impl Event {
 
     /// Its name and the types of its parameters.
     pub fn signature(&self) -> String {
-        format!("{}({})", self.name, canonical(&self.parameters))
+        signature(&self.name, &self.parameters)
     }
 
     /// The topic that tells its logs from others.
     pub fn topic(&self) -> [u8; 32] {
-        Keccak256::digest(self.signature()).into()
+        self.topic
     }
 
     /// The type of the record of what a log tells.
@@ -187,6 +198,16 @@ impl Event {
 }
 
 impl Function {
+    fn new(name: String, inputs: Vec<Parameter>, outputs: Vec<Parameter>) -> Self {
+        let digest: [u8; 32] = Keccak256::digest(signature(&name, &inputs)).into();
+        Self {
+            selector: [digest[0], digest[1], digest[2], digest[3]],
+            name,
+            inputs,
+            outputs,
+        }
+    }
+
     /// Reads `name(types) returns (types names)`.
     ///
     /// # Errors
@@ -197,13 +218,12 @@ impl Function {
 
     /// Its name and the types that it is given.
     pub fn signature(&self) -> String {
-        format!("{}({})", self.name, canonical(&self.inputs))
+        signature(&self.name, &self.inputs)
     }
 
     /// The four bytes that a call of it begins with.
     pub fn selector(&self) -> [u8; 4] {
-        let digest: [u8; 32] = Keccak256::digest(self.signature()).into();
-        [digest[0], digest[1], digest[2], digest[3]]
+        self.selector
     }
 
     /// The types of what it is given.
@@ -215,6 +235,10 @@ impl Function {
     pub fn output_type(&self) -> Type {
         Type::Record(record(&self.outputs))
     }
+}
+
+fn signature(name: &str, parameters: &[Parameter]) -> String {
+    format!("{name}({})", canonical(parameters))
 }
 
 fn canonical(parameters: &[Parameter]) -> String {

@@ -83,7 +83,8 @@ pub struct TxStatus {
 /// What is known of a chain for a while, for all bots.
 #[derive(Default)]
 pub(super) struct Known {
-    latest: tokio::sync::Mutex<Option<(Instant, Arc<Agreed>)>>,
+    /// When the latest block was found, at which height of the chain, and the block.
+    latest: tokio::sync::Mutex<Option<(Instant, u64, Arc<Agreed>)>>,
     answers: Mutex<Answers>,
     times: Mutex<BTreeMap<u64, DateTime<Utc>>>,
 }
@@ -116,11 +117,13 @@ enum Seen {
 }
 
 impl Chain {
-    /// The latest block that is believed, a moment ago at the most.
+    /// The latest block that is believed, a moment ago at the most, and no older than a height that rules were told of.
     async fn latest(&self) -> Result<Arc<Agreed>, Error> {
         let mut latest = self.known.latest.lock().await;
-        if let Some((found, block)) = latest.as_ref()
+        let told = self.told_height();
+        if let Some((found, height, block)) = latest.as_ref()
             && found.elapsed() < FRESH
+            && told.is_none_or(|told| told <= *height)
         {
             return Ok(Arc::clone(block));
         }
@@ -133,7 +136,7 @@ impl Chain {
             tried = self.agreed(height - before).await;
         }
         let block = Arc::new(tried?);
-        *latest = Some((Instant::now(), Arc::clone(&block)));
+        *latest = Some((Instant::now(), height, Arc::clone(&block)));
         Ok(block)
     }
 

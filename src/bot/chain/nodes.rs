@@ -238,6 +238,14 @@ impl Chain {
         }
     }
 
+    /// The height that whoever waits for it was told last.
+    pub(super) fn told_height(&self) -> Option<u64> {
+        let head = self.head.borrow();
+        head.as_ref()
+            .and_then(|head| head.as_ref().ok())
+            .map(|head| head.number)
+    }
+
     /// The highest block that is believed: of several nodes the highest that two of them have.
     pub(crate) async fn height(&self) -> Result<Head, Error> {
         let asked = self
@@ -397,7 +405,7 @@ impl Chain {
         }]);
         let found: Vec<LogWire> = node.known("eth_getLogs", filter).await?;
         let mut logs = Vec::new();
-        for log in found.iter().filter(|log| !log.is_removed()) {
+        for log in found.into_iter().filter(|log| !log.is_removed()) {
             let log = log.read().filter(|log| {
                 search.contracts.contains(&log.contract)
                     && (search.from..=end.number).contains(&log.block)

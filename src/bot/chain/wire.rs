@@ -4,7 +4,10 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use herald_protocol::address::Address;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, Visitor},
+};
 
 /// A block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,16 +58,17 @@ impl fmt::Display for Log {
     }
 }
 
+/// A log that a node tells of; one of a block that is not on its chain has no place there.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct LogWire {
-    address: String,
-    topics: Vec<String>,
-    data: String,
-    block_number: Option<String>,
-    block_hash: Option<String>,
-    transaction_hash: Option<String>,
-    log_index: Option<String>,
+    address: Fixed<20>,
+    topics: Vec<Fixed<32>>,
+    data: Data,
+    block_number: Option<Quantity>,
+    block_hash: Option<Fixed<32>>,
+    transaction_hash: Option<Fixed<32>>,
+    log_index: Option<Quantity>,
     #[serde(default)]
     removed: bool,
 }
@@ -74,20 +78,59 @@ impl LogWire {
         self.removed
     }
 
-    pub(super) fn read(&self) -> Option<Log> {
+    pub(super) fn read(self) -> Option<Log> {
         Some(Log {
-            contract: address(&self.address)?,
-            topics: self
-                .topics
-                .iter()
-                .map(|topic| bytes(topic))
-                .collect::<Option<_>>()?,
-            data: const_hex::decode(&self.data).ok()?,
-            block: number(self.block_number.as_deref()?)?,
-            block_hash: bytes(self.block_hash.as_deref()?)?,
-            tx: bytes(self.transaction_hash.as_deref()?)?,
-            index: number(self.log_index.as_deref()?)?,
+            contract: Address::from_bytes(self.address.0),
+            topics: self.topics.into_iter().map(|topic| topic.0).collect(),
+            data: self.data.0,
+            block: self.block_number?.0,
+            block_hash: self.block_hash?.0,
+            tx: self.transaction_hash?.0,
+            index: self.log_index?.0,
         })
+    }
+}
+
+/// So many bytes in hex.
+struct Fixed<const N: usize>([u8; N]);
+
+/// Bytes in hex.
+struct Data(Vec<u8>);
+
+/// A number in hex.
+struct Quantity(u64);
+
+/// Reads a text without keeping it.
+struct Text<T>(&'static str, fn(&str) -> Option<T>);
+
+impl<T> Visitor<'_> for Text<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        (self.1)(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Fixed<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Text("bytes in hex", |text| bytes(text).map(Self)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Data {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let read = |text: &str| const_hex::decode(text).ok().map(Self);
+        deserializer.deserialize_str(Text("bytes in hex", read))
+    }
+}
+
+impl<'de> Deserialize<'de> for Quantity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Text("a number in hex", |text| number(text).map(Self)))
     }
 }
 
@@ -102,8 +145,4 @@ pub(super) fn quantity(number: u64) -> String {
 
 pub(super) fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
     const_hex::decode_to_array(text).ok()
-}
-
-fn address(text: &str) -> Option<Address> {
-    bytes(text).map(Address::from_bytes)
 }

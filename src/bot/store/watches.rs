@@ -1,7 +1,9 @@
 //! Where watched values stand: an edge fires once, across restarts.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 
 use crate::bot::trigger::Each;
 
@@ -28,8 +30,9 @@ impl Store {
         subjects: Vec<String>,
     ) -> Result<Vec<Watched>, super::Error> {
         self.read(move |connection| {
-            let states = subjects.iter().map(|subject| find(connection, &key, subject));
-            states.collect()
+            let mut known = between(connection, &key, &subjects)?;
+            let states = subjects.iter().map(|subject| known.remove(subject));
+            Ok(states.map(Option::unwrap_or_default).collect())
         })
         .await
     }
@@ -75,21 +78,26 @@ impl Store {
     }
 }
 
-fn find(connection: &Connection, key: &ScheduleKey, subject: &str) -> Result<Watched, rusqlite::Error> {
-    let query = "SELECT since_ms, fired, edges, value FROM watched
-                 WHERE bot = ?1 AND rule = ?2 AND trigger = ?3 AND subject = ?4";
-    let row = connection.prepare_cached(query)?.query_row(
-        params![key.bot, key.rule, key.trigger, subject],
-        |row| {
-            Ok(Watched {
-                since: row.get::<_, Option<i64>>(0)?.map(time),
-                fired: row.get(1)?,
-                edges: row.get(2)?,
-                value: row.get(3)?,
-            })
-        },
-    );
-    Ok(row.optional()?.unwrap_or_default())
+/// Where the subjects stand from the least of these to the greatest.
+fn between(
+    connection: &Connection,
+    key: &ScheduleKey,
+    subjects: &[String],
+) -> Result<HashMap<String, Watched>, rusqlite::Error> {
+    let query = "SELECT subject, since_ms, fired, edges, value FROM watched
+                 WHERE bot = ?1 AND rule = ?2 AND trigger = ?3 AND subject BETWEEN ?4 AND ?5";
+    let (first, last) = (subjects.iter().min(), subjects.iter().max());
+    let mut statement = connection.prepare_cached(query)?;
+    let rows = statement.query_map(params![key.bot, key.rule, key.trigger, first, last], |row| {
+        let state = Watched {
+            since: row.get::<_, Option<i64>>(1)?.map(time),
+            fired: row.get(2)?,
+            edges: row.get(3)?,
+            value: row.get(4)?,
+        };
+        Ok((row.get(0)?, state))
+    })?;
+    rows.collect()
 }
 
 fn note(

@@ -35,6 +35,7 @@ use crate::bot::{
     expression::{Expression, Scope, Value},
     fire::{self, Firing},
     outbox::retry_wait,
+    outside::Asking,
     running::Running,
     store::{ChainCursor, CursorStep, NewOccurrence, ReadBlock, ScheduleKey},
 };
@@ -119,16 +120,17 @@ pub(crate) async fn follow_logs(running: Arc<Running>, shutdown: CancellationTok
 }
 
 /// The firing of a log of a test, in a block of its own; none when the trigger does not take it.
-pub(crate) fn in_test(
+pub(crate) async fn in_test(
     running: &Running,
     log: &EvmLog,
     event: &Value,
     count: usize,
 ) -> Result<Option<Firing>, String> {
-    if !log.takes(running.scope(), event)? {
+    let takes = |running: &Running| log.takes(&mut running.scope(), event);
+    if !Asking::work(running, takes).await.0? {
         return Ok(None);
     }
-    let contracts = log.contracts(&running.scope())?;
+    let contracts = log.contracts(running).await?;
     let number = u64::try_from(count).unwrap_or_default();
     let mut hash = [0; 32];
     if let Some(last) = hash.last_chunk_mut() {
@@ -174,13 +176,11 @@ pub(super) fn firing(running: &Running, (chain, event): (&str, Value), log: &Log
 }
 
 impl EvmLog {
-    /// The contracts whose logs are read.
-    pub(crate) fn contracts(&self, scope: &Scope) -> Result<Vec<Address>, String> {
-        let value = self
-            .at
-            .evaluate(scope)
-            .map_err(|error| format!("`at`: {error}"))?;
-        let items = match value {
+    /// The contracts whose logs are read, or why they are not known.
+    pub(crate) async fn contracts(&self, running: &Running) -> Result<Vec<Address>, String> {
+        let at = |running: &Running| self.at.evaluate(&running.scope());
+        let (at, _) = Asking::work(running, at).await;
+        let items = match at.map_err(|error| format!("`at`: {error}"))? {
             Value::List(items) => items.to_vec(),
             one => vec![one],
         };
@@ -194,20 +194,20 @@ impl EvmLog {
     }
 
     /// What a log tells, if it counts.
-    pub(super) fn hear(&self, scope: &Scope, log: &Log) -> Result<Option<Value>, String> {
+    pub(super) fn hear(&self, scope: &mut Scope, log: &Log) -> Result<Option<Value>, String> {
         let event = self.event.decode(&log.topics, &log.data);
         let event = event.map_err(|error| error.to_string())?;
-        let takes = self.takes(scope.clone(), &event)?;
+        let takes = self.takes(scope, &event)?;
         Ok(takes.then_some(event))
     }
 
     /// Whether a log of these values counts.
-    pub(crate) fn takes(&self, mut scope: Scope, event: &Value) -> Result<bool, String> {
+    fn takes(&self, scope: &mut Scope, event: &Value) -> Result<bool, String> {
         let Some(condition) = &self.condition else {
             return Ok(true);
         };
         scope.insert("event", event.clone());
-        let value = condition.evaluate(&scope);
+        let value = condition.evaluate(scope);
         value
             .map(|value| value.is_truthy())
             .map_err(|error| format!("`where`: {error}"))
@@ -254,9 +254,28 @@ impl Watch<'_> {
         }
     }
 
+    /// What each of some logs tells, if it counts, or why it cannot be read. None counts while names in the condition are not known.
+    async fn heard(&self, logs: &[Log]) -> Result<Vec<Result<Option<Value>, String>>, Failure> {
+        let work = |running: &Running| {
+            let mut scope = running.scope();
+            let heard = |log: &Log| {
+                if self.log.event.has_topics(log.topics.len()) {
+                    self.log.hear(&mut scope, log)
+                } else {
+                    self.otherwise_indexed(log)
+                }
+            };
+            logs.iter().map(heard).collect()
+        };
+        match Asking::work(self.running, work).await {
+            (_, Some(reason)) => Err(Failure::File(format!("`where`: {reason}"))),
+            (heard, None) => Ok(heard),
+        }
+    }
+
     /// Tells which of the contracts are not there.
     async fn look_at_contracts(&self, chain: &Chain) {
-        let contracts = self.log.contracts(&self.running.scope()).unwrap_or_default();
+        let contracts = self.log.contracts(self.running).await.unwrap_or_default();
         for contract in contracts.into_iter().take(LOOKED_AT) {
             if let Ok(false) = chain.has_code(contract).await {
                 let chain = &self.log.chain;
@@ -308,7 +327,7 @@ impl Watch<'_> {
         let Some(target) = head.number.checked_sub(confirmations) else {
             return Ok(());
         };
-        let contracts = self.log.contracts(&self.running.scope()).map_err(Failure::File)?;
+        let contracts = self.log.contracts(self.running).await.map_err(Failure::File)?;
         let found = self.running.store.chain_cursor(self.key()).await?;
         let mut cursor = match found {
             Some(cursor) if cursor.last.number > target => return Ok(()),
@@ -455,12 +474,15 @@ impl Watch<'_> {
             logs => logs?,
         };
         found.count = logs.len();
-        let scope = self.running.scope();
+        let heard = self.heard(&logs).await?;
         let mut unread: BTreeMap<String, (String, usize)> = BTreeMap::new();
-        for log in logs {
-            match self.judge(&scope, &log) {
+        for (log, heard) in logs.into_iter().zip(heard) {
+            match heard {
                 Ok(Some(event)) => found.taken.push((log, event)),
                 Ok(None) => {}
+                Err(_)
+                    if !self.log.event.has_topics(log.topics.len())
+                        && self.told_topics.swap(true, Ordering::Relaxed) => {}
                 Err(reason) => {
                     let (_, count) = unread.entry(reason).or_insert_with(|| (log.to_string(), 0));
                     *count += 1;
@@ -475,22 +497,19 @@ impl Watch<'_> {
         Ok(Some(found))
     }
 
-    /// What a log tells, if it counts.
-    fn judge(&self, scope: &Scope, log: &Log) -> Result<Option<Value>, String> {
+    /// What is told of a log with other topics than the event's: nothing, or that its contract logs it in another way.
+    fn otherwise_indexed(&self, log: &Log) -> Result<Option<Value>, String> {
         let event = &self.log.event;
-        if !event.has_topics(log.topics.len()) {
-            // Without a topic of its own each log of the contract is asked for.
-            if event.anonymous || self.told_topics.swap(true, Ordering::Relaxed) {
-                return Ok(None);
-            }
-            return Err(format!(
-                "it has {} topics: {} logs `{}` with other parameters indexed than the rule says, so none of these is told",
-                log.topics.len(),
-                log.contract,
-                event.signature()
-            ));
+        // Without a topic of its own each log of the contract is asked for.
+        if event.anonymous {
+            return Ok(None);
         }
-        self.log.hear(scope, log)
+        Err(format!(
+            "it has {} topics: {} logs `{}` with other parameters indexed than the rule says, so none of these is told",
+            log.topics.len(),
+            log.contract,
+            event.signature()
+        ))
     }
 
     /// The occurrences of a part, and the blocks that are read with it: those with logs, and the range's last one if it is given.

@@ -5,6 +5,7 @@ use crate::bot::{
     chain::{self, RpcError, Search},
     config::Rule,
     expression::Scope,
+    outside::Asking,
     running::Running,
 };
 
@@ -67,7 +68,7 @@ pub(crate) async fn recall(running: &Running, rule: &Rule, past: &Past) -> Resul
 async fn of_log(running: &Running, log: &EvmLog, past: &Past) -> Result<Scope, String> {
     let chain = running.chains.find(&log.chain)?;
     let of_chain = |error: chain::Error| format!("chain `{}`: {error}", log.chain);
-    let contracts = log.contracts(&running.scope())?;
+    let contracts = log.contracts(running).await?;
     let nothing = |place: &str| format!("no log that counts is in {place} of chain `{}`", log.chain);
     let (tx, ends, spans) = match past {
         Past::Block(number) => (None, *number, 0),
@@ -113,7 +114,8 @@ async fn of_log(running: &Running, log: &EvmLog, past: &Past) -> Result<Scope, S
             if !log.event.has_topics(found.topics.len()) {
                 continue;
             }
-            if let Some(event) = log.hear(&running.scope(), &found)? {
+            let hear = |running: &Running| log.hear(&mut running.scope(), &found);
+            if let Some(event) = Asking::work(running, hear).await.0? {
                 let blocks = chain.blocks(&agreed, &[found.block]).await.map_err(of_chain)?;
                 let block = blocks.get(&found.block).ok_or_else(|| nothing(place))?;
                 return Ok(firing(running, (&log.chain, event), &found, *block).names);

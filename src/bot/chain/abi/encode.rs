@@ -36,26 +36,21 @@ impl Function {
                 wanted: format!("function of {} values", values.len()),
             });
         }
-        let mut pairs = Vec::new();
-        for (input, value) in self.inputs.iter().zip(values) {
-            pairs.push((&input.kind, value));
-            check(&input.kind, value).ok_or_else(|| Unfit {
-                parameter: input.name.clone(),
-                wanted: input.kind.canonical(),
-            })?;
-        }
-        let body = sequence(&pairs, words(&self.inputs)).ok_or_else(|| Unfit {
-            parameter: self.name.clone(),
-            wanted: "function of these values".to_owned(),
+        let pairs: Vec<(&Kind, &Value)> = self.inputs.iter().map(|input| &input.kind).zip(values).collect();
+        let body = sequence(&pairs, words(&self.inputs));
+        let body = body.ok_or_else(|| {
+            let mut inputs = self.inputs.iter().zip(values);
+            let unfit = inputs.find(|(input, value)| encode(&input.kind, value).is_none());
+            let (parameter, wanted) = unfit.map_or_else(
+                || (self.name.clone(), "function of these values".to_owned()),
+                |(input, _)| (input.name.clone(), input.kind.canonical()),
+            );
+            Unfit { parameter, wanted }
         })?;
         let mut call = self.selector().to_vec();
         call.extend(body);
         Ok(call)
     }
-}
-
-fn check(kind: &Kind, value: &Value) -> Option<()> {
-    encode(kind, value).map(drop)
 }
 
 fn sequence(pairs: &[(&Kind, &Value)], head_words: usize) -> Option<Vec<u8>> {
@@ -136,7 +131,11 @@ fn padded(mut bytes: Vec<u8>) -> Vec<u8> {
 }
 
 fn count(count: usize) -> [u8; 32] {
-    word(&BigInt::from(count))
+    let mut word = [0; 32];
+    if let Some(end) = word.last_chunk_mut() {
+        *end = count.to_be_bytes();
+    }
+    word
 }
 
 /// A number that fits, in two's complement.

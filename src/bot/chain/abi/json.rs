@@ -44,11 +44,7 @@ pub(super) fn event(abi: &str, wanted: &str) -> Result<Event, String> {
         if entry.kind != "event" || entry.name != name {
             continue;
         }
-        let event = Event {
-            name: entry.name,
-            parameters: parameters(entry.inputs)?,
-            anonymous: entry.anonymous,
-        };
+        let event = Event::new(entry.name, parameters(entry.inputs)?, entry.anonymous);
         if wanted == name || event.signature() == wanted {
             found.push(event);
         }

@@ -21,11 +21,7 @@ pub(super) fn event(line: &str) -> Result<Event, Mistake> {
     if parameters.iter().filter(|one| one.indexed).count() > 3 + usize::from(anonymous) {
         return Err(reader.mistake("found more than three indexed parameters"));
     }
-    Ok(Event {
-        name,
-        parameters,
-        anonymous,
-    })
+    Ok(Event::new(name, parameters, anonymous))
 }
 
 pub(super) fn function(line: &str) -> Result<Function, Mistake> {
@@ -42,11 +38,7 @@ pub(super) fn function(line: &str) -> Result<Function, Mistake> {
     }
     let outputs = reader.parameters(false, 0)?;
     reader.end()?;
-    Ok(Function {
-        name,
-        inputs,
-        outputs,
-    })
+    Ok(Function::new(name, inputs, outputs))
 }
 
 /// Reads a type by its spelling in a JSON ABI; `parts` are those of its tuple.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures::{StreamExt as _, stream::FuturesOrdered};
+
 use super::{Failure, Reader};
 use crate::bot::{
     config::Rule,
@@ -17,15 +19,17 @@ use crate::bot::{
 struct Subject {
     /// A wallet, and of a row its id behind it; nothing for a value of its own.
     name: String,
-    /// Where the next page begins.
-    place: (String, i64),
     /// The name it has in expressions, and its record.
     record: Option<(&'static str, Value)>,
 }
 
+/// Behind whose place a page begins: a wallet's, or a row's of it.
+type Place = (String, i64);
+
 /// What became of a page of subjects.
 #[derive(Default)]
 struct Page {
+    count: usize,
     states: Vec<(String, Watched)>,
     new: Vec<NewOccurrence>,
     /// How many could not be read, and why the first of them.
@@ -36,25 +40,28 @@ struct Page {
 impl Reader<'_> {
     /// Reads the values of all subjects. Those that cannot be read stay as they are.
     pub(super) async fn watch(&self, watch: &Watch) -> Result<(), Failure> {
-        let (mut after, mut failed, mut count) = ((String::new(), 0), 0, 0);
+        let (mut failed, mut count) = (0, 0);
         let mut reason: Option<String> = None;
+        // While others answer for one page the next is made ready.
+        let (mut open, mut place) = (FuturesOrdered::new(), Some(Place::default()));
         loop {
-            let subjects = self.subjects(watch, &after).await?;
-            let is_last = watch.each.is_none() || subjects.len() < PAGE;
-            if let Some(last) = subjects.last() {
-                after.clone_from(&last.place);
+            while open.len() < AT_ONCE
+                && let Some(after) = place.take()
+            {
+                let (subjects, next) = self.subjects(watch, &after).await?;
+                place = next;
+                open.push_back(self.read_page(watch, subjects));
             }
-            count += subjects.len();
-            let page = self.read_page(watch, subjects).await?;
+            let Some(page) = open.next().await.transpose()? else {
+                break;
+            };
+            count += page.count;
             failed += page.failed;
             reason = reason.or(page.reason);
             let store = &self.running.store;
             let noted = store.note_watched(self.key(), (page.states, page.new)).await?;
             for (new, planned) in noted {
                 fire::tell(self.running, &new, &planned).await;
-            }
-            if is_last {
-                break;
             }
         }
         let store = &self.running.store;
@@ -72,25 +79,26 @@ impl Reader<'_> {
         }
     }
 
-    async fn subjects(&self, watch: &Watch, after: &(String, i64)) -> Result<Vec<Subject>, Failure> {
+    /// A page of subjects, and where the next one begins, if there is one.
+    async fn subjects(&self, watch: &Watch, after: &Place) -> Result<(Vec<Subject>, Option<Place>), Failure> {
         let (store, bot) = (&self.running.store, &self.running.bot);
         let most = u32::try_from(PAGE).unwrap_or(u32::MAX);
         let (owner, id) = after;
         Ok(match &watch.each {
-            None => vec![Subject {
-                name: String::new(),
-                place: (String::new(), 0),
-                record: None,
-            }],
+            None => {
+                let (name, record) = (String::new(), None);
+                (vec![Subject { name, record }], None)
+            }
             Some(Each::List(list)) => {
                 let members = store.members_in(None, &bot.name, list, (owner.clone(), most));
                 let members = members.await?;
                 let subjects = members.iter().map(|member| Subject {
                     name: member.wallet.to_string(),
-                    place: (member.wallet.to_string(), 0),
                     record: Some(("sub", self.running.member_record(list, member))),
                 });
-                subjects.collect()
+                let end = members.last().filter(|_| members.len() == PAGE);
+                let next = end.map(|member| (member.wallet.to_string(), 0));
+                (subjects.collect(), next)
             }
             Some(Each::Table(name)) => {
                 let rows = store.table_rows(&bot.name, name, (owner.clone(), *id), most);
@@ -99,11 +107,12 @@ impl Reader<'_> {
                 let subjects = rows.iter().filter_map(|row| {
                     Some(Subject {
                         name: format!("{} {}", row.owner, row.id),
-                        place: (row.owner.to_string(), row.id),
                         record: Some(("row", table?.record(row))),
                     })
                 });
-                subjects.collect()
+                let end = rows.last().filter(|_| rows.len() == PAGE);
+                let next = end.map(|row| (row.owner.to_string(), row.id));
+                (subjects.collect(), next)
             }
         })
     }
@@ -113,7 +122,10 @@ impl Reader<'_> {
         let states = self.running.store.watched(self.key(), names).await?;
         let mut asking = Asking::of(self.running);
         let mut open: Vec<_> = subjects.into_iter().zip(states).collect();
-        let mut page = Page::default();
+        let mut page = Page {
+            count: open.len(),
+            ..Page::default()
+        };
         while !open.is_empty() {
             let mut lacking = Vec::new();
             for (subject, before) in open {
@@ -197,3 +209,5 @@ fn read(
 
 /// Subjects whose questions are asked together.
 const PAGE: usize = 1_024;
+/// Pages that are read at once.
+const AT_ONCE: usize = 2;
