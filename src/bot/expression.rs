@@ -40,7 +40,7 @@ use crate::bot::chain::WalletName;
 pub(crate) use functions::{BLOCK_TIME, ENS, reference, tx_status_type};
 pub use meter::{EvaluationError, Failure, MAX_OUTPUT, MAX_STEPS, MAX_TEXT};
 pub use nearest::nearest;
-pub use read::JsonMismatch;
+pub use read::{JsonMismatch, WalletOf};
 pub use scope::{Names, Scope};
 pub(crate) use scope::{Outside, Question, SourceType, SourceTypes};
 pub use template::Template;

@@ -21,7 +21,7 @@ use rusqlite::Transaction;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    chain::{self, TxState, TxStatus, WalletName},
+    chain::{self, NameError, TxState, TxStatus, WalletName},
     expression::{ENS, Failure, Outside, Question, Scope, Value},
     running::Running,
     source::{Asker, Prepared, Source},
@@ -35,7 +35,7 @@ pub(crate) struct Round(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     /// Answers, or why there is none, by the digests of what was asked.
-    known: BTreeMap<[u8; 32], Result<Value, String>>,
+    known: BTreeMap<[u8; 32], Result<Value, Failure>>,
     lacking: BTreeMap<[u8; 32], Wanted>,
     /// Whether the part of the work that goes on lacks something.
     lacks: bool,
@@ -61,7 +61,7 @@ enum Wanted {
 }
 
 /// Answers, or why there is none, by the digests of what was asked.
-type Known = Vec<([u8; 32], Result<Value, String>)>;
+type Known = Vec<([u8; 32], Result<Value, Failure>)>;
 
 /// A bot whose expressions may ask, for one piece of work.
 pub(crate) struct Asking {
@@ -122,7 +122,8 @@ impl Asking {
         }
         self.passes += 1;
         let answers = if self.passes > MAX_PASSES {
-            let endless = |(key, _)| (key, Err("sources ask for one another without end".to_owned()));
+            let endless = || Failure::Unanswered("sources ask for one another without end".to_owned());
+            let endless = |(key, _)| (key, Err(endless()));
             lacking.into_iter().map(endless).collect()
         } else {
             answers(&self.running, lacking).await
@@ -210,10 +211,10 @@ impl Round {
         let mut state = self.lock();
         match state.known.get(&key) {
             Some(Ok(value)) => Ok(value.clone()),
-            Some(Err(reason)) => {
-                let reason = reason.clone();
-                state.failed.get_or_insert_with(|| reason.clone());
-                Err(Failure::Unanswered(reason))
+            Some(Err(failure)) => {
+                let failure = failure.clone();
+                state.failed.get_or_insert_with(|| failure.to_string());
+                Err(failure)
             }
             None => {
                 state.lacks = true;
@@ -233,7 +234,7 @@ impl Round {
             Source::Call(call) => call.prepare(scope).map(|call| (call.digest(), Some(call))),
         };
         let (key, call) = prepared.map_err(|failure| match failure {
-            waits @ (Failure::Unasked(_) | Failure::Unanswered(_)) => waits,
+            waits @ (Failure::Unasked(_) | Failure::Unanswered(_) | Failure::Nobodys(_)) => waits,
             other => Failure::Unanswered(format!("source `{name}`: {other}")),
         })?;
         let wanted = || match call {
@@ -317,7 +318,10 @@ async fn answers(running: &Running, lacking: BTreeMap<[u8; 32], Wanted>) -> Know
             other => single.push((key, other)),
         }
     }
-    let single = stream::iter(single).map(async |(key, wanted)| (key, answer(running, wanted).await));
+    let single = stream::iter(single).map(async |(key, wanted)| {
+        let answer = answer(running, wanted).await;
+        (key, answer.map_err(Failure::Unanswered))
+    });
     let single = single.buffer_unordered(AT_ONCE).collect::<Known>();
     let together = calls
         .into_iter()
@@ -336,7 +340,7 @@ async fn names_of(running: &Running, asked: Vec<([u8; 32], Address)>) -> Known {
     let names = running.chains.names_of(&running.fetch, &wallets).await;
     let names = names.into_iter().map(|name| match name {
         Ok(name) => Ok(name.map_or(Value::None, Value::text)),
-        Err(error) => Err(format!("`{ENS}`: {error}")),
+        Err(error) => Err(Failure::Unanswered(format!("`{ENS}`: {error}"))),
     });
     keys.into_iter().zip(names).collect()
 }
@@ -346,7 +350,8 @@ async fn wallets_of(running: &Running, asked: Vec<([u8; 32], WalletName)>) -> Kn
     let wallets = running.chains.wallets(&running.fetch, &names).await;
     let wallets = wallets.into_iter().map(|wallet| match wallet {
         Ok(wallet) => Ok(Value::Wallet(wallet)),
-        Err(error) => Err(error.to_string()),
+        Err(NameError::Unknown(reason)) => Err(Failure::Nobodys(reason)),
+        Err(NameError::Away(reason)) => Err(Failure::Unanswered(reason)),
     });
     keys.into_iter().zip(wallets).collect()
 }
@@ -413,7 +418,7 @@ async fn read(
     let mut called = called.map(Vec::into_iter);
     let known = calls.into_iter().map(|(kept, (key, name, call))| {
         let Some(source) = source(&name) else {
-            return (key, Err(gone(&name)));
+            return (key, Err(Failure::Unanswered(gone(&name))));
         };
         let answer = match (kept, &mut called) {
             (Some(kept), _) => Ok(kept),
@@ -426,7 +431,8 @@ async fn read(
             source.keep(answers, &call, bytes);
         }
         let value = source.read(&call, answer);
-        (key, value.map_err(|reason| format!("source `{name}`: {reason}")))
+        let value = value.map_err(|reason| Failure::Unanswered(format!("source `{name}`: {reason}")));
+        (key, value)
     });
     known.collect()
 }

@@ -6,10 +6,9 @@ use std::{path::PathBuf, str::FromStr};
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use herald_protocol::address::Address;
 use serde_json::Value;
 
-use super::{Failure, Options, print, project};
+use super::{Failure, Options, print, project, wallet_argument::WalletArgument};
 use crate::bot::{
     print_time,
     store::{Broken, Delivery, Filter, State, Store},
@@ -45,9 +44,9 @@ struct List {
     /// Only of this rule
     #[arg(long)]
     rule: Option<String>,
-    /// Only to this wallet
+    /// Only to this wallet, or to who has this name
     #[arg(long)]
-    wallet: Option<Address>,
+    wallet: Option<WalletArgument>,
     /// Only in this state: planned, held, sealed, delivered, rejected, expired or skipped
     #[arg(long, value_parser = state)]
     state: Option<State>,
@@ -71,9 +70,9 @@ struct Show {
 
 #[derive(Args, Debug)]
 struct AskWhy {
-    /// The wallet
+    /// The wallet, or its name
     #[arg(value_name = "WALLET")]
-    wallet: Address,
+    wallet: WalletArgument,
     /// The rule
     #[arg(value_name = "BOT/RULE")]
     rule: RuleName,
@@ -142,10 +141,14 @@ pub(super) fn open(options: &Options) -> anyhow::Result<Store> {
 
 impl List {
     async fn execute(self, options: &Options) -> anyhow::Result<()> {
+        let wallet = match self.wallet {
+            Some(wallet) => Some(wallet.find(options).await?),
+            None => None,
+        };
         let filter = Filter {
             bot: self.bot,
             rule: self.rule,
-            wallet: self.wallet,
+            wallet,
             state: self.state,
             since: self.since,
             limit: self.limit,
@@ -209,10 +212,11 @@ impl Show {
 impl AskWhy {
     async fn execute(self, options: &Options) -> anyhow::Result<()> {
         let store = open(options)?;
-        let why = store.why(&self.rule.bot, &self.rule.rule, self.wallet).await?;
+        let wallet = self.wallet.find(options).await?;
+        let why = store.why(&self.rule.bot, &self.rule.rule, wallet).await?;
         if options.json {
             print::json(&serde_json::json!({
-                "wallet": self.wallet.to_string(),
+                "wallet": wallet.to_string(),
                 "bot": self.rule.bot,
                 "rule": self.rule.rule,
                 "answer": why.sentence(),

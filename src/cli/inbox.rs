@@ -4,7 +4,7 @@ use clap::Args;
 use herald_protocol::{address::Address, wallet::WalletKey};
 use tokio_util::sync::CancellationToken;
 
-use super::{Options, print, signals, wallet::Key, words};
+use super::{Options, print, signals, wallet::Key, wallet_argument::WalletArgument, words};
 use crate::{
     bot,
     client::{Builder, Cache, Client, Conversation, Message, NodeAddress, STREAM_OVERLAP},
@@ -13,8 +13,8 @@ use crate::{
 /// Prints the messages of a wallet, oldest first.
 #[derive(Args, Debug)]
 pub(super) struct Inbox {
-    /// Only the conversations with this wallet
-    wallet: Option<Address>,
+    /// Only the conversations with this wallet, or with who has this name
+    wallet: Option<WalletArgument>,
     #[command(flatten)]
     key: Key,
     #[command(flatten)]
@@ -55,9 +55,13 @@ impl Inbox {
     }
 
     pub(super) async fn execute(self, options: &Options) -> anyhow::Result<()> {
+        let only = match &self.wallet {
+            Some(wallet) => Some(wallet.find(options).await?),
+            None => None,
+        };
         let client = self.node.client(self.key.wallet()?, options).await?;
         let begun = crate::clock::now();
-        let shown = |peer: Address| self.wallet.is_none_or(|wallet| wallet == peer);
+        let shown = |peer: Address| only.is_none_or(|wallet| wallet == peer);
         let mut messages = Vec::new();
         for conversation in client.conversations().iter().filter(|known| shown(known.peer())) {
             messages.extend(conversation.messages(None).await?);

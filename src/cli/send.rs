@@ -4,15 +4,15 @@ use std::{io::Read as _, time::Instant};
 
 use anyhow::Context as _;
 use clap::Args;
-use herald_protocol::{address::Address, limits};
+use herald_protocol::limits;
 
-use super::{Failure, Options, inbox::NodeFlag, print, wallet::Key};
+use super::{Failure, Options, inbox::NodeFlag, print, wallet::Key, wallet_argument::WalletArgument};
 
 /// Sends one text message and waits until the node has it on disk.
 #[derive(Args, Debug)]
 pub(super) struct Send {
-    /// The wallet to write to
-    wallet: Address,
+    /// The wallet to write to, or its name: `alice.eth`
+    wallet: WalletArgument,
     /// The text; `-` reads it from stdin
     text: String,
     #[command(flatten)]
@@ -31,9 +31,10 @@ impl Send {
         if text.trim().is_empty() {
             return Err(Failure::Usage(anyhow::anyhow!("the text is empty")).into());
         }
+        let wallet = self.wallet.find(options).await?;
         let client = self.node.client(self.key.wallet()?, options).await?;
         let started = Instant::now();
-        let sent = client.send(self.wallet, text).await?;
+        let sent = client.send(wallet, text).await?;
         let (envelope, message) = (
             const_hex::encode(sent.envelope_id()),
             sent.message_id().to_string(),
@@ -42,7 +43,7 @@ impl Send {
             print::json(&serde_json::json!({
                 "envelope": envelope,
                 "message": message,
-                "wallet": self.wallet.to_string(),
+                "wallet": wallet.to_string(),
                 "conversation": sent.conversation().topic().as_str(),
                 "sent_ns": sent.sent().as_ns().to_string(),
                 "new": sent.is_new(),
@@ -53,7 +54,7 @@ impl Send {
                 "published {}… in {} ms to {} ({kind} conversation)",
                 message.get(..8).unwrap_or_default(),
                 started.elapsed().as_millis(),
-                print::short(self.wallet),
+                print::short(wallet),
             ));
         }
         Ok(())

@@ -5,7 +5,6 @@ mod table;
 use std::{io::Write as _, path::PathBuf};
 
 use clap::{Args, Subcommand};
-use herald_protocol::address::Address;
 use reqwest::Method;
 use serde_json::{Map, Value};
 
@@ -80,8 +79,8 @@ pub(super) struct Add {
 pub(super) struct Remove {
     #[command(flatten)]
     list: Place,
-    /// The wallet
-    wallet: Address,
+    /// The wallet, or its name
+    wallet: WalletArgument,
     #[command(flatten)]
     herald: Herald,
 }
@@ -100,8 +99,8 @@ pub(super) struct ImportFile {
 /// A wallet.
 #[derive(Args, Debug)]
 pub(super) struct Who {
-    /// The wallet
-    wallet: Address,
+    /// The wallet, or its name
+    wallet: WalletArgument,
     /// Only with this bot [default: every bot]
     #[arg(long)]
     bot: Option<String>,
@@ -245,7 +244,9 @@ impl Add {
 
 impl Remove {
     async fn execute(self, desk: &Desk) -> anyhow::Result<()> {
-        let path = self.list.path(&format!("members/{}", self.wallet));
+        let path = self
+            .list
+            .path(&format!("members/{}", escaped(&self.wallet.to_string())));
         desk.ask::<Value>(Method::DELETE, &path, NOTHING).await?;
         print::talk(&format!("{} is off {}", self.wallet, self.list.place.1));
         Ok(())
@@ -324,7 +325,11 @@ impl Who {
     }
 
     fn path(&self, bot: &str) -> String {
-        format!("bots/{}/people/{}", escaped(bot), self.wallet)
+        format!(
+            "bots/{}/people/{}",
+            escaped(bot),
+            escaped(&self.wallet.to_string())
+        )
     }
 
     async fn show(&self, desk: &Desk, options: &Options) -> anyhow::Result<()> {

@@ -3,7 +3,10 @@
 use std::{str::FromStr as _, sync::Arc};
 
 use axum::http::StatusCode;
-use herald_protocol::{address::Address, consent::ConsentProof};
+use herald_protocol::{
+    address::{Address, ParseAddressError},
+    consent::ConsentProof,
+};
 
 use super::{
     Refusal,
@@ -68,11 +71,11 @@ pub(super) async fn members(
 pub(super) async fn join(
     running: &Arc<Running>,
     id: &str,
-    (list, new): (&str, NewMember),
+    (list, wallet, new): (&str, Address, NewMember),
 ) -> Result<Membership, Refusal> {
     known(running, list)?;
-    let join = read(list, new, true)?;
-    let wallet = join.wallet.to_string();
+    let join = read(list, wallet, new, true)?;
+    let wallet = wallet.to_string();
     let done = request::join(running, id, vec![join]).await;
     let done = done.map_err(|error| Refusal::unrecorded(&error, &running.bot.name))?;
     match done.into_iter().next() {
@@ -97,14 +100,18 @@ pub(super) async fn import(
         let reason = format!("expected at most {LONGEST_PAGE} members, found {}", new.len());
         return Err(Refusal::of_field("members", reason));
     }
+    let texts: Vec<&str> = new.iter().map(|new| new.wallet.as_str()).collect();
+    let wallets = wallets_or_names(running, &texts).await?;
     let (mut outcomes, mut joins) = (Vec::with_capacity(new.len()), Vec::new());
-    for new in new {
-        match read(list, new, false) {
+    for (new, wallet) in new.into_iter().zip(wallets) {
+        let join =
+            wallet.and_then(|wallet| read(list, wallet, new, false).map_err(|refusal| refusal.message));
+        match join {
             Ok(join) => {
                 outcomes.push(None);
                 joins.push(join);
             }
-            Err(refusal) => outcomes.push(Some(Outcome::Refused(refusal.message))),
+            Err(reason) => outcomes.push(Some(Outcome::Refused(reason))),
         }
     }
     let done = request::join(running, id, joins).await;
@@ -127,7 +134,7 @@ pub(super) async fn leave(
     (list, member): (&str, &str),
 ) -> Result<(), Refusal> {
     known(running, list)?;
-    let member = wallet(member)?;
+    let member = wallet_or_name(running, member).await?;
     let left = request::leave(running, id, (list.to_owned(), member)).await;
     if left.map_err(|error| Refusal::unrecorded(&error, &running.bot.name))? {
         return Ok(());
@@ -138,7 +145,7 @@ pub(super) async fn leave(
 
 /// Everything that is known of a wallet.
 pub(super) async fn show(running: &Running, person: &str) -> Result<Person, Refusal> {
-    let person = wallet(person)?;
+    let person = wallet_or_name(running, person).await?;
     let bot = &running.bot.name;
     let failed = |error| Refusal::unrecorded(&error, bot);
     let standing = running.store.standing(bot, person).await.map_err(failed)?;
@@ -166,7 +173,7 @@ pub(super) async fn show(running: &Running, person: &str) -> Result<Person, Refu
 
 /// Erases a wallet.
 pub(super) async fn forget(running: &Arc<Running>, id: &str, person: &str) -> Result<(), Refusal> {
-    let forgotten = request::forget(running, id, wallet(person)?).await;
+    let forgotten = request::forget(running, id, wallet_or_name(running, person).await?).await;
     forgotten.map_err(|error| Refusal::unrecorded(&error, &running.bot.name))
 }
 
@@ -185,23 +192,48 @@ pub(super) fn wallet(text: &str) -> Result<Address, Refusal> {
 
 /// Reads the text of a wallet, or asks whose name it is.
 pub(super) async fn wallet_or_name(running: &Running, text: &str) -> Result<Address, Refusal> {
-    if !WalletName::is_meant(text) {
-        return wallet(text);
-    }
-    let name = WalletName::read(text).map_err(|reason| Refusal::of_field("wallet", reason))?;
-    let found = running.chains.wallets(&running.fetch, &[name]).await;
-    match found.into_iter().next() {
-        Some(Ok(wallet)) => Ok(wallet),
-        Some(Err(NameError::Unknown(reason))) => Err(Refusal::of_field("wallet", reason)),
-        Some(Err(NameError::Away(reason))) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason)),
-        None => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "it was not asked")),
-    }
+    let mut found = wallets_or_names(running, &[text]).await?.into_iter();
+    let found = found.next().unwrap_or_else(|| Err("it was not asked".to_owned()));
+    found.map_err(|reason| Refusal::of_field("wallet", reason))
 }
 
-fn read(list: &str, new: NewMember, greets: bool) -> Result<Join, Refusal> {
+/// Reads the texts of wallets, or asks whose names they are, in their order; or why one is no wallet. While nobody can tell of a name,
+/// all are refused.
+pub(super) async fn wallets_or_names(
+    running: &Running,
+    texts: &[&str],
+) -> Result<Vec<Result<Address, String>>, Refusal> {
+    let read = texts.iter().map(|text| {
+        if WalletName::is_meant(text) {
+            return WalletName::read(text).map(Err);
+        }
+        let wallet = text.parse().map(Ok);
+        wallet.map_err(|error: ParseAddressError| error.to_string())
+    });
+    let read: Vec<Result<Result<Address, WalletName>, String>> = read.collect();
+    let names = read
+        .iter()
+        .flatten()
+        .filter_map(|read| read.as_ref().err().cloned());
+    let names: Vec<WalletName> = names.collect();
+    let mut found = running.wallets(&names).await.into_iter();
+    let wallets = read.into_iter().map(|read| match read {
+        Ok(Ok(wallet)) => Ok(Ok(wallet)),
+        Err(reason) => Ok(Err(reason)),
+        Ok(Err(_)) => match found.next() {
+            Some(Ok(wallet)) => Ok(Ok(wallet)),
+            Some(Err(NameError::Unknown(reason))) => Ok(Err(reason)),
+            Some(Err(NameError::Away(reason))) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason)),
+            None => Ok(Err("it was not asked".to_owned())),
+        },
+    });
+    wallets.collect()
+}
+
+fn read(list: &str, wallet: Address, new: NewMember, greets: bool) -> Result<Join, Refusal> {
     Ok(Join {
         list: list.to_owned(),
-        wallet: wallet(&new.wallet)?,
+        wallet,
         fields: new.fields,
         proof: proof(new.signature, new.timestamp)?,
         greets,

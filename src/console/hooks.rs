@@ -8,11 +8,13 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
 };
+use herald_protocol::address::Address;
 use serde::{Deserialize, Serialize};
 
-use super::{Refusal, Shared, recorded};
+use super::{Refusal, Shared, desk, recorded};
 use crate::bot::{
     Kind,
+    chain::WalletName,
     config::Rule,
     expression::{Scope, Type, Value},
     fire::{self, Firing},
@@ -35,6 +37,9 @@ const CREDENTIALS: [&str; 7] = [
     "x-slack-signature",
 ];
 
+/// Names of wallets in one body. Ours: whoever may call a webhook has so many asked for, and no more.
+const MOST_NAMES: usize = 100;
+
 pub(super) async fn receive(
     State(shared): State<Shared>,
     Path((bot, path)): Path<(String, String)>,
@@ -51,7 +56,7 @@ pub(super) async fn receive(
     let (rule, webhook) = find(&running, &path).ok_or_else(nothing)?;
     let body = body.map_err(|rejection| Refusal::new(rejection.status(), rejection.body_text()))?;
     let verified = verify(&running, webhook, &headers, &body)?;
-    let names = read(webhook, &headers, &body)?;
+    let names = read(&running, webhook, &headers, &body).await?;
     let firing = Firing {
         id: verified.id().to_owned(),
         at: running.now(),
@@ -161,29 +166,31 @@ fn verify(
 }
 
 /// The names a webhook gives: `body`, typed as the rule declares it, and `headers`.
-fn read(webhook: &Webhook, headers: &HeaderMap, body: &[u8]) -> Result<Scope, Refusal> {
+async fn read(
+    running: &Running,
+    webhook: &Webhook,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Scope, Refusal> {
     let wrong = |message: String, field| Refusal {
         status: StatusCode::BAD_REQUEST,
         message,
         field,
     };
-    let json: serde_json::Value = serde_json::from_slice(body)
+    let mut json: serde_json::Value = serde_json::from_slice(body)
         .map_err(|error| wrong(format!("the body is not JSON: {error}"), None))?;
-    let body = webhook
-        .body
-        .as_ref()
-        .unwrap_or(&Type::Any)
-        .read_json(&json)
-        .map_err(|mismatch| {
-            let field = format!("body{}", mismatch.path);
-            wrong(
-                format!(
-                    "`{field}`: expected {}, found {}",
-                    mismatch.wanted, mismatch.found
-                ),
-                Some(field),
-            )
-        })?;
+    let body = webhook.body.as_ref().unwrap_or(&Type::Any);
+    put_wallets(running, body, &mut json).await?;
+    let body = body.read_json(&json).map_err(|mismatch| {
+        let field = format!("body{}", mismatch.path);
+        wrong(
+            format!(
+                "`{field}`: expected {}, found {}",
+                mismatch.wanted, mismatch.found
+            ),
+            Some(field),
+        )
+    })?;
     let own = match &webhook.verify {
         Verify::Secret { scheme, .. } => Some(scheme.header()),
         Verify::Nothing => None,
@@ -197,6 +204,36 @@ fn read(webhook: &Webhook, headers: &HeaderMap, body: &[u8]) -> Result<Scope, Re
     });
     let headers = Value::record(headers);
     Ok([("body", body), ("headers", headers)].into_iter().collect())
+}
+
+/// Puts wallets in the place of names, where a body's type wants wallets.
+async fn put_wallets(running: &Running, body: &Type, json: &mut serde_json::Value) -> Result<(), Refusal> {
+    let mut names = Vec::new();
+    body.each_wallet(json, &mut |text| {
+        if WalletName::is_meant(text) {
+            names.push(text.clone());
+        }
+    });
+    if names.len() > MOST_NAMES {
+        let reason = format!(
+            "expected at most {MOST_NAMES} names of wallets, found {}",
+            names.len()
+        );
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, reason));
+    }
+    let texts: Vec<&str> = names.iter().map(String::as_str).collect();
+    let wallets = desk::wallets_or_names(running, &texts).await?;
+    let wallets = wallets.into_iter().collect::<Result<Vec<Address>, String>>();
+    let wallets = wallets.map_err(|reason| Refusal::of_field("body", reason))?;
+    let mut wallets = wallets.into_iter();
+    body.each_wallet(json, &mut |text| {
+        if WalletName::is_meant(text)
+            && let Some(wallet) = wallets.next()
+        {
+            *text = wallet.to_string();
+        }
+    });
+    Ok(())
 }
 
 /// The webhooks of a bot: the rule's name and the path of its address.

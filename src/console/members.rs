@@ -58,16 +58,18 @@ pub(super) async fn join(
     }
     let running = shared.bot(&bot)?;
     desk::known(&running, &list)?;
-    let mut new: NewMember = read(&body)?;
-    if is_operator {
+    let new: NewMember = read(&body)?;
+    let wallet = if is_operator {
+        desk::wallet_or_name(&running, &new.wallet).await?
+    } else {
         // A stranger signs with the wallet, and has no chain asked.
-        new.wallet = desk::wallet_or_name(&running, &new.wallet).await?.to_string();
-    }
+        desk::wallet(&new.wallet)?
+    };
     if !is_operator && new.signature.is_none() {
         let wanted = "expected `signature` and `timestamp`: the wallet's signature of the consent text";
         return Err(Refusal::of_field("signature", wanted));
     }
-    let membership = desk::join(&running, &rules::id(&headers)?, (&list, new)).await?;
+    let membership = desk::join(&running, &rules::id(&headers)?, (&list, wallet, new)).await?;
     let status = if membership.joined {
         StatusCode::CREATED
     } else {

@@ -368,6 +368,44 @@ async fn an_audience_whose_chain_is_away_waits_whole() {
 }
 
 #[tokio::test]
+async fn holders_that_two_nodes_tell_differently_are_not_written_to() {
+    let evm = Evm::start().await;
+    let token = evm.deploy("Token").await;
+    let (honest, hiding) = (RpcProxy::to(evm.url()).await, RpcProxy::to(evm.url()).await);
+    hiding.behaves(Behaviour {
+        hides_logs: true,
+        ..Behaviour::default()
+    });
+    let house = House::of(&format!(
+        "herald: 1\nbot: post\nidentity: env:BOT_KEY\nvars: {{ token: {token} }}\ndefaults: {{ consent: transactional }}\nrules:\n{}",
+        rule("now", &holders(""))
+    ));
+    let house = house.on_chains(&[("devnet", 31337, &[hiding.url(), honest.url()])]);
+    let herald = house.start().await;
+    evm.send(token, "mint(address,uint256)", json!([text("alice"), 3]))
+        .await;
+    herald.fire("now", &json!({})).await;
+    let failed = herald.event("error", |event| event["rule"] == "now").await;
+    let reason = failed["reason"].as_str().unwrap();
+    assert!(
+        reason.contains(hiding.url()) && reason.contains(honest.url()),
+        "{reason}"
+    );
+    assert!(!failed["until"].is_null(), "it is tried again: {failed}");
+    assert!(house.deliveries(&[]).await.is_empty());
+    hiding.behaves(Behaviour::default());
+    let scene = Scene {
+        evm,
+        node: honest,
+        token,
+        house,
+        herald,
+    };
+    let now = ("planned".to_owned(), held(&[("alice", "3")]));
+    assert_eq!(scene.planned("now").await, now);
+}
+
+#[tokio::test]
 async fn a_block_to_come_is_waited_for() {
     let scene = Scene::of("Token", &[rule("then", &holders(", block: body.block"))]).await;
     scene

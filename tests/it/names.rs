@@ -1,5 +1,8 @@
 //! Names of wallets: bots write to who owns a name, call wallets by the names they own, and believe neither claims nor gateways.
 
+/// Names in commands, on the command line, in webhooks and in every part of a file.
+mod anywhere;
+
 use std::time::{Duration, Instant};
 
 use herald_protocol::address::Address;

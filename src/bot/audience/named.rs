@@ -79,16 +79,8 @@ pub(super) async fn wallets(
     ask: &Ask<'_>,
     names: &[WalletName],
 ) -> Result<Vec<Result<Address, String>>, Error> {
-    let running = ask.running;
-    let given: Option<Vec<Address>> = names
-        .iter()
-        .map(|name| running.answers.given_wallet(name))
-        .collect();
-    if let Some(given) = given {
-        return Ok(given.into_iter().map(Ok).collect());
-    }
-    let found = running.chains.wallets(&running.fetch, names).await;
-    let found = found.into_iter().map(|found| match found {
+    let found = ask.running.wallets(names).await.into_iter();
+    let found = found.map(|found| match found {
         Ok(wallet) => Ok(Ok(wallet)),
         Err(NameError::Unknown(reason)) => Ok(Err(reason)),
         Err(NameError::Away(reason)) => Err(Error::Unresolved(reason)),

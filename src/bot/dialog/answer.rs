@@ -1,17 +1,24 @@
 //! Who takes a message, and what follows: a leave word, a list's join command, a command, what every bot with lists answers, or else
 //! the `message` rules.
 
+use std::cell::RefCell;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use herald_protocol::{address::Address, time::TimestampNs};
 use rusqlite::Transaction;
 
-use super::{command::CommandDeclaration, guard::Talker, people};
+use super::{
+    command::{CommandDeclaration, Misuse},
+    guard::Talker,
+    people,
+};
 use crate::bot::{
     audience::list::{self, Leave},
+    chain::WalletName,
     config::{List, Part, Priority, Rule},
     event::{Event, Kind},
-    expression::{Scope, Value},
+    expression::{Failure, Question, Scope, Value, WalletOf},
     fire::{self, Firing},
     outbox::{
         self,
@@ -176,7 +183,8 @@ impl Answer<'_> {
         let text = &self.incoming.text;
         for list in running.bot.lists.values() {
             for declaration in &list.join {
-                match declaration.read(text) {
+                let (read, away) = self.with_names(|wallet| declaration.read(text, wallet));
+                match read {
                     Some(Ok(arguments)) => {
                         let fields = match arguments.to_json() {
                             serde_json::Value::Object(fields) => fields,
@@ -185,7 +193,7 @@ impl Answer<'_> {
                         return self.join(list, fields);
                     }
                     Some(Err(misuse)) => {
-                        return self.say(&format!("list:{}", list.name), 0, misuse.to_string());
+                        return self.misused(&format!("list:{}", list.name), &misuse, away);
                     }
                     None => {}
                 }
@@ -196,7 +204,8 @@ impl Answer<'_> {
             return self.in_case().map(drop);
         }
         for command in &running.bot.commands {
-            let Some(read) = command.declaration.read(text) else {
+            let (read, away) = self.with_names(|wallet| command.declaration.read(text, wallet));
+            let Some(read) = read else {
                 continue;
             };
             if !self.may_use(command)? {
@@ -206,7 +215,7 @@ impl Answer<'_> {
                 Ok(arguments) => self.command(command, arguments),
                 Err(misuse) => {
                     let rule = format!("command:/{}", command.declaration.name());
-                    self.say(&rule, 0, misuse.to_string())
+                    self.misused(&rule, &misuse, away)
                 }
             };
         }
@@ -235,6 +244,39 @@ impl Answer<'_> {
             }
             None => Ok(()),
         }
+    }
+
+    /// Reads what may name wallets. Says, too, why nobody can tell whose one is, if that is so.
+    pub(super) fn with_names<T>(&self, read: impl FnOnce(&WalletOf<'_>) -> T) -> (T, Option<String>) {
+        let away = RefCell::new(None);
+        let wallet = |name: &WalletName| {
+            let asked = self.running.scope().ask(Question::WalletOf(name));
+            asked
+                .unwrap_or_else(|| Err(Failure::NoValue(name.to_string())))
+                .map_err(|failure| {
+                    let reason = failure.to_string();
+                    if !matches!(failure, Failure::Nobodys(_)) {
+                        away.replace(Some(reason.clone()));
+                    }
+                    reason
+                })
+        };
+        let read = read(&wallet);
+        (read, away.into_inner())
+    }
+
+    /// Answers a command that cannot be read, if only for now.
+    fn misused(&mut self, rule: &str, misuse: &Misuse, away: Option<String>) -> Result<(), rusqlite::Error> {
+        match away {
+            Some(reason) => self.cannot_look_up(rule, reason),
+            None => self.say(rule, 0, misuse.to_string()),
+        }
+    }
+
+    /// Says that what an answer needs does not answer, and tells the operator why.
+    pub(super) fn cannot_look_up(&mut self, rule: &str, reason: String) -> Result<(), rusqlite::Error> {
+        self.error(rule, reason);
+        self.say(rule, 0, UNANSWERED.to_owned())
     }
 
     /// The names of a message: of commands, and of `message` rules.

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use crate::bot::config::{Field, Part};
-use crate::bot::expression::{Expression, Finding, Record, Type, Value};
+use crate::bot::expression::{Expression, Finding, Record, Type, Value, WalletOf};
 
 use words::Words;
 
@@ -196,11 +196,11 @@ impl CommandDeclaration {
 
     /// Reads a message: `None` when its first word is not this command, else the arguments as a record.
     ///
-    /// The first word matches in any case, with or without `/`.
+    /// The first word matches in any case, with or without `/`. `wallet` says whose a name is that stands for a wallet.
     ///
     /// # Errors
     /// The arguments do not fit the declaration; the error prints as the answer.
-    pub fn read(&self, message: &str) -> Option<Result<Value, Misuse>> {
+    pub fn read(&self, message: &str, wallet: &WalletOf<'_>) -> Option<Result<Value, Misuse>> {
         let message = message.trim();
         let first_end = message.find(char::is_whitespace).unwrap_or(message.len());
         let (first, rest) = message.split_at(first_end);
@@ -208,23 +208,26 @@ impl CommandDeclaration {
         if first.to_lowercase() != self.name {
             return None;
         }
-        let read = self.read_arguments(Words::of(rest));
+        let read = self.read_arguments(Words::of(rest), wallet);
         Some(read.map_err(|reason| Misuse {
             usage: self.text.clone(),
             reason,
         }))
     }
 
-    fn read_arguments(&self, mut words: Words<'_>) -> Result<Value, String> {
+    fn read_arguments(&self, mut words: Words<'_>, wallet: &WalletOf<'_>) -> Result<Value, String> {
         let mut values = Vec::with_capacity(self.arguments.len());
         for (index, argument) in self.arguments.iter().enumerate() {
             let is_last = index + 1 == self.arguments.len();
             let value = if argument.takes_rest {
-                argument.read_rest(&mut words)?
+                argument.read_rest(&mut words, wallet)?
             } else if is_last && argument.ty == Type::Text {
-                words.take_rest().map(|text| argument.read(text)).transpose()?
+                words
+                    .take_rest()
+                    .map(|text| argument.read(text, wallet))
+                    .transpose()?
             } else {
-                words.next().map(|word| argument.read(word)).transpose()?
+                words.next().map(|word| argument.read(word, wallet)).transpose()?
             };
             let value = match (value, &argument.default) {
                 (Some(value), _) => value,
@@ -299,24 +302,24 @@ impl Argument {
         Ok(argument)
     }
 
-    fn read(&self, text: &str) -> Result<Value, String> {
+    fn read(&self, text: &str, wallet: &WalletOf<'_>) -> Result<Value, String> {
         let value = self
             .ty
-            .read_text(text)
+            .read_named(text, wallet)
             .map_err(|reason| format!("`{}`: {reason}", self.name))?;
         self.check_bounds(&value)?;
         Ok(value)
     }
 
-    fn read_rest(&self, words: &mut Words<'_>) -> Result<Option<Value>, String> {
+    fn read_rest(&self, words: &mut Words<'_>, wallet: &WalletOf<'_>) -> Result<Option<Value>, String> {
         let Type::List(element) = &self.ty else {
-            return words.take_rest().map(|text| self.read(text)).transpose();
+            return words.take_rest().map(|text| self.read(text, wallet)).transpose();
         };
         let mut items = Vec::new();
         for word in words.by_ref() {
             items.push(
                 element
-                    .read_text(word)
+                    .read_named(word, wallet)
                     .map_err(|reason| format!("`{}`: {reason}", self.name))?,
             );
         }

@@ -20,6 +20,8 @@ const HOPS: usize = 64;
 enum Way {
     To(String),
     Miss,
+    /// It is not known for now whose a name is, for this reason.
+    Unknown(String),
 }
 
 impl Answer<'_> {
@@ -45,6 +47,10 @@ impl Answer<'_> {
         match self.way(state, &mut stand) {
             Way::To(next) => self.enter(flow, next, (open, stand))?,
             Way::Miss => self.miss((flow, state), (open, stand))?,
+            Way::Unknown(reason) => {
+                self.cannot_look_up(&format!("flow:{}", flow.name), reason)?;
+                self.wait(flow, open, &stand)?;
+            }
         }
         Ok(true)
     }
@@ -80,8 +86,9 @@ impl Answer<'_> {
     fn way(&self, state: &FlowState, stand: &mut Stand) -> Way {
         let text = &self.incoming.text;
         if let Some((name, ty)) = &state.ask {
-            let Ok(answer) = ty.read_text(text.trim()) else {
-                return Way::Miss;
+            let (answer, away) = self.with_names(|wallet| ty.read_named(text.trim(), wallet));
+            let Ok(answer) = answer else {
+                return away.map_or(Way::Miss, Way::Unknown);
             };
             stand.answers.insert(name.clone(), answer.to_json());
         }

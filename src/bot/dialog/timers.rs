@@ -18,7 +18,6 @@ use crate::{
         event::Kind,
         outside::Asking,
         running::Running,
-        source::Posted,
         store::{self, OpenFlow},
     },
     fetch::Request,
@@ -114,12 +113,8 @@ fn incoming(running: &Running, open: &OpenFlow) -> Incoming {
 
 /// Posts once.
 async fn send(running: &Running, open: &OpenFlow, post: &Post) -> Result<(), String> {
-    let posted = Posted {
-        rule: format!("flow:{}", open.flow),
-        wallet: open.wallet,
-        body: post.body.clone(),
-    };
-    let status = if let Some(given) = running.answers.post(posted) {
+    let given = running.answers.post((&open.flow, open.wallet), &post.body);
+    let status = if let Some(given) = given {
         given
     } else {
         let body = post.body.clone().into_bytes().into();

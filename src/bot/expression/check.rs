@@ -12,6 +12,31 @@ use super::syntax::{Identifier, Kind, Operator, Syntax, too_deep};
 use super::{Finding, MAX_DEPTH, MAX_FINDINGS, Names, SourceType, Type, Uses, Value};
 use crate::bot::chain::WalletName;
 
+/// Names that triggers, audiences and places give, where it is not known which of them do: what begins with another and is spelled as the
+/// name of a wallet is one.
+const GIVEN: [&str; 20] = [
+    "answers",
+    "args",
+    "block",
+    "body",
+    "contract",
+    "event",
+    "headers",
+    "item",
+    "items",
+    "list",
+    "message",
+    "mine",
+    "now",
+    "occurrence",
+    "previous",
+    "row",
+    "sub",
+    "to",
+    "value",
+    "vars",
+];
+
 /// Checks the expressions of one source and collects what is wrong with all of them.
 #[derive(Debug)]
 pub(super) struct Checker<'n> {
@@ -234,7 +259,7 @@ impl<'n> Checker<'n> {
     }
 
     fn is_in_scope(&self, name: &str) -> bool {
-        self.names.is_open()
+        (self.names.is_open() && GIVEN.contains(&name))
             || self.names.get(name).is_some()
             || self.local(name).is_some()
             || self.names.source(name).is_some()

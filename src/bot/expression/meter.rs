@@ -70,6 +70,9 @@ pub enum Failure {
     /// Others were asked and have not answered.
     #[error("{0}")]
     Unanswered(String),
+    /// A name is no wallet's.
+    #[error("{0}")]
+    Nobodys(String),
 }
 
 impl Failure {

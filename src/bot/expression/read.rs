@@ -12,6 +12,10 @@ use serde_json::Value as Json;
 use super::number::{parse_number, to_decimal};
 use super::print::UNITS;
 use super::{Type, Value};
+use crate::bot::chain::WalletName;
+
+/// Whose a name is, or why it is nobody's.
+pub type WalletOf<'w> = dyn Fn(&WalletName) -> Result<Value, String> + 'w;
 
 /// A place in JSON whose value is not of the declared type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,9 +43,23 @@ impl Type {
     ///
     /// One sentence: what was found and what was wanted.
     pub fn read_text(&self, text: &str) -> Result<Value, String> {
+        self.read_named(text, &|name| {
+            Err(format!(
+                "found {}: the name of a wallet, wanted an address",
+                quoted(name.as_str())
+            ))
+        })
+    }
+
+    /// As [`read_text`](Self::read_text), where a wallet may have a name: `wallet` says whose it is, or why it is nobody's.
+    ///
+    /// # Errors
+    ///
+    /// One sentence: what was found and what was wanted.
+    pub fn read_named(&self, text: &str, wallet: &WalletOf<'_>) -> Result<Value, String> {
         let trimmed = text.trim();
         let value = match self {
-            Self::Any => return Self::infer(text).read_text(text),
+            Self::Any => return Self::infer(text).read_named(text, wallet),
             Self::Text => Some(Value::text(text)),
             Self::Word => word(trimmed),
             Self::Choice(options) => options
@@ -52,21 +70,43 @@ impl Type {
             Self::Bool if trimmed.eq_ignore_ascii_case("false") => Some(Value::Bool(false)),
             Self::Bool | Self::Record(_) => None,
             Self::Optional(_) if trimmed.is_empty() => Some(Value::None),
-            Self::Optional(ty) => return ty.read_text(text),
+            Self::Optional(ty) => return ty.read_named(text, wallet),
             Self::List(_) if trimmed.is_empty() => Some(Value::list([])),
             Self::List(element) => {
                 let items: Result<Arc<[Value]>, String> = trimmed
                     .split(',')
-                    .map(|item| element.read_text(item.trim()))
+                    .map(|item| element.read_named(item.trim(), wallet))
                     .collect();
                 return items.map(Value::List);
             }
+            Self::Wallet if WalletName::is_meant(trimmed) => return wallet(&WalletName::read(trimmed)?),
             Self::Wallet => return read_wallet(trimmed),
             Self::Int | Self::Decimal | Self::Hash | Self::Time | Self::Duration | Self::Tz => {
                 self.scalar(trimmed)
             }
         };
         value.ok_or_else(|| format!("found {}, wanted {}", quoted(text), self.description()))
+    }
+
+    /// Calls `each` for every text of JSON that stands where this type wants a wallet.
+    pub fn each_wallet(&self, json: &mut Json, each: &mut impl FnMut(&mut String)) {
+        match (self, json) {
+            (Self::Wallet, Json::String(text)) => each(text),
+            (Self::Optional(ty), json) => ty.each_wallet(json, each),
+            (Self::List(element), Json::Array(items)) => {
+                for item in items {
+                    element.each_wallet(item, each);
+                }
+            }
+            (Self::Record(record), Json::Object(members)) => {
+                for (name, ty) in record.iter() {
+                    if let Some(member) = members.get_mut(name) {
+                        ty.each_wallet(member, each);
+                    }
+                }
+            }
+            _ => {}
+        }
     }
 
     /// The type that a text without a declared type has: wallet, hash, int, decimal, bool, time, or else text.
@@ -181,12 +221,6 @@ fn mismatch(path: &str, found: String, wanted: &Type) -> JsonMismatch {
 }
 
 fn read_wallet(text: &str) -> Result<Value, String> {
-    if matches!(text.rsplit_once('.'), Some((_, "eth" | "lens"))) {
-        return Err(format!(
-            "found {}: the name of a wallet, wanted an address",
-            quoted(text)
-        ));
-    }
     Address::from_str(text).map(Value::Wallet).map_err(|error| {
         format!(
             "found {}, wanted {}: {error}",

@@ -35,7 +35,7 @@ pub(super) fn resolve(
         // No occurrence is there yet.
         names.remove("occurrence");
         names.insert("event", ty);
-        report.expression(text, &names).map(Some)
+        report.expression(text, &names.naming()).map(Some)
     });
     let confirmations = file
         .confirmations
@@ -125,7 +125,7 @@ pub(super) fn chain(report: &mut Report<'_>, context: &Context, text: &Text) -> 
 fn contracts(report: &mut Report<'_>, context: &Context, text: &Text) -> Option<Expression> {
     let mut names = scope::everywhere(&context.vars);
     names.remove("occurrence");
-    let at = report.expression(text, &names)?;
+    let at = report.expression(text, &names.naming())?;
     let several = Type::List(Box::new(Type::Wallet));
     if !Type::Wallet.accepts(at.ty()) && !several.accepts(at.ty()) {
         let message = format!(

@@ -332,7 +332,10 @@ fn fields_of_a_list_come_from_its_join_command_and_its_fields() {
         ("note", &Type::Text, &None)
     );
     assert!(
-        list.join[0].read("guard 3").unwrap().is_err(),
+        list.join[0]
+            .read("guard 3", &|_| Err("nobody".to_owned()))
+            .unwrap()
+            .is_err(),
         "the command has the bounds of the field"
     );
 }

@@ -1,4 +1,5 @@
 use super::{CommandDeclaration, Misuse};
+use crate::bot::chain::WalletName;
 use crate::bot::config::Field;
 use crate::bot::expression::{Type, Value};
 
@@ -6,9 +7,19 @@ fn declared(text: &str) -> CommandDeclaration {
     CommandDeclaration::parse(text).unwrap_or_else(|error| panic!("{text}: {error:?}"))
 }
 
+/// Knows one name.
+fn named(name: &WalletName) -> Result<Value, String> {
+    match name.as_str() {
+        "alice.eth" => Ok(Value::Wallet(herald_protocol::address::Address::from_bytes(
+            [7; 20],
+        ))),
+        name => Err(format!("{name} has no address")),
+    }
+}
+
 /// The arguments as JSON, or the answer.
 fn read(declaration: &str, message: &str) -> String {
-    match declared(declaration).read(message) {
+    match declared(declaration).read(message, &named) {
         None => "not this command".to_owned(),
         Some(Ok(arguments)) => arguments.to_json().to_string(),
         Some(Err(misuse)) => misuse.to_string(),
@@ -65,7 +76,10 @@ fn wrong_arguments_are_answered_with_the_usage_and_the_reason() {
         read(alert, "/alert ETH 1 2"),
         format!("Usage: {alert}\nnothing is expected after the arguments, found `2`")
     );
-    let misuse = declared(alert).read("/alert ETH much").unwrap().unwrap_err();
+    let misuse = declared(alert)
+        .read("/alert ETH much", &named)
+        .unwrap()
+        .unwrap_err();
     assert_eq!(misuse.usage, alert);
     assert!(misuse.reason.starts_with("`usd`: "), "{}", misuse.reason);
     assert_eq!(
@@ -87,7 +101,7 @@ fn a_list_bounds_the_arguments_that_fill_its_fields() {
     let guard = declared("/guard <warn_at:decimal>").bounded_by(&[field]);
     let read = |message| {
         guard
-            .read(message)
+            .read(message, &named)
             .unwrap()
             .map(|arguments| arguments.to_json().to_string())
     };
@@ -152,7 +166,7 @@ fn the_type_of_the_arguments_is_that_of_their_values() {
     let types = declaration.arguments_type();
     assert_eq!(types.get("x"), Some(&Type::Int));
     assert_eq!(types.get("rest"), Some(&Type::List(Box::new(Type::Word))));
-    let Some(Ok(Value::Record(values))) = declaration.read("a 1 b c") else {
+    let Some(Ok(Value::Record(values))) = declaration.read("a 1 b c", &named) else {
         panic!("no record")
     };
     assert_eq!(values.keys().collect::<Vec<_>>(), ["rest", "x"]);
