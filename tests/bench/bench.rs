@@ -56,7 +56,7 @@ pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 /// A figure by name, and how it is measured. The path is a folder on a real disk.
 type Known = (&'static str, fn(&Path) -> Result<Figure, Error>);
 
-const FIGURES: [Known; 34] = [
+const FIGURES: [Known; 35] = [
     ("seal", message::seal),
     ("open", message::open),
     ("first-message", first::message),
@@ -71,6 +71,7 @@ const FIGURES: [Known; 34] = [
     ("plan-rate", plan::rate),
     ("plan-memory", plan::memory),
     ("scan-logs", scan::logs),
+    ("scan-memory", scan::memory),
     ("bots-start", bots::start),
     ("bots-memory", bots::memory),
     ("js-sends", javascript::sends),

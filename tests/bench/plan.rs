@@ -181,17 +181,8 @@ pub(crate) fn role(folder: &Path) -> Result<(), Error> {
     let (bot, _) = loaded.map_err(|found| found.iter().map(ToString::to_string).collect::<String>())?;
     let store = Store::open(&folder.join("data").join("herald.db"))?;
     let (took, rows) = runtime("plan")?.block_on(planned(bot, store, folder))?;
-    let status = fs::read_to_string("/proc/self/status")?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let peak = peak
-        .and_then(|rest| rest.trim().strip_suffix(" kB"))
-        .ok_or("no peak is told")?;
-    Ok(writeln!(
-        io::stdout(),
-        "{} {} {rows}",
-        took.as_micros(),
-        peak.trim()
-    )?)
+    let (micros, peak) = (took.as_micros(), process::peak_kib()?);
+    Ok(writeln!(io::stdout(), "{micros} {peak} {rows}")?)
 }
 
 async fn planned(bot: config::Bot, store: Store, folder: &Path) -> Result<(Duration, i64), Error> {

@@ -5,6 +5,7 @@
 //! bench --bench --as client NODE CACHE NUMBER     -> microseconds to connect, and how many conversations it has then
 //! bench --bench --as resident NODE CACHE NUMBER   -> KiB of its memory then, and how many conversations
 //! bench --bench --as plan FOLDER                  -> see [`plan`]
+//! bench --bench --as scan FOLDER URL BLOCKS       -> see [`scan`]
 //! bench --bench --as streams NODE CONNECTIONS EACH TOPICS BYTES   -> see [`readers`]
 //! bench --bench --as sockets ADDRESS CONNECTIONS BYTES            -> see [`readers`]
 //! ```
@@ -23,7 +24,7 @@ use herald::client::{Cache, Client, NodeAddress};
 use crate::{
     Error,
     node::{Node, runtime},
-    people, plan, readers,
+    people, plan, readers, scan,
 };
 
 /// The part of this program that `arguments` name, those after `--as`.
@@ -47,6 +48,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), Error> {
             Ok(writeln!(io::stdout(), "{kib} {conversations}")?)
         }
         ["plan", folder] => plan::role(Path::new(folder)),
+        ["scan", folder, url, blocks] => scan::role((Path::new(folder), url), blocks.parse()?),
         ["streams", node, connections, each, topics, bytes] => readers::streams(
             node.parse()?,
             connections.parse()?,
@@ -91,10 +93,19 @@ pub(crate) async fn settled_kib(process: &str) -> Result<u32, Error> {
 }
 
 fn resident_kib(process: &str) -> Result<u32, Error> {
+    status_kib(process, "VmRSS:")
+}
+
+/// The most resident memory that this process ever had.
+pub(crate) fn peak_kib() -> Result<u32, Error> {
+    status_kib("self", "VmHWM:")
+}
+
+fn status_kib(process: &str, name: &str) -> Result<u32, Error> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
-    Ok(kib.ok_or("no resident memory is told")?.trim().parse()?)
+    Ok(kib.ok_or("no memory is told")?.trim().parse()?)
 }
 
 /// This program in a role that goes on. Its process ends with this value, or with this process.

@@ -1,56 +1,102 @@
-//! Reading a hundred thousand logs of a chain, of which a rule wants one in a thousand.
+//! Reading a hundred thousand logs of a chain, of which a rule wants one in a thousand: how fast, and in how much memory.
 //!
-//! The chain's node has every log written out. The floor fetches the same blocks from it over a bare connection and reads the same numbers
-//! out of the logs, one after the other.
+//! The floor fetches the same blocks from the same node over a bare connection and reads the same numbers out of the logs, one after the
+//! other.
 
 use std::{
     borrow::Cow,
-    fmt::Write as _,
+    io::{self, Write as _},
     path::Path,
     time::{Duration, Instant},
 };
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     Error,
-    chain::{Bare, Node, stored},
-    figure::{self, Figure, Target},
+    chain::{self, Bare, Evm},
+    figure::{self, Figure, Round, Target},
+    process,
 };
 
 /// Logs a second.
 pub(crate) fn logs(folder: &Path) -> Result<Figure, Error> {
-    let blocks: Vec<String> = (0..=BLOCKS).map(logs_of).collect::<Result<_, _>>()?;
-    let node = Node::start(move |method, params| answer(method, &params[0], &blocks))?;
-    let count = u32::try_from(BLOCKS * PER_BLOCK)?;
+    let evm = chain_with(&folder.join("evm"), BLOCKS)?;
+    let count = u32::try_from(BLOCKS / APART * TOGETHER)?;
     let rounds = figure::turns(
         ROUNDS,
-        |number| read_by_herald(&folder.join(format!("scan-{number}")), &node),
-        |_| read_bare(&node),
+        |number| read_by_herald((&folder.join(format!("scan-{number}")), evm.url()), BLOCKS),
+        |_| read_bare(&evm),
         |took| figure::rate(count, took),
     )?;
     Ok(Figure::of_rounds("/s", &rounds, Target::AtLeast(0.5)))
 }
 
+/// MiB at the most while a hundred thousand logs are read; in the floor's place the same for ten thousand.
+pub(crate) fn memory(folder: &Path) -> Result<Figure, Error> {
+    let (long, short) = (BLOCKS, BLOCKS / 10);
+    let many = chain_with(&folder.join("many"), long)?;
+    let few = chain_with(&folder.join("few"), short)?;
+    let mut rounds = Vec::with_capacity(MEMORY_ROUNDS);
+    for number in 0..MEMORY_ROUNDS {
+        let peak = |evm: &Evm, blocks: usize| -> Result<f64, Error> {
+            let place = folder.join(format!("scan-{number}-{blocks}"));
+            let place = place.to_str().ok_or("a path is text")?;
+            let mut part = process::Part::start(&["scan", place, evm.url(), &blocks.to_string()])?;
+            Ok(part.line()?.parse::<f64>()? / 1024.0)
+        };
+        rounds.push(Round {
+            subject: peak(&many, long)?,
+            floor: peak(&few, short)?,
+        });
+    }
+    Ok(Figure::of_rounds("MiB", &rounds, Target::AtMost(1.2)))
+}
+
+/// The process that reads so many blocks: says the KiB that it had at the most.
+pub(crate) fn role(place: (&Path, &str), blocks: usize) -> Result<(), Error> {
+    read_by_herald(place, blocks)?;
+    Ok(writeln!(io::stdout(), "{}", process::peak_kib()?)?)
+}
+
+/// A node whose every hundredth block has five hundred logs, the first of every other of them wanted.
+fn chain_with(folder: &Path, blocks: usize) -> Result<Evm, Error> {
+    let evm = Evm::start(folder)?;
+    evm.put("Crier", TOKEN)?;
+    let mut connection = Bare::to(evm.url())?;
+    for number in 1..=blocks / APART {
+        connection.result("anvil_mine", &json!([format!("{:#x}", APART - 1)]))?;
+        let data = format!("{CRY}{TOGETHER:064x}{:064x}", number % 2);
+        let cry =
+            json!([{ "from": TOKEN, "to": TOKEN, "gas": "0x10000000", "gasPrice": "0x0", "data": data }]);
+        connection.result("eth_sendTransaction", &cry)?;
+    }
+    let height = connection.result("eth_blockNumber", &json!([]))?;
+    if height != format!("{blocks:#x}") {
+        return Err(format!("the chain has {height} blocks").into());
+    }
+    Ok(evm)
+}
+
 /// Until the cursor stands at the last block, with the occurrences in the store.
-fn read_by_herald(folder: &Path, node: &Node) -> Result<Duration, Error> {
+fn read_by_herald((folder, url): (&Path, &str), blocks: usize) -> Result<Duration, Error> {
     let last = (
         "SELECT coalesce(max(number), 0) FROM chain_block",
-        i64::try_from(BLOCKS)?,
+        i64::try_from(blocks)?,
     );
-    let took = node.watched_by(folder, BOT, |_| Ok(()), last)?;
-    let fired = stored(folder, "SELECT count(*) FROM occurrence")?;
-    if fired != i64::try_from(BLOCKS * PER_BLOCK / WANTED)? {
+    let took = chain::watched((folder, url), BOT, |_| Ok(()), last)?;
+    let fired = chain::stored(folder, "SELECT count(*) FROM occurrence")?;
+    if fired != i64::try_from(blocks / APART / 2)? {
         return Err(format!("{fired} logs fired").into());
     }
     Ok(took)
 }
 
 /// The floor.
-fn read_bare(node: &Node) -> Result<Duration, Error> {
+fn read_bare(evm: &Evm) -> Result<Duration, Error> {
     let started = Instant::now();
-    let mut connection = Bare::to(node)?;
+    let mut connection = Bare::to(evm.url())?;
     let mut wanted = 0;
     for from in (1..=BLOCKS).step_by(RANGE) {
         let filter = json!([{
@@ -70,7 +116,7 @@ fn read_bare(node: &Node) -> Result<Duration, Error> {
             wanted += usize::from(value == 0);
         }
     }
-    if wanted != BLOCKS * PER_BLOCK / WANTED {
+    if wanted != BLOCKS / APART / 2 {
         return Err(format!("{wanted} logs are wanted").into());
     }
     Ok(started.elapsed())
@@ -95,59 +141,6 @@ struct BareLog<'a> {
     transaction_hash: Cow<'a, str>,
 }
 
-fn answer(method: &str, params: &Value, blocks: &[String]) -> Result<String, Error> {
-    let number = |value: &Value| -> Result<usize, Error> {
-        let digits = value.as_str().and_then(|text| text.strip_prefix("0x"));
-        Ok(usize::from_str_radix(digits.ok_or("no number")?, 16)?)
-    };
-    Ok(match method {
-        "eth_chainId" => "\"0x7a69\"".to_owned(),
-        "eth_getCode" => "\"0x60\"".to_owned(),
-        "eth_getBlockByNumber" if params == "latest" => block(BLOCKS),
-        "eth_getBlockByNumber" => block(number(params)?),
-        "eth_getLogs" => {
-            let (from, to) = (number(&params["fromBlock"])?, number(&params["toBlock"])?);
-            format!("[{}]", blocks.get(from..=to).ok_or("no such blocks")?.join(","))
-        }
-        other => return Err(format!("nobody asks for {other}").into()),
-    })
-}
-
-fn block(number: usize) -> String {
-    json!({ "number": format!("{number:#x}"), "hash": hash(number), "timestamp": "0x65000000" }).to_string()
-}
-
-/// The logs of a block, as nodes write them.
-fn logs_of(number: usize) -> Result<String, Error> {
-    let mut text = String::new();
-    for index in 0..PER_BLOCK {
-        let count = number * PER_BLOCK + index;
-        let log = json!({
-            "address": TOKEN.to_ascii_lowercase(),
-            "topics": [TRANSFER, word(count), word(count + 1)],
-            "data": word(count % WANTED),
-            "blockNumber": format!("{number:#x}"),
-            "blockHash": hash(number),
-            "blockTimestamp": "0x65000000",
-            "transactionHash": word(count),
-            "transactionIndex": format!("{index:#x}"),
-            "logIndex": format!("{index:#x}"),
-            "removed": false,
-        });
-        let comma = if index == 0 { "" } else { "," };
-        write!(text, "{comma}{log}")?;
-    }
-    Ok(text)
-}
-
-fn hash(number: usize) -> String {
-    format!("0xb10c{number:060x}")
-}
-
-fn word(number: usize) -> String {
-    format!("{number:#066x}")
-}
-
 const BOT: &str = "herald: 1
 bot: crier
 identity: env:CRIER_KEY
@@ -165,10 +158,13 @@ rules:
 ";
 const TOKEN: &str = "0x1111111111111111111111111111111111111111";
 const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
+/// `cry(uint256,uint256)`
+const CRY: &str = "0xa7ee7114";
 const BLOCKS: usize = 20_000;
-const PER_BLOCK: usize = 5;
-/// One log of so many is wanted.
-const WANTED: usize = 1_000;
+/// From one block with logs to the next, and how many it has.
+const APART: usize = 100;
+const TOGETHER: usize = 500;
 /// Blocks that the floor fetches at once.
 const RANGE: usize = 1_000;
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 5;
+const MEMORY_ROUNDS: usize = 3;

@@ -1,8 +1,10 @@
-//! One reading of a watch over ten thousand subscribers, each with a value of a contract, beside the same batched calls made bare.
+//! One reading of a watch over ten thousand subscribers, each with a value of a contract on a real node, beside the same batched calls
+//! made bare.
 //!
 //! The time begins when the bot does, and ends when its first reading is in the store.
 
 use std::{
+    fmt::Write as _,
     path::Path,
     time::{Duration, Instant},
 };
@@ -13,112 +15,98 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     Error,
-    chain::{Bare, Node},
+    chain::{self, Bare, Evm},
     figure::{self, Figure, Target},
 };
 
 /// Milliseconds of a reading.
 pub(crate) fn reading(folder: &Path) -> Result<Figure, Error> {
-    let answered = results();
-    let node = Node::start(move |method, params| answer(method, params, &answered))?;
+    let evm = Evm::start(&folder.join("evm"))?;
+    evm.put("Multicall", MULTICALL)?;
+    evm.put("Lending", LENDING)?;
+    Bare::to(evm.url())?.result("anvil_mine", &json!(["0x7"]))?;
+    let calls: Vec<String> = (0..SUBSCRIBERS)
+        .step_by(AT_ONCE)
+        .map(calls)
+        .collect::<Result<_, Error>>()?;
     let rounds = figure::turns(
         ROUNDS,
-        |number| read_by_herald(&folder.join(format!("watch-{number}")), &node),
-        |_| read_bare(&node),
+        |number| read_by_herald(&folder.join(format!("watch-{number}")), &evm),
+        |_| read_bare(&evm, &calls),
         |took| took.as_secs_f64() * 1e3,
     )?;
     Ok(Figure::of_rounds("ms", &rounds, Target::AtMost(1.5)))
 }
 
 /// Until the reading of all subscribers is noted.
-fn read_by_herald(folder: &Path, node: &Node) -> Result<Duration, Error> {
+fn read_by_herald(folder: &Path, evm: &Evm) -> Result<Duration, Error> {
     let join = |store: &mut rusqlite::Connection| -> Result<(), Error> {
         let joining = store.transaction()?;
         for number in 0..SUBSCRIBERS {
-            joining.execute(JOIN, [subscriber(number)?.to_string()])?;
+            joining.execute(JOIN, [subscriber(number).to_string()])?;
         }
         Ok(joining.commit()?)
     };
-    node.watched_by(folder, BOT, join, ("SELECT count(read_ms) FROM reading", 1))
+    let read = ("SELECT count(read_ms) FROM reading", 1);
+    let took = chain::watched((folder, evm.url()), BOT, join, read)?;
+    let fired = chain::stored(folder, "SELECT count(*) FROM occurrence")?;
+    if fired != 0 {
+        return Err(format!("{fired} values are wrong").into());
+    }
+    Ok(took)
 }
 
 /// The floor: the same calls, one after the other, and the numbers read out of the answers.
-fn read_bare(node: &Node) -> Result<Duration, Error> {
-    let data = calls(AT_ONCE);
+fn read_bare(evm: &Evm, calls: &[String]) -> Result<Duration, Error> {
     let started = Instant::now();
-    let mut connection = Bare::to(node)?;
-    let mut healthy = 0;
-    for _ in 0..SUBSCRIBERS.div_ceil(AT_ONCE) {
+    let mut connection = Bare::to(evm.url())?;
+    let mut right = 0;
+    for data in calls {
         let answer = connection.ask("eth_call", &json!([{ "to": MULTICALL, "data": data }, "0x7"]))?;
         let answer: Value = serde_json::from_slice(&answer)?;
         let bytes = const_hex::decode(answer["result"].as_str().ok_or("no bytes")?)?;
-        // Each value is the last word of its result.
+        // Of each result the first word says whether the call went well, the last one is the value.
         let results = bytes.get(32 * (2 + AT_ONCE)..).ok_or("no results")?;
-        for result in results.chunks_exact(32 * RESULT.len()) {
-            let value = result.last_chunk::<16>().ok_or("no value")?;
-            healthy += usize::from(u128::from_be_bytes(*value) == HEALTH);
+        for result in results.chunks_exact(32 * RESULT) {
+            let (good, value) = (result.get(31), result.last_chunk::<16>());
+            let value = u128::from_be_bytes(*value.ok_or("no value")?);
+            right += usize::from(good == Some(&1) && value == 0);
         }
     }
-    if healthy != SUBSCRIBERS {
-        return Err(format!("{healthy} values are right").into());
+    if right != SUBSCRIBERS {
+        return Err(format!("{right} values are right").into());
     }
     Ok(started.elapsed())
 }
 
-fn subscriber(number: usize) -> Result<Address, Error> {
+fn subscriber(number: usize) -> Address {
     let digest = Sha256::digest(format!("subscriber {number}"));
-    let bytes: [u8; 20] = digest[..20].try_into()?;
-    Ok(Address::from_bytes(bytes))
+    let mut bytes = [0; 20];
+    bytes.copy_from_slice(&digest[..20]);
+    Address::from_bytes(bytes)
 }
 
-fn answer(method: &str, params: &Value, results: &[String]) -> Result<String, Error> {
-    Ok(match method {
-        "eth_chainId" => "\"0x7a69\"".to_owned(),
-        "eth_getCode" => "\"0x60\"".to_owned(),
-        "eth_getBlockByNumber" => {
-            json!({ "number": "0x7", "hash": word(7), "timestamp": "0x65000000" }).to_string()
-        }
-        "eth_call" => {
-            // Its third word is the number of calls.
-            let data = params[0]["data"].as_str().ok_or("no data")?;
-            let count = data.get(10 + 64..10 + 128).ok_or("no count")?;
-            let count = usize::from_str_radix(count, 16)?;
-            results.get(count).cloned().ok_or("nobody asks so much")?
-        }
-        other => return Err(format!("nobody asks for {other}").into()),
-    })
-}
-
-/// What Multicall3 answers to so many calls, by their number: as many times the same result.
-fn results() -> Vec<String> {
-    let of = |count: usize| {
-        let offsets = (0..count).map(|number| 32 * (count + number * RESULT.len()));
-        let words = [32, count].into_iter().chain(offsets);
-        let mut text = "\"0x".to_owned();
-        text.extend(words.map(bare_word));
-        text.extend((0..count).flat_map(|_| RESULT).map(bare_word));
-        text + "\""
-    };
-    (0..=AT_ONCE).map(of).collect()
-}
-
-/// The call of Multicall3's `aggregate3` with so many calls of `health(address)`.
-fn calls(count: usize) -> String {
-    let of = [0x1111, 1, 96, 36, 0x5a5a_5a5a, 0];
-    let offsets = (0..count).map(|number| 32 * (count + number * of.len()));
-    let words = [32, count].into_iter().chain(offsets);
+/// The call of Multicall3's `aggregate3` with the calls for the subscribers from a number on.
+fn calls(first: usize) -> Result<String, Error> {
     let mut text = "0x82ad56cb".to_owned();
-    text.extend(words.map(bare_word));
-    text.extend((0..count).flat_map(|_| of).map(bare_word));
-    text
-}
-
-fn bare_word(number: usize) -> String {
-    format!("{number:064x}")
-}
-
-fn word(number: usize) -> String {
-    format!("{number:#066x}")
+    let offsets = (0..AT_ONCE).map(|number| 32 * AT_ONCE + number * 192);
+    for word in [32, AT_ONCE].into_iter().chain(offsets) {
+        write!(text, "{word:064x}")?;
+    }
+    for number in first..first + AT_ONCE {
+        let of = const_hex::encode(subscriber(number).as_bytes());
+        // The contract, that it may fail, where its data is, how long that is, `getUserAccountData(address)`, and the rest of a word.
+        write!(
+            text,
+            "{:0>64}{:064x}{:064x}{:064x}",
+            LENDING.trim_start_matches("0x"),
+            1,
+            96,
+            36
+        )?;
+        write!(text, "bf92857c{of:0>64}{:056x}", 0)?;
+    }
+    Ok(text)
 }
 
 const BOT: &str = "herald: 1
@@ -127,13 +115,13 @@ identity: env:GUARD_KEY
 lists: { guarded: { join: /guard } }
 sources:
   account:
-    call: health(address) returns (uint256 factor)
+    call: getUserAccountData(address) returns (uint256, uint256, uint256, uint256, uint256, uint256 health)
     at: 0x1111111111111111111111111111111111111111
     chain: local
     args: [sub.wallet]
 rules:
-  at-risk:
-    when: { watch: \"units(account.factor, 18)\", each: guarded, every: 1h, below: 1.1 }
+  healthy:
+    when: { watch: \"units(account.health, 18)\", each: guarded, every: 1h, above: 1.1 }
     to: { wallet: sub.wallet }
     send: \"{{ value }}\"
 ";
@@ -143,7 +131,7 @@ const SUBSCRIBERS: usize = 10_000;
 /// As many as herald makes at once.
 const AT_ONCE: usize = 200;
 const MULTICALL: &str = "0xcA11bde05977b3631167028862bE2a173976CA11";
-/// A result: it went well, where its bytes begin, how many they are, and a factor of 1.9.
-const RESULT: [usize; 4] = [1, 64, 32, 1_900_000_000_000_000_000];
-const HEALTH: u128 = 1_900_000_000_000_000_000;
+const LENDING: &str = "0x1111111111111111111111111111111111111111";
+/// Words of a result: that it went well, where its bytes begin, how many they are, and six values.
+const RESULT: usize = 9;
 const ROUNDS: usize = 9;
