@@ -27,7 +27,7 @@ mod post;
 mod question;
 
 pub use answers::Answer;
-pub(crate) use answers::{Answers, CALLBACK, Given, Posted};
+pub(crate) use answers::{Answers, CALLBACK, Given, POST, Posted};
 pub use call::ContractCall;
 pub(crate) use call::Prepared;
 pub(crate) use feed::{Entry, entry_type, read_feed};

@@ -20,6 +20,7 @@ mod time;
 pub mod update;
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -60,9 +61,15 @@ pub struct Ground {
     pub project: Arc<Project>,
 }
 
-/// A project for one test: what is uploaded stays in the folder, whatever the project's targets are.
-pub fn project_for(project: &Project, folder: &Path) -> Project {
+/// A project for one test of a bot: what is uploaded stays in the folder, whatever the project's targets are, and whether it has them.
+pub fn project_for(project: &Project, bot: &Bot, folder: &Path) -> Project {
     let mut own = project.clone();
+    for name in files::uploads(bot) {
+        own.uploads.entry(name).or_insert_with(|| Upload::Folder {
+            folder: PathBuf::new(),
+            public: "https://uploads.example".to_owned(),
+        });
+    }
     for (name, upload) in &mut own.uploads {
         let (Upload::S3 { public, .. } | Upload::Folder { public, .. }) = &*upload;
         *upload = Upload::Folder {
@@ -71,6 +78,14 @@ pub fn project_for(project: &Project, folder: &Path) -> Project {
         };
     }
     own
+}
+
+/// The files that tests of the bot send and that are neither given by the test nor in the bot's folder: another is sent in their place.
+pub fn absent_files(bot: &Bot) -> BTreeSet<PathBuf> {
+    let tests = bot.tests.iter();
+    tests
+        .flat_map(|test| files::absent(bot, &test.given.files))
+        .collect()
 }
 
 /// Runs one test.

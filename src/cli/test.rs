@@ -109,6 +109,13 @@ impl Test {
         for ran in &all {
             report::tell(ran, options);
         }
+        for path in testing::absent_files(bot) {
+            print::talk(&format!(
+                "{}: there is no file {}; its tests send a text in its place",
+                bot.name,
+                path.display()
+            ));
+        }
         if all.is_empty() {
             print::talk(&format!("{} has no `tests:`", bot.file.display()));
         }
@@ -137,7 +144,7 @@ async fn play(
     let node = Local::start_at(folder.path(), time.clock()).await?;
     let listener = Embedded::listen("127.0.0.1:0").await?;
     let (api, bots) = (listener.local_addr()?, Bots::default());
-    let project = testing::project_for(project, folder.path());
+    let project = testing::project_for(project, bot, folder.path());
     let folders = Folders::of(&project, api.port());
     let token = ApiToken::load_or_create(&folder.path().join("api.token"))?;
     // It ends with the test.

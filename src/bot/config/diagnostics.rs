@@ -247,6 +247,9 @@ pub enum Code {
     /// A chain that the project names no node for.
     #[serde(rename = "W305")]
     NoRpc,
+    /// An upload target, where the project names none.
+    #[serde(rename = "W306")]
+    NoUpload,
     /// A file is missing on this machine.
     #[serde(rename = "W310")]
     FileMissing,
@@ -279,6 +282,7 @@ impl Code {
             | Self::PlainNode
             | Self::Unverified
             | Self::NoRpc
+            | Self::NoUpload
             | Self::FileMissing => Severity::Warning,
             _ => Severity::Error,
         }

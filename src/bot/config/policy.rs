@@ -260,6 +260,19 @@ impl CallbackEvent {
         }
     }
 
+    /// The events that a word of `events` names: `failed` is two of them, `published` another word for `delivered`; none for a word
+    /// that is not known.
+    pub fn named(word: &str) -> &'static [Self] {
+        match word {
+            "delivered" | "published" => &[Self::Delivered],
+            "rejected" => &[Self::Rejected],
+            "expired" => &[Self::Expired],
+            "failed" => &[Self::Rejected, Self::Expired],
+            "replied" => &[Self::Replied],
+            _ => &[],
+        }
+    }
+
     /// The event of a word.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|event| event.as_str() == word)

@@ -82,16 +82,21 @@ impl Answers {
         }
     }
 
-    /// Takes what a flow posts, and gives the status that it is answered with; none where it is posted.
-    pub(crate) fn post(&self, posted: Posted) -> Option<u16> {
-        match self {
-            Self::Asked(_) => None,
-            Self::Given(given) => {
-                let mut posts = given.posts.lock().unwrap_or_else(PoisonError::into_inner);
-                posts.push(posted);
-                Some(200)
-            }
-        }
+    /// Takes what a flow posts for somebody, and gives the status that it is answered with: 200 unless another is given; none where it
+    /// is posted.
+    pub(crate) fn post(&self, (flow, wallet): (&str, Address), body: &str) -> Option<u16> {
+        let Self::Given(given) = self else {
+            return None;
+        };
+        let status = given.status(&format!("{flow}{POST}")).unwrap_or(200);
+        let mut posts = given.posts.lock().unwrap_or_else(PoisonError::into_inner);
+        posts.push(Posted {
+            rule: format!("flow:{flow}"),
+            wallet,
+            body: body.to_owned(),
+            status,
+        });
+        Some(status)
     }
 
     /// The wallet that a name is given for; none where names are not given.
@@ -113,6 +118,8 @@ impl Answers {
 
 /// What stands behind the name of a rule in the name of its callback.
 pub(crate) const CALLBACK: &str = ".callback";
+/// And behind the name of a flow in the name of what it posts.
+pub(crate) const POST: &str = ".post";
 
 fn not_given(name: &str) -> String {
     let value = match name {
@@ -164,6 +171,8 @@ pub(crate) struct Posted {
     /// Whose case it is.
     pub(crate) wallet: Address,
     pub(crate) body: String,
+    /// What it was answered with.
+    pub(crate) status: u16,
 }
 
 #[derive(Debug)]

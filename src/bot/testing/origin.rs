@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::people::Received;
 use crate::bot::{
     audience::list,
+    chain::WalletName,
     config::{Bot, Part},
+    expression::Value,
     store::Delivery,
 };
 
@@ -63,12 +65,16 @@ impl Origins {
     /// The part of the file that a row is rendered from; none for what herald says of its own.
     fn part<'b>(&self, bot: &'b Bot, row: &Delivery) -> Option<&'b Part> {
         let said = self.said.get(&row.key).map_or("", String::as_str);
+        let named = |name: &WalletName| Ok(Value::Wallet(super::wallet(name.as_str()).address()));
         let parts = if let Some(list) = row.rule.strip_prefix("list:") {
             let list = bot.lists.get(list)?;
             if list::leave(said, &bot.lists).is_some() {
                 list.goodbye.as_deref()?
             } else {
-                let read = list.join.iter().find_map(|declaration| declaration.read(said));
+                let read = list
+                    .join
+                    .iter()
+                    .find_map(|declaration| declaration.read(said, &named));
                 list.welcome
                     .as_deref()
                     .filter(|_| !matches!(read, Some(Err(_))))?
@@ -76,7 +82,7 @@ impl Origins {
         } else if let Some(name) = row.rule.strip_prefix("command:/") {
             let mut commands = bot.commands.iter();
             let command = commands.find(|command| command.declaration.name() == name)?;
-            let is_misuse = matches!(command.declaration.read(said), Some(Err(_)));
+            let is_misuse = matches!(command.declaration.read(said, &named), Some(Err(_)));
             Some(&command.reply).filter(|_| !is_misuse)?
         } else if row.rule == "bot:fallback" {
             bot.fallback.as_ref()?

@@ -85,12 +85,18 @@ impl From<&Callback> for Told {
 
 impl From<&Posted> for Told {
     fn from(posted: &Posted) -> Self {
+        let is_taken = (200..300).contains(&posted.status);
+        let state = if is_taken {
+            CallbackState::Done
+        } else {
+            CallbackState::Waiting
+        };
         Self {
             rule: posted.rule.clone(),
             event: "escalated",
             wallet: posted.wallet.to_string(),
-            state: CallbackState::Done.as_str(),
-            reason: None,
+            state: state.as_str(),
+            reason: (!is_taken).then(|| format!("it was answered with {}", posted.status)),
             tries: 1,
             body: serde_json::from_str(&posted.body).unwrap_or_default(),
         }

@@ -267,7 +267,8 @@ impl<'a> Stage<'a> {
         });
         let log = log.ok_or_else(|| Broken::Step(format!("rule `{rule}` waits for no log now")))?;
         self.count += 1;
-        let firing = trigger::log_in_test(&running, log, event, self.count).map_err(Broken::Step)?;
+        let firing = trigger::log_in_test(&running, log, event, self.count);
+        let firing = firing.await.map_err(Broken::Step)?;
         if let Some(firing) = firing {
             fire::fire(&running, found, &firing).await?;
         }

@@ -103,3 +103,37 @@ async fn a_reload_that_keeps_the_states_is_taken_and_what_a_flow_posts_is_told()
     );
     assert_eq!(posts[0]["body"]["case"], 1, "{told}");
 }
+
+#[tokio::test]
+async fn what_a_flow_posts_is_answered_as_the_test_says_and_posted_again_until_it_is_taken() {
+    let test = "tests:
+  - name: the desk is away
+    do:
+      - mock: { support.post: 503 }
+      - message: { from: alice, text: begin }
+      - message: { from: alice, text: \"on\" }
+      - wait: 61m
+      - mock: { support.post: 204 }
+      - wait: 1h
+    expect:
+      - { to: alice, text: Which? }
+      - { to: alice, text: moment }
+      - { to: ana.eth, text: '#1: on' }
+      - { to: lead.eth, text: nobody has answered }
+";
+    let house = House::of(&format!("{BOT}{test}"));
+    let told = house
+        .run(&["test", "bot.yaml", "--json"])
+        .await
+        .json_lines()
+        .remove(0);
+    assert_eq!(told["ok"], true, "{told}");
+    let posts = told["callbacks"].as_array().unwrap();
+    let states: Vec<&str> = posts.iter().map(|post| post["state"].as_str().unwrap()).collect();
+    let (last, before) = states.split_last().unwrap();
+    assert_eq!(*last, "done", "{told}");
+    assert!(
+        !before.is_empty() && before.iter().all(|state| *state == "waiting"),
+        "{told}"
+    );
+}

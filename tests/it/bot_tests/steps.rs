@@ -245,3 +245,46 @@ async fn what_the_bot_has_no_use_for_is_said_at_its_place() {
         assert!(ended.out.contains(wanted), "{test}: {}", ended.out);
     }
 }
+
+#[tokio::test]
+async fn files_and_upload_targets_that_are_not_there_are_stood_in_for() {
+    let house = House::of(
+        "herald: 1
+bot: press
+identity: env:NO_SUCH_KEY
+rules:
+  drop:
+    when: { manual: true }
+    to: { wallet: alice.eth }
+    consent: transactional
+    send: [{ attach: art/map.png }, { remote: { file: poster.png, upload: media } }]
+  team:
+    when: { manual: true }
+    to: { csv: team.csv }
+    consent: transactional
+    send: Hello!
+tests:
+  - name: without the files
+    do: [{ run: drop }]
+    expect: [{ to: alice.eth, type: attach }, { to: alice.eth, type: remote }]
+  - name: a file of recipients is needed
+    do: [{ run: team }]
+    expect: [{ to: alice.eth, text: Hello! }]
+",
+    );
+    let ended = house.run(&["test", "bot.yaml"]).await.expect(1);
+    assert!(
+        ended.out.contains("ok press: without the files (2 messages"),
+        "{}",
+        ended.out
+    );
+    assert!(
+        ended.out.contains("FAILED press: a file of recipients is needed"),
+        "{}",
+        ended.out
+    );
+    for file in ["art/map.png", "poster.png"] {
+        let said = format!("press: there is no file {file}; its tests send a text in its place");
+        assert!(ended.talk.contains(&said), "{}", ended.talk);
+    }
+}

@@ -227,7 +227,7 @@ pub(crate) struct AfterFile {
 pub(crate) struct CallbackFile {
     /// Where it is posted. Literal.
     pub(crate) url: Text,
-    /// `delivered`, `rejected`, `expired`, `replied`; all of them if left out. Literals.
+    /// `delivered` (or `published`), `rejected`, `expired`, `failed` (both of these), `replied`; all of them if left out. Literals.
     pub(crate) events: Option<Spanned<OneOrMany<Text>>>,
     /// Where the secret is found that signs it. Literal.
     pub(crate) sign: Text,

@@ -145,11 +145,16 @@ fn remote(
     let uploads = &context.project.uploads;
     if !uploads.contains_key(&upload.value) {
         let message = format!("the project has no upload target {}", quote(&upload.value));
-        let known = uploads.keys().map(String::as_str);
-        let hint = Report::meant(&upload.value, known)
-            .unwrap_or_else(|| "upload targets stand under `uploads` of herald.yaml".to_owned());
-        report.wrong(upload, Code::Undefined, message, Some(hint));
-        return None;
+        if uploads.is_empty() {
+            let hint = "add it under `uploads` of herald.yaml; until then the message waits".to_owned();
+            report.wrong(upload, Code::NoUpload, message, Some(hint));
+        } else {
+            let known = uploads.keys().map(String::as_str);
+            let hint = Report::meant(&upload.value, known)
+                .unwrap_or_else(|| "upload targets stand under `uploads` of herald.yaml".to_owned());
+            report.wrong(upload, Code::Undefined, message, Some(hint));
+            return None;
+        }
     }
     Some(PartContent::Remote {
         file: file?,

@@ -202,18 +202,17 @@ fn events(report: &mut Report<'_>, words: &Spanned<OneOrMany<Text>>) -> Option<B
         report.add(Place::Value(words.node), Code::Word, message, Some(hint));
         return None;
     }
-    let mut events = Some(BTreeSet::new());
+    let mut events = BTreeSet::new();
+    let mut is_known = true;
     for text in texts {
-        let event = CallbackEvent::parse(&text.value);
-        if event.is_none() {
+        let named = CallbackEvent::named(&text.value);
+        if named.is_empty() {
             report.word(text, &CallbackEvent::ALL.map(CallbackEvent::as_str));
+            is_known = false;
         }
-        events = events.zip(event).map(|(mut events, event)| {
-            events.insert(event);
-            events
-        });
+        events.extend(named);
     }
-    events
+    is_known.then_some(events)
 }
 
 pub(super) fn window(report: &mut Report<'_>, text: &Text) -> Option<Window> {

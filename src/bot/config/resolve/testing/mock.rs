@@ -1,4 +1,5 @@
-//! `mock`: answers of sources and upload targets, of queries by the names of their rules, and of callbacks as `RULE.callback`.
+//! `mock`: answers of sources and upload targets, of queries by the names of their rules, of callbacks as `RULE.callback`, and of
+//! what flows post as `FLOW.post`.
 
 use super::Resolving;
 use crate::bot::audience::Audience;
@@ -11,7 +12,7 @@ use crate::bot::config::spanned::{Entries, Raw};
 use crate::bot::config::testing::Action;
 use crate::bot::config::tree::{Content, NodeId};
 use crate::bot::expression::{BLOCK_TIME, ENS, Type, Value, tx_status_type};
-use crate::bot::source::{Answer, CALLBACK};
+use crate::bot::source::{Answer, CALLBACK, POST};
 use crate::bot::testing;
 use crate::bot::trigger::Trigger;
 
@@ -47,11 +48,26 @@ impl Resolving<'_, '_, '_> {
             self.has_callback(rule, node)?;
             return self.status(node).map(Answer::Status);
         }
+        if let Some(flow) = name.strip_suffix(POST) {
+            self.has_flow(flow, node)?;
+            return self.status(node).map(Answer::Status);
+        }
         let is_source = declared(self.report.tree, "sources").any(|source| source == name);
         if !is_source && self.context.project.uploads.contains_key(name) {
             return self.status(node).map(Answer::Status);
         }
         self.value(name, node).map(Answer::Value)
+    }
+
+    /// Whether there is a flow; a finding when there is not.
+    fn has_flow(&mut self, flow: &str, node: NodeId) -> Option<()> {
+        if declared(self.report.tree, "flows").any(|known| known == flow) {
+            return Some(());
+        }
+        let message = format!("there is no flow {}", quote(flow));
+        let hint = Report::meant(flow, declared(self.report.tree, "flows"));
+        self.report.add(Place::Key(node), Code::Undefined, message, hint);
+        None
     }
 
     /// Whether a rule calls back; a finding when it does not.
