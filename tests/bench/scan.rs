@@ -60,7 +60,7 @@ pub(crate) fn role(place: (&Path, &str), blocks: usize) -> Result<(), Error> {
     Ok(writeln!(io::stdout(), "{}", process::peak_kib()?)?)
 }
 
-/// A node whose every hundredth block has five hundred logs, the first of every other of them wanted.
+/// A node whose every fiftieth block has five hundred logs, the first of every other of them wanted.
 fn chain_with(folder: &Path, blocks: usize) -> Result<Evm, Error> {
     let evm = Evm::start(folder)?;
     evm.put("Crier", TOKEN)?;
@@ -160,9 +160,9 @@ const TOKEN: &str = "0x1111111111111111111111111111111111111111";
 const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
 /// `cry(uint256,uint256)`
 const CRY: &str = "0xa7ee7114";
-const BLOCKS: usize = 20_000;
+const BLOCKS: usize = 10_000;
 /// From one block with logs to the next, and how many it has.
-const APART: usize = 100;
+const APART: usize = 50;
 const TOGETHER: usize = 500;
 /// Blocks that the floor fetches at once.
 const RANGE: usize = 1_000;

@@ -1,5 +1,8 @@
 //! The example bots, as they are shipped.
 
+/// Those that read feeds, services and chains, or keep what people tell them.
+mod services;
+
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;

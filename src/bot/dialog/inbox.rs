@@ -49,8 +49,13 @@ pub(crate) async fn listen(
 ) {
     let inbox = Inbox::open(Arc::clone(&running), &client, listening).await;
     // What is being opened goes on while others are handled.
-    let messages = stream::unfold(inbox.stream, async |mut stream| {
-        Some((stream.next().await, stream))
+    let messages = stream::unfold((inbox.stream, false), async |(mut stream, has_failed)| {
+        if has_failed {
+            tokio::time::sleep(jittered(RETRY * 10)).await;
+        }
+        let message = stream.next().await;
+        let has_failed = message.is_err();
+        Some((message, (stream, has_failed)))
     });
     let mut messages = pin!(messages);
     let mut desk = Desk::default();
@@ -73,10 +78,6 @@ pub(crate) async fn listen(
                 let mut event = running.event(Kind::Error);
                 event.reason = Some(format!("messages cannot be read: {error}"));
                 running.tell(event).await;
-                tokio::select! {
-                    () = shutdown.cancelled() => break,
-                    () = tokio::time::sleep(jittered(RETRY * 10)) => {}
-                }
             }
         }
     }
