@@ -60,7 +60,7 @@ pub(crate) fn role(place: (&Path, &str), blocks: usize) -> Result<(), Error> {
     Ok(writeln!(io::stdout(), "{}", process::peak_kib()?)?)
 }
 
-/// A node whose every fiftieth block has five hundred logs, the first of every other of them wanted.
+/// A node whose every twenty-fifth block has five hundred logs, the first of every other of them wanted.
 fn chain_with(folder: &Path, blocks: usize) -> Result<Evm, Error> {
     let evm = Evm::start(folder)?;
     evm.put("Crier", TOKEN)?;
@@ -70,7 +70,7 @@ fn chain_with(folder: &Path, blocks: usize) -> Result<Evm, Error> {
         let data = format!("{CRY}{TOGETHER:064x}{:064x}", number % 2);
         let cry =
             json!([{ "from": TOKEN, "to": TOKEN, "gas": "0x10000000", "gasPrice": "0x0", "data": data }]);
-        connection.result("eth_sendTransaction", &cry)?;
+        connection.result("eth_sendTransactionSync", &cry)?;
     }
     let height = connection.result("eth_blockNumber", &json!([]))?;
     if height != format!("{blocks:#x}") {
@@ -160,11 +160,11 @@ const TOKEN: &str = "0x1111111111111111111111111111111111111111";
 const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
 /// `cry(uint256,uint256)`
 const CRY: &str = "0xa7ee7114";
-const BLOCKS: usize = 10_000;
+const BLOCKS: usize = 5_000;
 /// From one block with logs to the next, and how many it has.
-const APART: usize = 50;
+const APART: usize = 25;
 const TOGETHER: usize = 500;
 /// Blocks that the floor fetches at once.
-const RANGE: usize = 1_000;
+const RANGE: usize = 250;
 const ROUNDS: usize = 5;
 const MEMORY_ROUNDS: usize = 3;

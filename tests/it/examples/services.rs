@@ -3,7 +3,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use chrono::Utc;
 use herald_protocol::address::Address;
 use serde_json::{Value, json};
 
@@ -11,7 +10,7 @@ use crate::harness::{
     chain::Evm,
     ens::Ens,
     house::{House, edited},
-    people::{LOOK, Person, address, person},
+    people::{LOOK, Person, address, now, person},
     program::DEADLINE,
     site::{Answer, Site, ok},
 };
@@ -38,7 +37,7 @@ async fn rss_sends_a_new_post_once_and_holds_the_next_one_of_the_day() {
     let posts: Shown<Vec<&str>> = Arc::new(Mutex::new(vec!["Old"]));
     let shown = Arc::clone(&posts);
     let site = Site::start(move |_| {
-        let date = Utc::now().to_rfc2822();
+        let date = herald::bot::to_utc(now()).to_rfc2822();
         let item = |title: &&str| {
             format!("<item><guid>{title}</guid><title>{title}</title><description>&lt;b&gt;About&lt;/b&gt; {title}</description><pubDate>{date}</pubDate><link>https://blog.example/{title}</link></item>")
         };
@@ -157,7 +156,7 @@ async fn notes_keeps_each_wallets_own_and_lets_keepers_write_to_all() {
 #[tokio::test]
 async fn digest_sends_what_changed_in_ones_own_spaces() {
     let proposal = |id: &str, state: &str, space: &str| {
-        let end = Utc::now().timestamp() + 2 * 86_400 + 600;
+        let end = now().as_seconds() + 2 * 86_400 + 600;
         json!({ "id": id, "title": format!("Proposal {id}"), "state": state, "end": end, "space": { "id": space, "name": "A space" } })
     };
     let proposals: Shown<Vec<Value>> = Arc::new(Mutex::new(vec![proposal("old", "closed", "ens.eth")]));
