@@ -193,7 +193,8 @@ fn a_project_is_found_in_the_folder_of_the_bots_or_above_it() {
 fn the_address_of_a_chains_node_is_never_shown_whole() {
     let project =
         valid("herald: 1\nchains: { base: { rpc: \"https://me:pw@eth.example/v2/s3cret?key=k3y\" } }\n");
-    let shown = format!("{project:?}");
+    // Not the file, whose random name may hold any letters.
+    let shown = format!("{:?}", project.chains);
     assert!(shown.contains("https://eth.example"), "{shown}");
     assert!(
         !shown.contains("s3cret") && !shown.contains("pw") && !shown.contains("k3y"),
