@@ -33,9 +33,10 @@ pub(crate) fn logs(folder: &Path) -> Result<Figure, Error> {
     Ok(Figure::of_rounds("/s", &rounds, Target::AtLeast(0.5)))
 }
 
-/// MiB at the most while a hundred thousand logs are read; in the floor's place the same for ten thousand.
+/// MiB at the most while three hundred thousand logs are read; in the floor's place the same for a hundred thousand.
 pub(crate) fn memory(folder: &Path) -> Result<Figure, Error> {
-    let (long, short) = (BLOCKS, BLOCKS / 10);
+    // Both are longer than what is read at once, on which the memory depends.
+    let (long, short) = (3 * BLOCKS, BLOCKS);
     let many = chain_with(&folder.join("many"), long)?;
     let few = chain_with(&folder.join("few"), short)?;
     let mut rounds = Vec::with_capacity(MEMORY_ROUNDS);
