@@ -158,23 +158,44 @@ impl Asking {
     ) -> Result<T, store::Error> {
         let (mut asking, change) = (Self::of(running), Arc::new(change));
         loop {
-            let (running, round) = (Arc::clone(asking.running()), asking.round());
-            let change = Arc::clone(&change);
-            let store = running.store.clone();
-            let written = store.write(move |transaction| {
-                round.begin();
-                let value = change(transaction, &running)?;
-                if round.lacks() {
-                    // Whatever undoes it.
-                    return Err(rusqlite::Error::StatementChangedRows(0));
-                }
-                Ok(value)
-            });
-            let written = written.await;
+            let written = asking.try_write(&change).await;
             if !asking.ask().await {
                 return written;
             }
         }
+    }
+
+    /// Changes the store in one transaction whose expressions ask nothing. Where something lacks nothing is changed, and none is given.
+    pub(crate) async fn write_known<T: Send + 'static>(
+        running: &Running,
+        change: impl Fn(&Transaction<'_>, &Arc<Running>) -> Result<T, rusqlite::Error> + Send + Sync + 'static,
+    ) -> Result<Option<T>, store::Error> {
+        let asking = Self::of(running);
+        let written = asking.try_write(&Arc::new(change)).await;
+        if asking.round.lacks() {
+            return Ok(None);
+        }
+        written.map(Some)
+    }
+
+    /// Changes the store, if nothing lacks.
+    async fn try_write<T: Send + 'static>(
+        &self,
+        change: &Arc<
+            impl Fn(&Transaction<'_>, &Arc<Running>) -> Result<T, rusqlite::Error> + Send + Sync + 'static,
+        >,
+    ) -> Result<T, store::Error> {
+        let (running, round, change) = (Arc::clone(&self.running), self.round(), Arc::clone(change));
+        let written = self.running.store.write(move |transaction| {
+            round.begin();
+            let value = change(transaction, &running)?;
+            if round.lacks() {
+                // Whatever undoes it.
+                return Err(rusqlite::Error::StatementChangedRows(0));
+            }
+            Ok(value)
+        });
+        written.await
     }
 }
 

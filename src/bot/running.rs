@@ -91,13 +91,6 @@ impl Running {
         Event::new(kind, self.now(), &self.bot.name)
     }
 
-    /// Begins a part of the work that may ask.
-    pub(crate) fn ask_anew(&self) {
-        if let Some((_, round)) = &self.outside {
-            round.begin();
-        }
-    }
-
     /// Why what was just evaluated could not ask what it needs.
     pub(crate) fn unanswered(&self) -> Option<String> {
         let (_, round) = self.outside.as_ref()?;

@@ -90,7 +90,7 @@ pub(super) struct Remove {
 pub(super) struct ImportFile {
     #[command(flatten)]
     list: Place,
-    /// CSV with a header: `wallet`, then fields, `proof`, `proof_time` in any order
+    /// CSV with a header: `wallet` (or its name), then fields, `proof`, `proof_time` in any order
     file: PathBuf,
     #[command(flatten)]
     herald: Herald,

@@ -222,7 +222,16 @@ async fn put_wallets(running: &Running, body: &Type, json: &mut serde_json::Valu
         return Err(Refusal::new(StatusCode::BAD_REQUEST, reason));
     }
     let texts: Vec<&str> = names.iter().map(String::as_str).collect();
-    let wallets = desk::wallets_or_names(running, &texts).await?;
+    let wallets = desk::wallets_or_names(running, &texts).await.map_err(|refusal| {
+        // Which nodes the operator asks is nothing for whoever calls.
+        tracing::error!(
+            error = refusal.message,
+            bot = running.bot.name,
+            "the names in a webhook's body cannot be looked up"
+        );
+        let later = "the names of wallets in the body cannot be looked up now; send it again later";
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, later)
+    })?;
     let wallets = wallets.into_iter().collect::<Result<Vec<Address>, String>>();
     let wallets = wallets.map_err(|reason| Refusal::of_field("body", reason))?;
     let mut wallets = wallets.into_iter();

@@ -12,8 +12,8 @@ use std::{
 };
 
 use herald::{
-    bot::{self, Launch, Runtime, Shared, Started, config, project::Project, store::Store},
-    client::{Cache, NodeAddress},
+    bot::{self, Runtime, Shared, Started, config, project::Project, store::Store},
+    client::Cache,
 };
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -129,13 +129,7 @@ pub(crate) fn watched(
         let (sender, _events) = bot::events();
         let cache = Cache::open(&folder.join("client.db"))?;
         let shared = Shared::of(project, (store.clone(), cache), herald::clock::now.into(), sender)?;
-        let launch = Launch {
-            bot,
-            wallet: people::wallet(1)?,
-            // Nobody listens there.
-            node: NodeAddress::plain("127.0.0.1:1"),
-            network: None,
-        };
+        let launch = people::launch(bot, 1, people::nowhere())?;
         let shutdown = CancellationToken::new();
         let started = Instant::now();
         let _running = Runtime::start(vec![launch], &shared, Started::OnCall, &shutdown);

@@ -10,7 +10,7 @@ use std::{
 };
 
 use herald::{
-    bot::{self, Event, Kind, Launch, Runtime, Shared, Started, config, project::Project, store::Store},
+    bot::{self, Event, Kind, Runtime, Shared, Started, config, project::Project, store::Store},
     client::{Api, Cache},
     content::Content,
 };
@@ -59,12 +59,7 @@ async fn rounds(node: &Node, folder: &Path) -> Result<Vec<Round>, Error> {
         herald::clock::now.into(),
         sender,
     )?;
-    let launch = Launch {
-        bot,
-        wallet: people::wallet(BOT_NUMBER)?,
-        node: node.address(),
-        network: None,
-    };
+    let launch = people::launch(bot, BOT_NUMBER, node.address())?;
     let shutdown = CancellationToken::new();
     let runtime = Runtime::start(vec![launch], &shared, Started::OnCall, &shutdown);
     let (_changed, changes) = mpsc::channel(1);

@@ -2,7 +2,10 @@
 
 use std::thread;
 
-use herald::client::{NodeAddress, WalletKey};
+use herald::{
+    bot::{Launch, config::Bot},
+    client::{NodeAddress, WalletKey},
+};
 use herald_protocol::{
     bundle::{PrivateKeyBundle, UnsignedIdentity},
     ciphertext::Entropy,
@@ -42,6 +45,21 @@ pub(crate) fn stored_identity(number: u32) -> Result<Envelope, Error> {
         timestamp_ns: BORN.as_ns(),
         message: sealed.encode().into(),
     })
+}
+
+/// A bot of the wallet at a node.
+pub(crate) fn launch(bot: Bot, number: u32, node: NodeAddress) -> Result<Launch, Error> {
+    Ok(Launch {
+        bot,
+        wallet: wallet(number)?,
+        node,
+        network: None,
+    })
+}
+
+/// A node that is not there.
+pub(crate) fn nowhere() -> NodeAddress {
+    NodeAddress::plain("127.0.0.1:1")
 }
 
 /// A client of the wallet; when its keys are not on the node it gets new ones.

@@ -13,11 +13,11 @@ use std::{
 
 use herald::{
     bot::{
-        self, Launch, Runtime, Shared, Started, config,
+        self, Runtime, Shared, Started, config,
         project::Project,
         store::{Gate, NewOccurrence, Store},
     },
-    client::{Cache, NodeAddress},
+    client::Cache,
 };
 use herald_protocol::address::Address;
 use rusqlite::{Connection, params};
@@ -208,13 +208,7 @@ async fn planned(bot: config::Bot, store: Store, folder: &Path) -> Result<(Durat
         herald::clock::now.into(),
         sender,
     )?;
-    let launch = Launch {
-        bot,
-        wallet: people::wallet(1)?,
-        // Nobody listens there.
-        node: NodeAddress::plain("127.0.0.1:1"),
-        network: None,
-    };
+    let launch = people::launch(bot, 1, people::nowhere())?;
     let shutdown = CancellationToken::new();
     let _running = Runtime::start(vec![launch], &shared, Started::OnCall, &shutdown);
     loop {

@@ -346,3 +346,48 @@ async fn the_dao_bot_tells_a_proposal_once_and_reminds_who_has_not_voted() {
         "{threads:?}"
     );
 }
+
+#[tokio::test]
+async fn what_a_rule_reads_of_a_contract_is_no_older_than_the_log_that_fired_it() {
+    let evm = Evm::start().await;
+    let token = evm.deploy("Token").await;
+    let source = |argument: &str| {
+        format!(
+            "{{ chain: local, at: {token}, call: balanceOf(address) returns (uint256 balance), args: [{argument}] }}"
+        )
+    };
+    let house = House::of(&format!(
+        "herald: 1
+bot: wallet
+identity: env:BOT_KEY
+defaults: {{ consent: transactional }}
+sources:
+  own: {}
+  got: {}
+commands:
+  /balance: {{ reply: \"{{{{ own.balance }}}}\" }}
+rules:
+  paid:
+    when: {{ log: \"Transfer(address indexed from, address indexed to, uint256 value)\", chain: local, at: {token}, start: 0 }}
+    to: {{ wallet: event.to }}
+    send: \"{{{{ got.balance }}}}\"
+",
+        source("message.from"),
+        source("event.to")
+    ));
+    let house = house.on_chains(&[("local", 31337, &[evm.url()])]);
+    let herald = house.start().await;
+    let bot = herald.address();
+    let alice = person("alice", herald.node()).await;
+    let mut texts: Vec<String> = Vec::new();
+    for balance in 1..=3 {
+        // From here a latest block is known, for a moment.
+        let before = (balance - 1).to_string();
+        alice.asks(bot, "/balance", &[&before]).await;
+        let amount = json!([alice.address().to_string(), "1"]);
+        evm.send(token, "mint(address,uint256)", amount).await;
+        texts.extend([before, balance.to_string()]);
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        alice.reads(bot, &texts).await;
+    }
+}

@@ -5,6 +5,7 @@ use herald_protocol::{bundle::UnsignedIdentity, contact::ContactBundle, key::Pri
 use crate::harness::{
     house::{House, Node},
     people::{Person, address, now, person, wallet},
+    site::{Answer, Site},
 };
 
 fn bot(node: &str) -> String {
@@ -152,4 +153,35 @@ async fn an_answer_that_can_never_be_sealed_is_rejected_and_keeps_back_no_other(
     assert!(reason.contains("no V1 form"), "{rejected}");
     assert_eq!(rejected["wallet"], carol.address().to_string());
     assert!(herald.events("error").is_empty(), "{}", *herald);
+}
+
+#[tokio::test]
+async fn who_asks_what_takes_long_keeps_nobody_else_waiting_and_is_answered_in_order() {
+    let site = Site::start(|_| Answer::Silence).await;
+    let house = House::of(&format!(
+        "herald: 1
+bot: desk
+identity: env:BOT_KEY
+sources: {{ slow: {{ http: \"{}\", pick: body, timeout: 10s }} }}
+commands:
+  /slow: {{ reply: \"{{{{ slow }}}}\" }}
+  /say <what:text>: {{ reply: \"you said {{{{ args.what }}}}\" }}
+",
+        site.url("/slow")
+    ));
+    let house = house.asking_this_machine();
+    let herald = house.start().await;
+    let bot = herald.address();
+    let alice = person("alice", herald.node()).await;
+    let carol = person("carol", herald.node()).await;
+    for text in ["/slow", "/say one", "/say two", "/say three"] {
+        alice.say(bot, text).await;
+    }
+    site.is_asked(1).await;
+    carol.asks(bot, "/say hello", &["you said hello"]).await;
+    assert!(alice.texts_of(bot).await.is_empty(), "the first of hers waits");
+    let later = "I cannot look that up right now. Please try again in a few minutes.";
+    alice
+        .reads(bot, &[later, "you said one", "you said two", "you said three"])
+        .await;
 }

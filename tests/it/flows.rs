@@ -75,19 +75,11 @@ async fn cast(herald: &Herald) -> Cast {
 /// Waits for one more text of the bot, which begins like this, and gives it.
 async fn hears(person: &Person, herald: &Herald, count: usize, start: &str) -> String {
     let bot = herald.address();
-    let waiting = async {
-        loop {
-            let texts = person.texts_of(bot).await;
-            if texts.len() >= count {
-                return texts;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    };
-    let texts = tokio::time::timeout(DEADLINE, waiting).await.unwrap();
+    let text = person.hears(bot, count).await;
+    let texts = person.texts_of(bot).await;
     assert_eq!(texts.len(), count, "{texts:?}");
-    assert!(texts[count - 1].starts_with(start), "{texts:?}");
-    texts[count - 1].clone()
+    assert!(text.starts_with(start), "{texts:?}");
+    text
 }
 
 /// Wants that nobody was told a wallet.
@@ -222,12 +214,7 @@ async fn hook(failures: usize) -> Site {
 
 /// Waits until the site was asked so often, and gives the bodies.
 async fn posts(site: &Site, count: usize) -> Vec<Value> {
-    let asked = async {
-        while site.asked().len() < count {
-            tokio::time::sleep(LOOK).await;
-        }
-    };
-    tokio::time::timeout(DEADLINE, asked).await.unwrap();
+    site.is_asked(count).await;
     let asked = site.asked();
     let bodies = asked.iter().map(|(head, body)| {
         assert!(head.starts_with("POST /desk "), "{head}");

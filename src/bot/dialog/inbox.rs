@@ -15,6 +15,7 @@ use futures::{
     stream::{self, FuturesUnordered},
 };
 use herald_protocol::{address::Address, time::TimestampNs};
+use rusqlite::Transaction;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{self, Effect, Incoming};
@@ -181,7 +182,7 @@ impl Inbox {
     /// Does what a message asks for, once; one that is not the bot's to answer changes nothing.
     pub(crate) async fn handle(&self, message: Message) -> Result<(), store::Error> {
         match incoming(&self.running, &self.listening, message) {
-            Some(incoming) => handle(&self.running, Arc::new([incoming])).await,
+            Some(incoming) => handle(&self.running, incoming).await,
             None => Ok(()),
         }
     }
@@ -211,15 +212,14 @@ fn incoming(running: &Running, listening: &Listening, message: Message) -> Optio
     })
 }
 
-/// Tries until the store has taken the messages: none is passed over.
+/// Tries until the store has taken the messages: none is passed over. They are taken together where none of them asks others for
+/// anything, since what one brings about decides what the next asks.
 async fn until_handled(running: &Arc<Running>, messages: Vec<Incoming>, shutdown: &CancellationToken) {
-    let messages: Arc<[Incoming]> = messages.into();
-    if messages.len() > 1 && handle(running, Arc::clone(&messages)).await.is_ok() {
+    if messages.len() > 1 && matches!(handle_together(running, messages.clone()).await, Ok(true)) {
         return;
     }
-    for incoming in messages.iter() {
-        let alone: Arc<[Incoming]> = Arc::new([incoming.clone()]);
-        while let Err(error) = handle(running, Arc::clone(&alone)).await {
+    for incoming in messages {
+        while let Err(error) = handle(running, incoming.clone()).await {
             let mut event = running.event(Kind::Error);
             event.wallet = Some(incoming.from);
             event.reason = Some(format!("a message waits: {error}"));
@@ -232,22 +232,44 @@ async fn until_handled(running: &Arc<Running>, messages: Vec<Incoming>, shutdown
     }
 }
 
-/// Does what messages ask for, in their order and in one transaction.
-async fn handle(running: &Arc<Running>, messages: Arc<[Incoming]>) -> Result<(), store::Error> {
+/// Does what messages ask for, in their order and in one transaction. Says whether it did: not where one of them asks others.
+async fn handle_together(running: &Arc<Running>, messages: Vec<Incoming>) -> Result<bool, store::Error> {
     let now = running.clock.now();
-    let effects = Asking::write(running, move |transaction, running| {
-        let mut effects = Vec::new();
-        for incoming in messages.iter() {
-            running.ask_anew();
-            let (bot, sent) = (&running.bot.name, (incoming.from, incoming.sent));
-            if store::handle(transaction, bot, &incoming.id, sent, now)? {
-                effects.extend(answer::answer(transaction, running, incoming)?);
-            }
-        }
-        Ok(effects)
-    });
-    tell(running, effects.await?).await;
+    let change = move |transaction: &Transaction<'_>, running: &Arc<Running>| {
+        let effects = messages
+            .iter()
+            .map(|incoming| take(transaction, running, incoming, now));
+        let effects: Vec<Vec<Effect>> = effects.collect::<Result<_, _>>()?;
+        Ok(effects.into_iter().flatten().collect())
+    };
+    let Some(effects) = Asking::write_known(running, change).await? else {
+        return Ok(false);
+    };
+    tell(running, effects).await;
+    Ok(true)
+}
+
+async fn handle(running: &Arc<Running>, incoming: Incoming) -> Result<(), store::Error> {
+    let now = running.clock.now();
+    let change = move |transaction: &Transaction<'_>, running: &Arc<Running>| {
+        take(transaction, running, &incoming, now)
+    };
+    tell(running, Asking::write(running, change).await?).await;
     Ok(())
+}
+
+/// Does what a message asks for, unless that was done before.
+fn take(
+    transaction: &Transaction<'_>,
+    running: &Running,
+    incoming: &Incoming,
+    now: TimestampNs,
+) -> Result<Vec<Effect>, rusqlite::Error> {
+    let (bot, sent) = (&running.bot.name, (incoming.from, incoming.sent));
+    if store::handle(transaction, bot, &incoming.id, sent, now)? {
+        return answer::answer(transaction, running, incoming);
+    }
+    Ok(Vec::new())
 }
 
 /// Tells what a transaction did, once it is durable.

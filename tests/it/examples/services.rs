@@ -10,24 +10,9 @@ use crate::harness::{
     chain::Evm,
     ens::Ens,
     house::{House, edited},
-    people::{LOOK, Person, address, now, person},
-    program::DEADLINE,
+    people::{Person, address, now, person},
     site::{Answer, Site, ok},
 };
-
-/// Waits for the text of this number that somebody gets, counted from 1.
-async fn hears(person: &Person, bot: Address, number: usize) -> String {
-    let heard = async {
-        loop {
-            if let Some(text) = person.texts_of(bot).await.get(number - 1) {
-                return text.clone();
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    };
-    let heard = tokio::time::timeout(DEADLINE, heard).await;
-    heard.unwrap_or_else(|_| panic!("no text {number} in time"))
-}
 
 /// What a site shows, which changes under its readers.
 type Shown<T> = Arc<Mutex<T>>;
@@ -62,12 +47,9 @@ async fn rss_sends_a_new_post_once_and_holds_the_next_one_of_the_day() {
     let alice = person("alice", herald.node()).await;
     let welcome = hears_after(&alice, bot, "/subscribe", 1).await;
     assert!(welcome.starts_with("Thanks for reading."), "{welcome}");
-    let read = site.asked().len();
-    while site.asked().len() < read + 2 {
-        tokio::time::sleep(LOOK).await;
-    }
+    site.is_asked(site.asked().len() + 2).await;
     posts.lock().unwrap().push("Fresh");
-    let post = hears(&alice, bot, 2).await;
+    let post = alice.hears(bot, 2).await;
     assert_eq!(
         post.trim_end(),
         "**Fresh**\nAbout Fresh\nhttps://blog.example/Fresh"
@@ -81,7 +63,7 @@ async fn rss_sends_a_new_post_once_and_holds_the_next_one_of_the_day() {
 /// Says something and gives the text of this number.
 async fn hears_after(person: &Person, bot: Address, text: &str, number: usize) -> String {
     person.say(bot, text).await;
-    hears(person, bot, number).await
+    person.hears(bot, number).await
 }
 
 #[tokio::test]
@@ -108,16 +90,13 @@ async fn health_warns_below_ones_own_line_once_and_tells_when_it_is_well_again()
         "I watch your position and write below 1.2. Write stop to end it."
     );
     *health.lock().unwrap() = 1.1;
-    let warned = hears(&alice, bot, 2).await;
+    let warned = alice.hears(bot, 2).await;
     assert_eq!(
         warned.trim_end(),
         "⚠️ Your health factor is 1.10 (your line is 1.2).\nYour debt is $1,234.50."
     );
     *health.lock().unwrap() = 1.5;
-    assert_eq!(
-        hears(&alice, bot, 3).await,
-        "✅ Back to 1.50. Nothing more to do."
-    );
+    assert_eq!(alice.hears(bot, 3).await, "✅ Back to 1.50. Nothing more to do.");
     let own = format!("/positions/{}", alice.address());
     assert!(site.asked().iter().all(|(head, _)| head.contains(&own)));
 }
@@ -148,7 +127,7 @@ async fn notes_keeps_each_wallets_own_and_lets_keepers_write_to_all() {
     ];
     house.run(&add).await.expect(0);
     alice.say(bot, "/tell Hello, keepers!").await;
-    let mut told = vec![hears(&alice, bot, 4).await, hears(&alice, bot, 5).await];
+    let mut told = vec![alice.hears(bot, 4).await, alice.hears(bot, 5).await];
     told.sort();
     assert_eq!(told, ["Hello, keepers!", "It is on its way."]);
 }
@@ -179,15 +158,12 @@ async fn digest_sends_what_changed_in_ones_own_spaces() {
     alice
         .asks(bot, "/spaces ens.eth dao.eth", &["Following ens.eth, dao.eth."])
         .await;
-    let read = site.asked().len();
-    while site.asked().len() < read + 2 {
-        tokio::time::sleep(LOOK).await;
-    }
+    site.is_asked(site.asked().len() + 2).await;
     proposals.lock().unwrap().extend([
         proposal("new", "active", "dao.eth"),
         proposal("other", "active", "elsewhere.eth"),
     ]);
-    let digest = hears(&alice, bot, 2).await;
+    let digest = alice.hears(bot, 2).await;
     assert_eq!(
         digest.trim_end(),
         "🏛️ 1 change(s) since yesterday\n• A space: Proposal new (active, ends in 2 days)"
@@ -244,16 +220,14 @@ async fn support_looks_up_a_transaction_and_hands_the_rest_to_people_by_their_na
     let soon = "A person will answer here, usually within an hour.";
     assert_eq!(hears_after(&alice, bot, "no", 4).await, soon);
     for one in [&ana, &bo] {
-        let case = hears(one, bot, 1).await;
+        let case = one.hears(bot, 1).await;
         assert!(case.starts_with("#1: ") && case.contains("no"), "{case}");
     }
-    let called = hears(&lead, bot, 1).await;
+    let called = lead.hears(bot, 1).await;
     assert!(called.starts_with("#1: nobody has answered yet"), "{called}");
-    while hook.asked().is_empty() {
-        tokio::time::sleep(LOOK).await;
-    }
+    hook.is_asked(1).await;
     ana.say(bot, "It is through, all is well.").await;
-    assert_eq!(hears(&alice, bot, 5).await, "It is through, all is well.");
+    assert_eq!(alice.hears(bot, 5).await, "It is through, all is well.");
     for text in alice.texts_of(bot).await {
         assert!(!text.contains(&ana.address().to_string()), "{text}");
     }

@@ -132,6 +132,20 @@ impl Person {
         assert_eq!(read, texts, "in time: {}", waited.is_ok());
     }
 
+    /// Waits for the text of this number that somebody has written, counted from 1.
+    pub(crate) async fn hears(&self, peer: Address, number: usize) -> String {
+        let waiting = async {
+            loop {
+                if let Some(text) = self.texts_of(peer).await.get(number - 1) {
+                    return text.clone();
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let heard = tokio::time::timeout(DEADLINE, waiting).await;
+        heard.unwrap_or_else(|_| panic!("no text {number} in time"))
+    }
+
     /// Says something and waits until exactly these answers to it are there.
     pub(crate) async fn asks(&self, peer: Address, question: &str, answers: &[&str]) {
         let before = self.texts_of(peer).await;

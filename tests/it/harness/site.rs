@@ -12,6 +12,8 @@ use tokio::{
     task::JoinSet,
 };
 
+use super::{people::LOOK, program::DEADLINE};
+
 /// What a site answers.
 pub(crate) enum Answer {
     /// A status line, header lines, a body.
@@ -63,6 +65,17 @@ impl Site {
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// Waits until it was asked so many times.
+    pub(crate) async fn is_asked(&self, times: usize) {
+        let waiting = async {
+            while self.asked().len() < times {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let asked = tokio::time::timeout(DEADLINE, waiting).await;
+        assert!(asked.is_ok(), "it was asked {} times", self.asked().len());
     }
 
     /// Head and body of every request so far.

@@ -44,7 +44,7 @@ flows:
       told: { say: \"{{ answers.person }}\", end: true }
 rules:
   paid:
-    when: { webhook: /paid, verify: { scheme: none }, body: { orders: list, to: wallet, also: optional wallet } }
+    when: { webhook: /paid, verify: { scheme: none }, body: { orders: list, to: wallet, also: optional wallet, more: optional list of wallet } }
     to: { wallets: [body.to, body.also] }
     send: Paid!
 fallback: What?
@@ -136,6 +136,29 @@ async fn webhooks_with_typed_bodies_name_wallets() {
         post(json!({ "orders": [], "to": address("bob").to_string(), "also": "nobody.eth" })).await;
     assert_eq!(status, 400, "{answer}");
     assert!(answer.contains("nobody.eth has no address"), "{answer}");
+    let many = |count: usize| json!({ "orders": [], "to": "bob.eth", "more": vec!["x.eth"; count] });
+    let (status, answer) = post(many(101)).await;
+    assert_eq!(status, 400, "{answer}");
+    assert!(
+        answer.contains("expected at most 100 names of wallets, found 102"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_webhook_whose_names_nobody_can_tell_is_to_be_sent_again_and_shows_no_node() {
+    let house = House::of(PEOPLE).on_chains(&[("ethereum", 31337, &["http://127.0.0.1:1"])]);
+    let herald = house.start().await;
+    let url = format!("{}/hooks/people/paid", herald.api());
+    let body = json!({ "orders": [], "to": "alice.eth" }).to_string();
+    let answer = http().post(&url).body(body).send().await.unwrap();
+    assert_eq!(answer.status(), 503);
+    let text = answer.text().await.unwrap();
+    assert!(
+        text.contains("send it again later") && !text.contains("127.0.0.1"),
+        "{text}"
+    );
+    assert_eq!(house.occurrences(), 0);
 }
 
 #[tokio::test]

@@ -150,6 +150,30 @@ fn a_callback_tells_what_it_names_or_everything_and_may_be_a_default() {
 }
 
 #[test]
+fn words_for_events_of_callbacks_may_stand_for_others() {
+    let bot = valid(
+        "herald: 1
+bot: shop
+identity: file:key
+rules:
+  paid:
+    when: { manual: true }
+    to: { wallet: body.wallet }
+    consent: transactional
+    send: Paid!
+    callback: { url: https://shop.example/told, events: [published, failed], sign: file:key }
+",
+    );
+    let callback = bot.rules["paid"].policy.callback.as_ref().unwrap();
+    let meant = [
+        CallbackEvent::Delivered,
+        CallbackEvent::Rejected,
+        CallbackEvent::Expired,
+    ];
+    assert!(callback.events.iter().eq(&meant));
+}
+
+#[test]
 fn every_key_of_a_file_arrives_in_the_bot() {
     let bot = valid(EVERY_KEY);
     assert_eq!(bot.name, "every-key");
