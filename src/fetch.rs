@@ -116,11 +116,18 @@ impl Builder {
             allowed: Arc::clone(&allowed),
         };
         let setup = |error: reqwest::Error| Error::Setup(error.to_string());
-        let operators = bare(self.roots.clone())?.build().map_err(setup)?;
-        let client = bare(self.roots)?.dns_resolver(Arc::new(guarded)).build();
+        let operators = bare(self.roots.clone())?
+            .pool_max_idle_per_host(KEPT)
+            .pool_idle_timeout(IDLE)
+            .build();
+        let client = bare(self.roots)?
+            // One connection an answer: what is connected to was judged for this request.
+            .pool_max_idle_per_host(0)
+            .dns_resolver(Arc::new(guarded))
+            .build();
         Ok(Fetch {
             client: client.map_err(setup)?,
-            operators,
+            operators: operators.map_err(setup)?,
             allowed,
             is_closed: self.is_closed,
         })
@@ -271,8 +278,6 @@ fn bare(roots: Vec<CertificateDer<'static>>) -> Result<reqwest::ClientBuilder, E
         .referer(false)
         .retry(reqwest::retry::never())
         .http1_only()
-        // One connection an answer: what is connected to was judged for this request.
-        .pool_max_idle_per_host(0)
         .connect_timeout(CONNECT)
         .user_agent(concat!("herald/", env!("CARGO_PKG_VERSION"))))
 }
@@ -346,6 +351,11 @@ fn redirects(from: &Url, found: &'static str, wanted: &'static str) -> Error {
 
 /// Most redirects of one request. Ours: a move to https and one to a mirror, and one to spare.
 const REDIRECTS: usize = 3;
+
+/// Connections that are kept to what the operator names, each, and how long while nothing is asked. Ours: less than the five seconds
+/// after which the quickest servers (Node.js) hang up.
+const KEPT: usize = 8;
+const IDLE: Duration = Duration::from_secs(4);
 
 /// Time for resolving, connecting and the TLS handshake. Ours.
 const CONNECT: Duration = Duration::from_secs(10);

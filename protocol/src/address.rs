@@ -101,12 +101,14 @@ impl FromStr for Address {
         }
         const_hex::decode_to_slice(digits, &mut bytes).map_err(|_| shape())?;
         let address = Self(bytes);
-        let wanted = address.to_string();
-        let lower = !digits.bytes().any(|digit| digit.is_ascii_uppercase());
-        if !lower && text != wanted {
+        if !digits.bytes().any(|digit| digit.is_ascii_uppercase()) {
+            return Ok(address);
+        }
+        let wanted = address.checksummed();
+        if text.as_bytes() != wanted {
             return Err(ParseAddressError::Checksum {
                 found: text.to_owned(),
-                wanted,
+                wanted: address.to_string(),
             });
         }
         Ok(address)

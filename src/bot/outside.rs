@@ -423,35 +423,43 @@ async fn read(
         _ => None,
     };
     let answers = &running.answers;
-    let kept = |(_, name, call): &([u8; 32], String, Prepared)| source(name)?.kept(answers, call);
-    let calls: Vec<_> = calls.into_iter().map(|call| (kept(&call), call)).collect();
-    let lacking = calls.iter().filter(|(kept, _)| kept.is_none());
-    let lacking: Vec<chain::Call> = lacking
-        .map(|(_, (_, _, call))| (call.at, call.data.clone()))
+    let mut lacking = Vec::new();
+    let calls: Vec<_> = calls
+        .into_iter()
+        .map(|(key, name, call)| {
+            let kept = source(&name).and_then(|source| source.kept(answers, &key));
+            if kept.is_none() {
+                lacking.push((call.at, call.data));
+            }
+            (key, name, call.at, kept)
+        })
         .collect();
     let called = match running.chains.find(&chain) {
         Ok(found) => {
-            let called = found.calls(block, &lacking).await;
+            let called = found.calls(block, lacking).await;
             called.map_err(|error| format!("chain `{chain}`: {error}"))
         }
         Err(reason) => Err(reason),
     };
     let mut called = called.map(Vec::into_iter);
-    let known = calls.into_iter().map(|(kept, (key, name, call))| {
+    let known = calls.into_iter().map(|(key, name, at, kept)| {
         let Some(source) = source(&name) else {
             return (key, Err(Failure::Unanswered(gone(&name))));
         };
         let answer = match (kept, &mut called) {
             (Some(kept), _) => Ok(kept),
-            (None, Ok(called)) => called
-                .next()
-                .unwrap_or_else(|| Err("it was not asked".to_owned())),
+            (None, Ok(called)) => {
+                let answer = called
+                    .next()
+                    .unwrap_or_else(|| Err("it was not asked".to_owned()));
+                if let Ok(bytes) = &answer {
+                    source.keep(answers, key, bytes);
+                }
+                answer
+            }
             (None, Err(reason)) => Err(reason.clone()),
         };
-        if let Ok(bytes) = &answer {
-            source.keep(answers, &call, bytes);
-        }
-        let value = source.read(&call, answer);
+        let value = source.read(at, answer);
         let value = value.map_err(|reason| Failure::Unanswered(format!("source `{name}`: {reason}")));
         (key, value)
     });

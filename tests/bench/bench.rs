@@ -56,7 +56,7 @@ pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 /// A figure by name, and how it is measured. The path is a folder on a real disk.
 type Known = (&'static str, fn(&Path) -> Result<Figure, Error>);
 
-const FIGURES: [Known; 35] = [
+const FIGURES: [Known; 36] = [
     ("seal", message::seal),
     ("open", message::open),
     ("first-message", first::message),
@@ -67,6 +67,7 @@ const FIGURES: [Known; 35] = [
     ("render", language::render),
     ("broadcast-known", broadcast::known),
     ("commands", commands::answered),
+    ("commands-memory", commands::memory),
     ("watch", watch::reading),
     ("plan-rate", plan::rate),
     ("plan-memory", plan::memory),

@@ -8,7 +8,7 @@ use std::{
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use herald::{
@@ -108,13 +108,13 @@ fn tests() -> PathBuf {
 }
 
 /// Starts a bot of this text in a fresh folder, in a project whose chain `local` is at `url`, with the store as `prepare` leaves it, and
-/// gives how long it takes until the store answers a question with this number.
-pub(crate) fn watched(
+/// measures it; `measure` is given its store.
+pub(crate) fn measured<T>(
     (folder, url): (&Path, &str),
     bot: &str,
     prepare: impl FnOnce(&mut Connection) -> Result<(), Error>,
-    (question, wanted): (&'static str, i64),
-) -> Result<Duration, Error> {
+    measure: impl AsyncFnOnce(&Store) -> Result<T, Error>,
+) -> Result<T, Error> {
     fs::create_dir(folder)?;
     let project = folder.join("herald.yaml");
     let text = format!("herald: 1\nchains: {{ local: {{ id: 31337, rpc: [{url}], confirmations: 0 }} }}\n");
@@ -131,17 +131,22 @@ pub(crate) fn watched(
         let shared = Shared::of(project, (store.clone(), cache), herald::clock::now.into(), sender)?;
         let launch = people::launch(bot, 1, people::nowhere())?;
         let shutdown = CancellationToken::new();
-        let started = Instant::now();
         let _running = Runtime::start(vec![launch], &shared, Started::OnCall, &shutdown);
-        loop {
-            let read =
-                store.read(move |connection| connection.query_row(question, [], |row| row.get::<_, i64>(0)));
-            if read.await? == wanted {
-                return Ok(started.elapsed());
-            }
-            tokio::time::sleep(LOOK).await;
-        }
+        measure(&store).await
     })
+}
+
+/// Waits until the store answers a question with a number of at least this.
+pub(crate) async fn answered(store: &Store, question: &'static str, least: i64) -> Result<i64, Error> {
+    loop {
+        let answer =
+            store.read(move |connection| connection.query_row(question, [], |row| row.get::<_, i64>(0)));
+        let answer = answer.await?;
+        if answer >= least {
+            return Ok(answer);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// What the store of a bot in this folder answers now.
@@ -203,4 +208,4 @@ impl Bare {
 }
 
 /// Between two looks at the store.
-const LOOK: Duration = Duration::from_millis(5);
+const LOOK: Duration = Duration::from_millis(10);

@@ -5,13 +5,14 @@
 use std::{
     fs,
     hint::black_box,
+    io::{self, Write as _},
     path::Path,
     time::{Duration, Instant},
 };
 
 use herald::{
     bot::{self, Event, Kind, Runtime, Shared, Started, config, project::Project, store::Store},
-    client::{Api, Cache},
+    client::{Api, Cache, NodeAddress},
     content::Content,
 };
 use herald_protocol::{
@@ -29,96 +30,190 @@ use crate::{
     Error,
     figure::{self, Figure, Round, Target},
     load,
-    node::Node,
-    people,
+    node::{Node, runtime},
+    people, process,
 };
 
 /// Answers a second.
 pub(crate) fn answered(folder: &Path) -> Result<Figure, Error> {
     let node = Node::start(folder)?;
-    fs::create_dir_all(folder.join("data"))?;
-    fs::write(folder.join("bot.yaml"), BOT)?;
     let rounds = node.block_on(rounds(&node, folder))?;
     node.stop()?;
     Ok(Figure::of_rounds("/s", &rounds, Target::AtLeast(0.2)))
 }
 
 async fn rounds(node: &Node, folder: &Path) -> Result<Vec<Round>, Error> {
-    let authorization = token::bearer(&people::identity(BOT_NUMBER)?, herald::clock::now())?;
-    let api = Api::new(node.address())?;
-    api.publish(vec![people::stored_identity(BOT_NUMBER)?], &authorization)
-        .await?;
-    let loaded = config::load(&folder.join("bot.yaml"));
-    let (bot, _) = loaded.map_err(|found| found.iter().map(ToString::to_string).collect::<String>())?;
-    let (sender, mut events) = bot::events();
-    let store = Store::open(&folder.join("data").join("herald.db"))?;
-    let cache = Cache::open(&folder.join("data").join("client.db"))?;
-    let shared = Shared::of(
-        Project::default(),
-        (store, cache),
-        herald::clock::now.into(),
-        sender,
-    )?;
-    let launch = people::launch(bot, BOT_NUMBER, node.address())?;
-    let shutdown = CancellationToken::new();
-    let runtime = Runtime::start(vec![launch], &shared, Started::OnCall, &shutdown);
-    let (_changed, changes) = mpsc::channel(1);
-    let mut living = JoinSet::new();
-    living.spawn(runtime.live(changes));
-    while next(&mut events).await?.event != Kind::Ready {}
+    let people = People::at(node.address()).await?;
+    let mut bot = RunningBot::start(node.address(), folder).await?;
     let mut rounds = Vec::with_capacity(ROUNDS as usize);
     for number in 0..ROUNDS {
-        // Others each time: a bot answers nobody without end.
-        let callers = callers(BOT_NUMBER + 1 + number * WALLETS)?;
-        for number in 0..WALLETS {
-            load::publish_contact(callers.first + number, &node.address()).await?;
-        }
-        publish(&api, &authorization, callers.invitations.clone()).await?;
-        publish(&api, &authorization, callers.say(1)?).await?;
-        delivered(&mut events, WALLETS).await?;
+        let callers = people.callers(number).await?;
+        bot.delivered(WALLETS).await?;
         // Who answers within a second is taken for a program.
         tokio::time::sleep(THINKING).await;
         let commands = callers.say(EACH)?;
         let started = Instant::now();
-        publish(&api, &authorization, commands.clone()).await?;
-        delivered(&mut events, WALLETS * EACH).await?;
+        people.publish(commands.clone()).await?;
+        bot.delivered(WALLETS * EACH).await?;
         let subject = figure::rate(WALLETS * EACH, started.elapsed());
         let floor = tokio::task::block_in_place(|| callers.open_and_answer(&commands))?;
         rounds.push(Round { subject, floor });
     }
-    shutdown.cancel();
-    while let Some(ended) = living.join_next().await {
-        ended?;
-    }
+    bot.stop().await?;
     Ok(rounds)
 }
 
-async fn publish(api: &Api, authorization: &str, envelopes: Vec<Envelope>) -> Result<(), Error> {
-    for part in envelopes.chunks(AT_ONCE) {
-        api.publish(part.to_vec(), authorization).await?;
-    }
-    Ok(())
-}
-
-/// Waits until so many answers are on the node.
-async fn delivered(events: &mut mpsc::Receiver<Event>, count: u32) -> Result<(), Error> {
-    let mut open = count;
-    while open > 0 {
-        let event = next(events).await?;
-        match event.event {
-            Kind::Delivered => open -= 1,
-            Kind::Rejected | Kind::Expired | Kind::Error => {
-                return Err(event.reason.unwrap_or_default().into());
-            }
-            _ => {}
+/// MiB of a bot that has answered thirty thousand commands of three thousand wallets; in the floor's place the same after a third of them.
+pub(crate) fn memory(folder: &Path) -> Result<Figure, Error> {
+    let node = Node::start(folder)?;
+    let mut part = process::Part::start(&[
+        "commands",
+        &node.address().to_string(),
+        folder.to_str().ok_or("a path is text")?,
+    ])?;
+    let mut held = Vec::new();
+    node.block_on(async {
+        let people = People::at(node.address()).await?;
+        part.line()?;
+        for number in 0..ROUNDS {
+            let callers = people.callers(number).await?;
+            part.line()?;
+            tokio::time::sleep(THINKING).await;
+            people.publish(callers.say(EACH)?).await?;
+            held.push(part.line()?.parse::<f64>()? / 1024.0);
         }
-    }
-    Ok(())
+        Ok::<_, Error>(())
+    })?;
+    drop(part);
+    node.stop()?;
+    let (Some(floor), Some(subject)) = (held.first().copied(), held.last().copied()) else {
+        return Err("nothing was answered".into());
+    };
+    let rounds = [Round { subject, floor }];
+    Ok(Figure::of_rounds("MiB", &rounds, Target::AtMost(1.2)))
 }
 
-async fn next(events: &mut mpsc::Receiver<Event>) -> Result<Event, Error> {
-    let event = tokio::time::timeout(PATIENCE, events.recv()).await?;
-    Ok(event.ok_or("the bot has ended")?)
+/// The process of the bot: says when it is ready, when it has answered the first words of each, and the KiB that it holds when it has
+/// answered their commands.
+pub(crate) fn role(node: NodeAddress, folder: &Path) -> Result<(), Error> {
+    runtime("bot")?.block_on(async {
+        People::at(node.clone()).await?;
+        let mut bot = RunningBot::start(node, folder).await?;
+        writeln!(io::stdout(), "ready")?;
+        for _ in 0..ROUNDS {
+            bot.delivered(WALLETS).await?;
+            writeln!(io::stdout(), "heard")?;
+            bot.delivered(WALLETS * EACH).await?;
+            writeln!(io::stdout(), "{}", process::settled_kib("self").await?)?;
+        }
+        bot.stop().await
+    })
+}
+
+/// A bot that lives in this process.
+struct RunningBot {
+    events: mpsc::Receiver<Event>,
+    living: JoinSet<()>,
+    shutdown: CancellationToken,
+}
+
+impl RunningBot {
+    /// Starts it, its stores in the folder.
+    async fn start(node: NodeAddress, folder: &Path) -> Result<Self, Error> {
+        fs::create_dir_all(folder.join("data"))?;
+        fs::write(folder.join("bot.yaml"), BOT)?;
+        let loaded = config::load(&folder.join("bot.yaml"));
+        let (bot, _) = loaded.map_err(|found| found.iter().map(ToString::to_string).collect::<String>())?;
+        let (sender, events) = bot::events();
+        let store = Store::open(&folder.join("data").join("herald.db"))?;
+        let cache = Cache::open(&folder.join("data").join("client.db"))?;
+        let shared = Shared::of(
+            Project::default(),
+            (store, cache),
+            herald::clock::now.into(),
+            sender,
+        )?;
+        let launch = people::launch(bot, BOT_NUMBER, node)?;
+        let shutdown = CancellationToken::new();
+        let runtime = Runtime::start(vec![launch], &shared, Started::OnCall, &shutdown);
+        let (_changed, changes) = mpsc::channel(1);
+        let mut living = JoinSet::new();
+        living.spawn(runtime.live(changes));
+        let mut bot = Self {
+            events,
+            living,
+            shutdown,
+        };
+        while bot.next().await?.event != Kind::Ready {}
+        Ok(bot)
+    }
+
+    /// Waits until so many answers are on the node.
+    async fn delivered(&mut self, count: u32) -> Result<(), Error> {
+        let mut open = count;
+        while open > 0 {
+            let event = self.next().await?;
+            match event.event {
+                Kind::Delivered => open -= 1,
+                Kind::Rejected | Kind::Expired | Kind::Error => {
+                    return Err(event.reason.unwrap_or_default().into());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Result<Event, Error> {
+        let event = tokio::time::timeout(PATIENCE, self.events.recv()).await?;
+        Ok(event.ok_or("the bot has ended")?)
+    }
+
+    async fn stop(mut self) -> Result<(), Error> {
+        self.shutdown.cancel();
+        while let Some(ended) = self.living.join_next().await {
+            ended?;
+        }
+        Ok(())
+    }
+}
+
+/// Who writes to the bot, by way of one connection.
+struct People {
+    api: Api,
+    authorization: String,
+    node: NodeAddress,
+}
+
+impl People {
+    /// Connects, and makes the bot known.
+    async fn at(node: NodeAddress) -> Result<Self, Error> {
+        let people = Self {
+            api: Api::new(node.clone())?,
+            authorization: token::bearer(&people::identity(BOT_NUMBER)?, herald::clock::now())?,
+            node,
+        };
+        people.publish(vec![people::stored_identity(BOT_NUMBER)?]).await?;
+        Ok(people)
+    }
+
+    /// Wallets that say their first words. Others for each number: a bot answers nobody without end.
+    async fn callers(&self, number: u32) -> Result<Callers, Error> {
+        let callers = callers(BOT_NUMBER + 1 + number * WALLETS)?;
+        for number in 0..WALLETS {
+            load::publish_contact(callers.first + number, &self.node).await?;
+        }
+        self.publish(callers.invitations.clone()).await?;
+        self.publish(callers.say(1)?).await?;
+        Ok(callers)
+    }
+
+    async fn publish(&self, envelopes: Vec<Envelope>) -> Result<(), Error> {
+        for part in envelopes.chunks(AT_ONCE) {
+            self.api.publish(part.to_vec(), &self.authorization).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Wallets that have a conversation with the bot.

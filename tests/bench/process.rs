@@ -5,6 +5,7 @@
 //! bench --bench --as client NODE CACHE NUMBER     -> microseconds to connect, and how many conversations it has then
 //! bench --bench --as resident NODE CACHE NUMBER   -> KiB of its memory then, and how many conversations
 //! bench --bench --as plan FOLDER                  -> see [`plan`]
+//! bench --bench --as commands NODE FOLDER         -> see [`commands`]
 //! bench --bench --as scan FOLDER URL BLOCKS       -> see [`scan`]
 //! bench --bench --as streams NODE CONNECTIONS EACH TOPICS BYTES   -> see [`readers`]
 //! bench --bench --as sockets ADDRESS CONNECTIONS BYTES            -> see [`readers`]
@@ -22,7 +23,7 @@ use std::{
 use herald::client::{Cache, Client, NodeAddress};
 
 use crate::{
-    Error,
+    Error, commands,
     node::{Node, runtime},
     people, plan, readers, scan,
 };
@@ -48,6 +49,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<(), Error> {
             Ok(writeln!(io::stdout(), "{kib} {conversations}")?)
         }
         ["plan", folder] => plan::role(Path::new(folder)),
+        ["commands", node, folder] => commands::role(node.parse()?, Path::new(folder)),
         ["scan", folder, url, blocks] => scan::role((Path::new(folder), url), blocks.parse()?),
         ["streams", node, connections, each, topics, bytes] => readers::streams(
             node.parse()?,

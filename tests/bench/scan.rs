@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use herald::bot::store::Store;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -22,7 +23,8 @@ use crate::{
 
 /// Logs a second.
 pub(crate) fn logs(folder: &Path) -> Result<Figure, Error> {
-    let evm = chain_with(&folder.join("evm"), BLOCKS)?;
+    let evm = start(&folder.join("evm"))?;
+    grow(&evm, 0, BLOCKS)?;
     let count = u32::try_from(BLOCKS / APART * TOGETHER)?;
     let rounds = figure::turns(
         ROUNDS,
@@ -33,25 +35,26 @@ pub(crate) fn logs(folder: &Path) -> Result<Figure, Error> {
     Ok(Figure::of_rounds("/s", &rounds, Target::AtLeast(0.5)))
 }
 
-/// MiB at the most while three hundred thousand logs are read; in the floor's place the same for a hundred thousand.
+/// MiB at the most while a hundred and fifty thousand logs are read; in the floor's place the same for a third of them.
 pub(crate) fn memory(folder: &Path) -> Result<Figure, Error> {
     // Both are longer than what is read at once, on which the memory depends.
-    let (long, short) = (3 * BLOCKS, BLOCKS);
-    let many = chain_with(&folder.join("many"), long)?;
-    let few = chain_with(&folder.join("few"), short)?;
-    let mut rounds = Vec::with_capacity(MEMORY_ROUNDS);
-    for number in 0..MEMORY_ROUNDS {
-        let peak = |evm: &Evm, blocks: usize| -> Result<f64, Error> {
+    let (short, long) = (BLOCKS / 2, BLOCKS / 2 * 3);
+    let evm = start(&folder.join("evm"))?;
+    let peaks = |blocks: usize| -> Result<Vec<f64>, Error> {
+        let peaks = (0..MEMORY_ROUNDS).map(|number| {
             let place = folder.join(format!("scan-{number}-{blocks}"));
             let place = place.to_str().ok_or("a path is text")?;
             let mut part = process::Part::start(&["scan", place, evm.url(), &blocks.to_string()])?;
             Ok(part.line()?.parse::<f64>()? / 1024.0)
-        };
-        rounds.push(Round {
-            subject: peak(&many, long)?,
-            floor: peak(&few, short)?,
         });
-    }
+        peaks.collect()
+    };
+    grow(&evm, 0, short)?;
+    let few = peaks(short)?;
+    grow(&evm, short, long)?;
+    let many = peaks(long)?;
+    let rounds = many.into_iter().zip(few);
+    let rounds: Vec<Round> = rounds.map(|(subject, floor)| Round { subject, floor }).collect();
     Ok(Figure::of_rounds("MiB", &rounds, Target::AtMost(1.2)))
 }
 
@@ -61,12 +64,17 @@ pub(crate) fn role(place: (&Path, &str), blocks: usize) -> Result<(), Error> {
     Ok(writeln!(io::stdout(), "{}", process::peak_kib()?)?)
 }
 
-/// A node whose every twenty-fifth block has five hundred logs, the first of every other of them wanted.
-fn chain_with(folder: &Path, blocks: usize) -> Result<Evm, Error> {
+/// A node with a contract that makes logs.
+fn start(folder: &Path) -> Result<Evm, Error> {
     let evm = Evm::start(folder)?;
     evm.put("Crier", TOKEN)?;
+    Ok(evm)
+}
+
+/// Makes blocks, of which every twenty-fifth has five hundred logs, the first of every other of them wanted.
+fn grow(evm: &Evm, from: usize, to: usize) -> Result<(), Error> {
     let mut connection = Bare::to(evm.url())?;
-    for number in 1..=blocks / APART {
+    for number in from / APART + 1..=to / APART {
         connection.result("anvil_mine", &json!([format!("{:#x}", APART - 1)]))?;
         let data = format!("{CRY}{TOGETHER:064x}{:064x}", number % 2);
         let cry =
@@ -74,19 +82,21 @@ fn chain_with(folder: &Path, blocks: usize) -> Result<Evm, Error> {
         connection.result("eth_sendTransactionSync", &cry)?;
     }
     let height = connection.result("eth_blockNumber", &json!([]))?;
-    if height != format!("{blocks:#x}") {
+    if height != format!("{to:#x}") {
         return Err(format!("the chain has {height} blocks").into());
     }
-    Ok(evm)
+    Ok(())
 }
 
 /// Until the cursor stands at the last block, with the occurrences in the store.
 fn read_by_herald((folder, url): (&Path, &str), blocks: usize) -> Result<Duration, Error> {
-    let last = (
-        "SELECT coalesce(max(number), 0) FROM chain_block",
-        i64::try_from(blocks)?,
-    );
-    let took = chain::watched((folder, url), BOT, |_| Ok(()), last)?;
+    let last = i64::try_from(blocks)?;
+    let started = Instant::now();
+    let scan = async |store: &Store| {
+        chain::answered(store, "SELECT coalesce(max(number), 0) FROM chain_block", last).await?;
+        Ok(started.elapsed())
+    };
+    let took = chain::measured((folder, url), BOT, |_| Ok(()), scan)?;
     let fired = chain::stored(folder, "SELECT count(*) FROM occurrence")?;
     if fired != i64::try_from(blocks / APART / 2)? {
         return Err(format!("{fired} logs fired").into());

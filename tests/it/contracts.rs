@@ -348,6 +348,32 @@ async fn the_dao_bot_tells_a_proposal_once_and_reminds_who_has_not_voted() {
 }
 
 #[tokio::test]
+async fn an_answer_that_stands_for_a_while_does_not_stand_longer_because_it_is_asked_for() {
+    let evm = Evm::start().await;
+    let token = evm.deploy("Token").await;
+    let text = WALLET.replace("TOKEN", &token.to_string());
+    let text = text.replace("args: [message.from]", "args: [message.from]\n    cache: 2s");
+    let house = House::of(&text).on_chains(&[("local", 31337, &[evm.url()])]);
+    let herald = house.start().await;
+    let bot = herald.address();
+    let alice = person("alice", herald.node()).await;
+    alice.asks(bot, "/balance", &["You have 0."]).await;
+    let amount = json!([alice.address().to_string(), "1000000000000000000"]);
+    evm.send(token, "mint(address,uint256)", amount).await;
+    // As a person who asks too often is not answered.
+    let often = Duration::from_millis(700);
+    for asked in 1..12 {
+        alice.say(bot, "/balance").await;
+        herald.count("delivered", asked + 1).await;
+        if alice.texts_of(bot).await.iter().any(|text| text == "You have 1.") {
+            return;
+        }
+        tokio::time::sleep(often).await;
+    }
+    panic!("what was asked for a while ago stands for ever");
+}
+
+#[tokio::test]
 async fn what_a_rule_reads_of_a_contract_is_no_older_than_the_log_that_fired_it() {
     let evm = Evm::start().await;
     let token = evm.deploy("Token").await;

@@ -2,17 +2,20 @@
 //! two of them must say the same.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
 use herald_protocol::address::Address;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use tokio::time::Instant;
+
+use multicall::MULTICALL;
 
 use super::{
     abi::Function,
@@ -23,12 +26,9 @@ use super::{
 };
 use crate::bot::expression::Value;
 
-/// Multicall3, which stands at this address on most chains (multicall3.com).
-const MULTICALL: Address = Address::from_bytes([
-    0xca, 0x11, 0xbd, 0xe0, 0x59, 0x77, 0xb3, 0x63, 0x11, 0x67, 0x02, 0x88, 0x62, 0xbe, 0x2a, 0x17, 0x39,
-    0x76, 0xca, 0x11,
-]);
-const AGGREGATE: &str = "aggregate3((address target, bool allowFailure, bytes callData)[] calls) returns ((bool success, bytes returnData)[] results)";
+/// Calls by one contract.
+mod multicall;
+
 /// What a contract says when it refuses; it comes in place of an answer.
 const REVERT: &str = "Error(string reason) returns (string reason)";
 /// Calls that are made at once.
@@ -43,10 +43,10 @@ const TIP: u64 = 3;
 const KEPT: usize = 20_000;
 
 /// What came of a call: its bytes, or why the contract gave none.
-pub type Called = Result<Vec<u8>, String>;
+pub type Called = Result<Bytes, String>;
 
 /// What came of a call, with the bytes that a contract refuses with.
-pub(super) type Answered = Result<Vec<u8>, Refusal>;
+pub(super) type Answered = Result<Bytes, Refusal>;
 
 /// How a contract refuses a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -229,7 +229,7 @@ impl Chain {
     ///
     /// # Errors
     /// No node answers, or they differ. A call that fails is an answer.
-    pub async fn calls(&self, block: Option<u64>, calls: &[Call]) -> Result<Vec<Called>, Error> {
+    pub async fn calls(&self, block: Option<u64>, calls: Vec<Call>) -> Result<Vec<Called>, Error> {
         let Some(block) = block else {
             let latest = self.latest().await?;
             return self.calls_of_latest(&latest, calls).await;
@@ -242,7 +242,7 @@ impl Chain {
         Ok(called)
     }
 
-    /// Calls contracts as they stand, each call once. Whoever asks keeps the answers.
+    /// Calls contracts as they stand. Whoever asks keeps the answers.
     pub(super) async fn ask_contracts(&self, calls: &[Call]) -> Result<Vec<Answered>, Error> {
         let latest = self.latest().await?;
         let mut answered = Vec::with_capacity(calls.len());
@@ -252,40 +252,39 @@ impl Chain {
         Ok(answered)
     }
 
-    async fn calls_of_latest(&self, latest: &Agreed, calls: &[Call]) -> Result<Vec<Called>, Error> {
-        let mut called: HashMap<Call, Called> = HashMap::new();
-        {
+    async fn calls_of_latest(&self, latest: &Agreed, calls: Vec<Call>) -> Result<Vec<Called>, Error> {
+        let mut called: Vec<Option<Called>> = {
             let answers = lock(&self.known.answers);
-            if answers.block == latest.block.hash {
-                let known = |call: &Call| Some((call.clone(), answers.known.get(call)?.clone()));
-                called.extend(calls.iter().filter_map(known));
-            }
-        }
-        let mut seen = HashSet::new();
-        let lacking = calls
-            .iter()
-            .filter(|call| !called.contains_key(*call) && seen.insert(*call));
-        let lacking: Vec<Call> = lacking.cloned().collect();
-        for calls in lacking.chunks(CALLS) {
-            let found = self.compared(latest, calls).await?;
-            let found = found.into_iter().map(without_data);
-            let found: Vec<_> = calls.iter().cloned().zip(found).collect();
+            let is_of_latest = answers.block == latest.block.hash;
+            let known = |call: &Call| is_of_latest.then(|| answers.known.get(call).cloned()).flatten();
+            calls.iter().map(known).collect()
+        };
+        let lacking = calls.into_iter().zip(&called);
+        let mut lacking: Vec<Call> = lacking
+            .filter(|(_, known)| known.is_none())
+            .map(|(call, _)| call)
+            .collect();
+        let mut slots = called.iter_mut().filter(|known| known.is_none());
+        while !lacking.is_empty() {
+            let later = lacking.split_off(lacking.len().min(CALLS));
+            let found = self.compared(latest, &lacking).await?;
             let mut answers = lock(&self.known.answers);
             if answers.block != latest.block.hash || answers.known.len() > KEPT {
-                *answers = Answers {
-                    block: latest.block.hash,
-                    known: HashMap::new(),
-                };
+                answers.block = latest.block.hash;
+                answers.known.clear();
             }
-            answers.known.extend(found.iter().cloned());
-            drop(answers);
-            called.extend(found);
+            for ((call, found), slot) in lacking.into_iter().zip(found).zip(&mut slots) {
+                let found = without_data(found);
+                *slot = Some(found.clone());
+                answers.known.insert(call, found);
+            }
+            lacking = later;
         }
         let absent = || Err("it was not asked".to_owned());
-        let sorted = calls
-            .iter()
-            .map(|call| called.get(call).cloned().unwrap_or_else(absent));
-        Ok(sorted.collect())
+        Ok(called
+            .into_iter()
+            .map(|called| called.unwrap_or_else(absent))
+            .collect())
     }
 
     /// Asks two of the nodes that have a block, or the only one; more where these fail or differ.
@@ -394,54 +393,20 @@ async fn calls_of(node: &Rpc, block: &Agreed, calls: &[Call]) -> Result<Vec<Answ
 
 /// Calls one by one, in as few requests as the node takes.
 async fn each(node: &Rpc, tag: &str, calls: &[Call]) -> Result<Vec<Answered>, rpc::Error> {
-    let questions = calls.iter().map(|(at, data)| question(*at, data, tag)).collect();
+    let questions = calls
+        .iter()
+        .map(|(at, data)| Question::new(*at, data, tag))
+        .collect();
     let answers = node.batch::<String>("eth_call", questions).await?;
     answers.into_iter().map(|answer| called(node, answer)).collect()
 }
 
 /// Calls by Multicall3; none where it does not answer as such.
 async fn aggregate(node: &Rpc, tag: &str, calls: &[Call]) -> Result<Option<Vec<Answered>>, rpc::Error> {
-    let Ok(function) = Function::parse(AGGREGATE) else {
-        return Ok(None);
-    };
-    let list = calls.iter().map(|(target, data)| {
-        Value::record([
-            ("target", Value::Wallet(*target)),
-            ("allowFailure", Value::Bool(true)),
-            ("callData", Value::text(const_hex::encode_prefixed(data))),
-        ])
-    });
-    let Ok(data) = function.encode(&[Value::list(list)]) else {
-        return Ok(None);
-    };
-    let answer = node.ask("eth_call", question(MULTICALL, &data, tag)).await;
-    let Ok(answer) = called(node, answer)? else {
-        return Ok(None);
-    };
-    let Ok(Value::Record(record)) = function.decode(&answer) else {
-        return Ok(None);
-    };
-    let Some(Value::List(results)) = record.get("results") else {
-        return Ok(None);
-    };
-    let answers: Vec<Answered> = results.iter().map(result).collect();
-    Ok((answers.len() == calls.len()).then_some(answers))
-}
-
-/// One answer of Multicall3.
-fn result(value: &Value) -> Answered {
-    let Value::Record(fields) = value else {
-        return Err(reverted(Vec::new()));
-    };
-    let data = match fields.get("returnData") {
-        Some(Value::Text(data)) => const_hex::decode(data.as_ref()).unwrap_or_default(),
-        _ => Vec::new(),
-    };
-    if fields.get("success") == Some(&Value::Bool(true)) {
-        Ok(data)
-    } else {
-        Err(reverted(data))
-    }
+    let data = multicall::encode(calls);
+    let answer = node.ask("eth_call", Question::new(MULTICALL, &data, tag)).await;
+    let answer = called(node, answer)?.ok();
+    Ok(answer.and_then(|answer| multicall::decode(&answer, calls.len())))
 }
 
 /// Why a contract refused, as far as it said.
@@ -464,7 +429,7 @@ fn reverted(data: Vec<u8>) -> Refusal {
 fn called(node: &Rpc, answer: Result<Option<String>, rpc::Error>) -> Result<Answered, rpc::Error> {
     match answer {
         Ok(text) => const_hex::decode(text.unwrap_or_default())
-            .map(Ok)
+            .map(|bytes| Ok(bytes.into()))
             .map_err(|_| node.malformed("no bytes", "the answer of a contract")),
         Err(rpc::Error::Refused {
             code, message, data, ..
@@ -490,8 +455,21 @@ fn is_of_contract(code: i64, message: &str) -> bool {
     matches!(code, 3 | -32_015) || words.iter().any(|word| message.contains(word))
 }
 
-fn question(at: Address, data: &[u8], tag: &str) -> Json {
-    json!([{ "to": at.to_string(), "data": const_hex::encode_prefixed(data) }, tag])
+/// A call, and the block it is made at.
+#[derive(Serialize)]
+struct Question<'q>(Target, &'q str);
+
+#[derive(Serialize)]
+struct Target {
+    to: String,
+    data: String,
+}
+
+impl<'q> Question<'q> {
+    fn new(at: Address, data: &[u8], tag: &'q str) -> Self {
+        let (to, data) = (at.to_string(), const_hex::encode_prefixed(data));
+        Self(Target { to, data }, tag)
+    }
 }
 
 #[cfg(test)]

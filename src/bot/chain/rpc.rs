@@ -13,13 +13,15 @@ use reqwest::{
     Response,
     header::{self, HeaderMap},
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::{sync::OnceCell, time::Instant};
 use url::Url;
 
 /// The longest answer. Ours: ten thousand logs with a kilobyte of data each, and as much again.
 const LARGEST: usize = 32 * 1024 * 1024;
+/// The most that a node is believed when it says how long its answer is.
+const BELIEVED: usize = 1024 * 1024;
 /// The longest wait for an answer. Ours: nodes give up on a search of logs sooner.
 const WITHIN: Duration = Duration::from_secs(30);
 /// Things that are asked at once, until a node refuses so many. Ours: most nodes take a hundred.
@@ -103,6 +105,25 @@ impl fmt::Debug for Rpc {
     }
 }
 
+#[derive(Serialize)]
+struct Question<'q, P> {
+    jsonrpc: &'static str,
+    id: usize,
+    method: &'q str,
+    params: P,
+}
+
+impl<'q, P: Serialize> Question<'q, P> {
+    fn new(id: usize, method: &'q str, params: P) -> Self {
+        Self {
+            jsonrpc: "2.0",
+            id,
+            method,
+            params,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
 struct Answer<T> {
@@ -165,7 +186,11 @@ impl Rpc {
     }
 
     /// Asks for what there must be.
-    pub(crate) async fn known<T: DeserializeOwned>(&self, method: &str, params: Value) -> Result<T, Error> {
+    pub(crate) async fn known<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        params: impl Serialize,
+    ) -> Result<T, Error> {
         let answer = self.ask(method, params).await?;
         answer.ok_or_else(|| self.malformed("nothing", format!("the answer to {method}")))
     }
@@ -174,10 +199,9 @@ impl Rpc {
     pub(crate) async fn ask<T: DeserializeOwned>(
         &self,
         method: &str,
-        params: Value,
+        params: impl Serialize,
     ) -> Result<Option<T>, Error> {
-        let question = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let answer: Answer<T> = self.send(&question, method).await?;
+        let answer: Answer<T> = self.send(Question::new(1, method, params), method).await?;
         self.judge(answer)
     }
 
@@ -186,7 +210,7 @@ impl Rpc {
     pub(crate) async fn batch<T: DeserializeOwned>(
         &self,
         method: &str,
-        params: Vec<Value>,
+        params: Vec<impl Serialize>,
     ) -> Result<Vec<Result<Option<T>, Error>>, Error> {
         let (mut open, mut answers) = (params.as_slice(), Vec::with_capacity(params.len()));
         while !open.is_empty() {
@@ -207,14 +231,14 @@ impl Rpc {
     async fn part<T: DeserializeOwned>(
         &self,
         method: &str,
-        params: &[Value],
+        params: &[impl Serialize],
     ) -> Result<Vec<Result<Option<T>, Error>>, Error> {
         let count = params.len();
-        let questions = params
-            .iter()
-            .enumerate()
-            .map(|(id, params)| json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }));
-        let answers = match self.send(&Value::Array(questions.collect()), method).await? {
+        let questions = params.iter().enumerate();
+        let questions: Vec<_> = questions
+            .map(|(id, params)| Question::new(id, method, params))
+            .collect();
+        let answers = match self.send(questions, method).await? {
             Answers::Each(answers) => answers,
             // Refused as a whole.
             Answers::One(answer) => {
@@ -247,10 +271,12 @@ impl Rpc {
         }
     }
 
-    async fn send<T: DeserializeOwned>(&self, question: &Value, method: &str) -> Result<T, Error> {
+    async fn send<T: DeserializeOwned>(&self, question: impl Serialize, method: &str) -> Result<T, Error> {
         if let Some(error) = self.resting() {
             return Err(error);
         }
+        let question = serde_json::to_vec(&question)
+            .map_err(|error| self.refused(0, &format!("{method} cannot be asked: {error}")))?;
         match tokio::time::timeout(WITHIN, self.exchange(question, method)).await {
             Ok(answer) => answer,
             Err(_) => Err(self.too_slow(WITHIN)),
@@ -296,12 +322,12 @@ impl Rpc {
         error
     }
 
-    async fn exchange<T: DeserializeOwned>(&self, question: &Value, method: &str) -> Result<T, Error> {
+    async fn exchange<T: DeserializeOwned>(&self, question: Vec<u8>, method: &str) -> Result<T, Error> {
         let asking = self
             .client
             .post(self.url.clone())
             .header(header::CONTENT_TYPE, "application/json")
-            .body(question.to_string());
+            .body(question);
         let response = asking.send().await.map_err(|error| self.broken(error))?;
         let status = response.status().as_u16();
         if status == 429 || (status == 503 && response.headers().contains_key(header::RETRY_AFTER)) {
@@ -328,7 +354,10 @@ impl Rpc {
     }
 
     async fn read(&self, mut response: Response, method: &str) -> Result<Vec<u8>, Error> {
-        let mut body = Vec::new();
+        let told = response
+            .content_length()
+            .and_then(|told| usize::try_from(told).ok());
+        let mut body = Vec::with_capacity(told.unwrap_or_default().min(BELIEVED));
         while let Some(chunk) = response.chunk().await.map_err(|error| self.broken(error))? {
             if chunk.len() > LARGEST - body.len() {
                 let message = format!("the answer to {method} is larger than {LARGEST} bytes");

@@ -1,7 +1,7 @@
 //! Answers that stand for a while, for all sources of a bot.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
@@ -12,9 +12,20 @@ use tokio::time::Instant;
 /// The answers, and who is on the way to one.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
-    answers: Mutex<VecDeque<Cached>>,
+    answers: Mutex<Kept>,
     /// Held by whoever asks, so that others who want the same wait for its answer.
     turns: Mutex<HashMap<[u8; 32], Weak<tokio::sync::Mutex<()>>>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// By the digests of their requests, each with its number.
+    answers: HashMap<[u8; 32], (u64, Cached)>,
+    /// The digests by the numbers of the answers, the oldest first.
+    order: BTreeMap<u64, [u8; 32]>,
+    next: u64,
+    /// Bytes of them all.
+    size: usize,
 }
 
 /// An answer.
@@ -39,17 +50,18 @@ impl Cached {
             body,
         }
     }
+
+    /// The bytes it takes, about.
+    fn size(&self) -> usize {
+        AROUND + self.body.len()
+    }
 }
 
 impl Cache {
     /// The answer to a request, however old.
     pub(super) fn find(&self, request: &[u8; 32]) -> Option<Cached> {
-        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        answers
-            .iter()
-            .rev()
-            .find(|known| known.request == *request)
-            .cloned()
+        let kept = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.answers.get(request).map(|(_, known)| known.clone())
     }
 
     /// The answer to a request, if it is not older than that.
@@ -60,11 +72,18 @@ impl Cache {
 
     /// Keeps an answer; the oldest ones go when there are too many.
     pub(super) fn put(&self, answer: Cached) {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.retain(|known| known.request != answer.request);
-        answers.push_back(answer);
-        while answers.len() > 1 && answers.iter().map(|known| known.body.len()).sum::<usize>() > CACHED {
-            answers.pop_front();
+        let mut kept = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.remove(&answer.request);
+        let number = kept.next;
+        kept.next += 1;
+        kept.size += answer.size();
+        kept.order.insert(number, answer.request);
+        kept.answers.insert(answer.request, (number, answer));
+        while kept.size > CACHED
+            && kept.answers.len() > 1
+            && let Some(oldest) = kept.order.values().next().copied()
+        {
+            kept.remove(&oldest);
         }
     }
 
@@ -81,8 +100,19 @@ impl Cache {
     }
 }
 
+impl Kept {
+    fn remove(&mut self, request: &[u8; 32]) {
+        if let Some((number, gone)) = self.answers.remove(request) {
+            self.order.remove(&number);
+            self.size -= gone.size();
+        }
+    }
+}
+
 /// Bytes of all answers that are kept for one bot.
 const CACHED: usize = 16 * 1024 * 1024;
+/// Bytes around the body of one: digests, validators, places in maps.
+const AROUND: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -94,7 +124,7 @@ mod tests {
             asked: Instant::now(),
             etag: None,
             last_modified: None,
-            body: Bytes::from(vec![0; CACHED / 3]),
+            body: Bytes::from(vec![0; CACHED / 3 - AROUND]),
         }
     }
 
@@ -114,5 +144,19 @@ mod tests {
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(cache.get(&[1; 32], minute).is_some(), "asked anew");
         assert!(cache.get(&[2; 32], minute).is_none());
+    }
+
+    #[test]
+    fn many_small_answers_are_kept_within_the_same_bound() {
+        let cache = Cache::default();
+        let most = CACHED / (AROUND + 4);
+        for number in 0..2 * most {
+            let mut request = [0; 32];
+            request[..8].copy_from_slice(&number.to_be_bytes());
+            cache.put(Cached::of(request, Bytes::from_static(&[0; 4])));
+        }
+        let kept = cache.answers.lock().unwrap();
+        assert_eq!((kept.answers.len(), kept.order.len()), (most, most));
+        assert_eq!(kept.size, most * (AROUND + 4));
     }
 }

@@ -73,18 +73,17 @@ impl ContractCall {
     }
 
     /// What an answer tells. Errors are sentences for people.
-    pub(crate) fn read(&self, call: &Prepared, called: Called) -> Result<Value, String> {
+    pub(crate) fn read(&self, at: Address, called: Called) -> Result<Value, String> {
         let bytes = called?;
         if bytes.is_empty() && !self.function.outputs.is_empty() {
             return Err(format!(
-                "{} on chain `{}` answers nothing: no contract is there, or it has no `{}`",
-                call.at,
+                "{at} on chain `{}` answers nothing: no contract is there, or it has no `{}`",
                 self.chain,
                 self.function.signature()
             ));
         }
         let value = self.function.decode(&bytes);
-        value.map_err(|error| format!("what {} answers is no `{}`: {error}", call.at, self.function.name))
+        value.map_err(|error| format!("what {at} answers is no `{}`: {error}", self.function.name))
     }
 
     /// Whether a mock is one answer; a map of several has other keys.
@@ -96,16 +95,15 @@ impl ContractCall {
         outputs.iter().all(|output| fields.contains_key(&output.name))
     }
 
-    /// An answer that still stands.
-    pub(crate) fn kept(&self, answers: &Answers, call: &Prepared) -> Option<Vec<u8>> {
-        let bytes = answers.cache()?.get(&call.digest(), self.cache?)?;
-        Some(bytes.to_vec())
+    /// The answer to the call of this digest that still stands.
+    pub(crate) fn kept(&self, answers: &Answers, call: &[u8; 32]) -> Option<Bytes> {
+        answers.cache()?.get(call, self.cache?)
     }
 
     /// Keeps an answer while it stands.
-    pub(crate) fn keep(&self, answers: &Answers, call: &Prepared, bytes: &[u8]) {
+    pub(crate) fn keep(&self, answers: &Answers, call: [u8; 32], bytes: &[u8]) {
         if let (Some(cache), Some(_)) = (answers.cache(), self.cache) {
-            cache.put(Cached::of(call.digest(), Bytes::copy_from_slice(bytes)));
+            cache.put(Cached::of(call, Bytes::copy_from_slice(bytes)));
         }
     }
 }

@@ -20,16 +20,14 @@ pub struct Member {
     pub joined: DateTime<Utc>,
 }
 
-fn member(row: &Row<'_>) -> Result<Member, rusqlite::Error> {
+/// A member, from the columns `wallet, fields, joined_ms`.
+pub(super) fn member(row: &Row<'_>) -> Result<Member, rusqlite::Error> {
     let odd = |column, error: Box<dyn std::error::Error + Send + Sync>| {
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error)
     };
     Ok(Member {
-        wallet: row
-            .get_ref(0)?
-            .as_str()?
-            .parse()
-            .map_err(|_| odd(0, "odd wallet in a list".into()))?,
+        wallet: super::wallet(row.get_ref(0)?.as_str()?)
+            .ok_or_else(|| odd(0, "odd wallet in a list".into()))?,
         fields: serde_json::from_str(row.get_ref(1)?.as_str()?).map_err(|error| odd(1, Box::new(error)))?,
         joined: time(row.get(2)?),
     })

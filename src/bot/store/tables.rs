@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use herald_protocol::address::Address;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::{Store, millis, time};
+use super::{millis, time};
 
 /// One row of a table.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,23 +19,22 @@ pub struct TableRow {
     pub created: DateTime<Utc>,
 }
 
-fn row(row: &Row<'_>) -> Result<TableRow, rusqlite::Error> {
+/// A row, from its [`COLUMNS`].
+pub(super) fn row(row: &Row<'_>) -> Result<TableRow, rusqlite::Error> {
     let odd = |column, error: Box<dyn std::error::Error + Send + Sync>| {
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error)
     };
     Ok(TableRow {
-        owner: row
-            .get_ref(0)?
-            .as_str()?
-            .parse()
-            .map_err(|_| odd(0, "odd wallet in a table".into()))?,
+        owner: super::wallet(row.get_ref(0)?.as_str()?)
+            .ok_or_else(|| odd(0, "odd wallet in a table".into()))?,
         id: row.get(1)?,
         columns: serde_json::from_str(row.get_ref(2)?.as_str()?).map_err(|error| odd(2, Box::new(error)))?,
         created: time(row.get(3)?),
     })
 }
 
-const COLUMNS: &str = "owner, id, columns, created_ms";
+/// What a row is made of.
+pub(super) const COLUMNS: &str = "owner, id, columns, created_ms";
 
 /// Adds a row inside a transaction and gives it. It is a wish to be written to: a departure is over.
 pub(crate) fn add_row(
@@ -113,28 +112,4 @@ pub(crate) fn row_counts(
             Ok((row.get(0)?, row.get(1)?))
         })?
         .collect()
-}
-
-impl Store {
-    /// The next rows of a table after one, in the order of their owners' text and their ids, at most `limit`.
-    pub async fn table_rows(
-        &self,
-        bot: &str,
-        table: &str,
-        (owner, id): (String, i64),
-        limit: u32,
-    ) -> Result<Vec<TableRow>, super::Error> {
-        let (bot, table) = (bot.to_owned(), table.to_owned());
-        self.read(move |connection| {
-            let query = format!(
-                "SELECT {COLUMNS} FROM table_row WHERE bot = ?1 AND name = ?2 AND (owner, id) > (?3, ?4)
-                 ORDER BY owner, id LIMIT ?5"
-            );
-            connection
-                .prepare_cached(&query)?
-                .query_map(params![bot, table, owner, id, limit], row)?
-                .collect()
-        })
-        .await
-    }
 }

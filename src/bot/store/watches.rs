@@ -1,13 +1,13 @@
 //! Where watched values stand: an edge fires once, across restarts.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Row, Transaction, params};
 
 use crate::bot::trigger::Each;
 
-use super::{NewOccurrence, Planned, ScheduleKey, Store, millis, occurrences, time};
+use super::{
+    Member, NewOccurrence, Planned, ScheduleKey, Store, TableRow, lists, millis, occurrences, tables, time,
+};
 
 /// Where the value of one subject stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,16 +23,64 @@ pub struct Watched {
 }
 
 impl Store {
-    /// Where subjects stand, in their order.
-    pub async fn watched(
+    /// Where a value stands that is watched for nobody in particular.
+    pub async fn watched_alone(&self, key: ScheduleKey) -> Result<Watched, super::Error> {
+        self.read(move |connection| {
+            let query = format!("SELECT {STATE} FROM (SELECT '' AS subject) AS each LEFT JOIN {WATCHED}");
+            connection
+                .prepare_cached(&query)?
+                .query_row(params![key.bot, key.rule, key.trigger], |row| watched(row, 0))
+        })
+        .await
+    }
+
+    /// The next members of a list after `after` in the order of their wallets' text, at most `limit`, each with where it stands.
+    pub async fn watched_members(
         &self,
         key: ScheduleKey,
-        subjects: Vec<String>,
-    ) -> Result<Vec<Watched>, super::Error> {
+        list: String,
+        (after, limit): (String, u32),
+    ) -> Result<Vec<(Member, Watched)>, super::Error> {
         self.read(move |connection| {
-            let mut known = between(connection, &key, &subjects)?;
-            let states = subjects.iter().map(|subject| known.remove(subject));
-            Ok(states.map(Option::unwrap_or_default).collect())
+            let query = format!(
+                "SELECT wallet, fields, joined_ms, {STATE}
+                 FROM (SELECT wallet, fields, joined_ms, wallet AS subject FROM member
+                       WHERE bot = ?1 AND list = ?4 AND wallet > ?5 ORDER BY wallet LIMIT ?6) AS each
+                 LEFT JOIN {WATCHED} ORDER BY wallet"
+            );
+            connection
+                .prepare_cached(&query)?
+                .query_map(
+                    params![key.bot, key.rule, key.trigger, list, after, limit],
+                    |row| Ok((lists::member(row)?, watched(row, 3)?)),
+                )?
+                .collect()
+        })
+        .await
+    }
+
+    /// The next rows of a table after one, in the order of their owners' text and their ids, at most `limit`, each with where it stands.
+    pub async fn watched_rows(
+        &self,
+        key: ScheduleKey,
+        table: String,
+        ((owner, id), limit): ((String, i64), u32),
+    ) -> Result<Vec<(TableRow, Watched)>, super::Error> {
+        self.read(move |connection| {
+            let columns = tables::COLUMNS;
+            let query = format!(
+                "SELECT {columns}, {STATE}
+                 FROM (SELECT {columns}, owner || ' ' || id AS subject FROM table_row
+                       WHERE bot = ?1 AND name = ?4 AND (owner, id) > (?5, ?6) ORDER BY owner, id LIMIT ?7) AS each
+                 LEFT JOIN {WATCHED} ORDER BY owner, id"
+            );
+            connection
+                .prepare_cached(&query)?
+                .query_map(
+                    params![key.bot, key.rule, key.trigger, table, owner, id, limit],
+                    |row| Ok((tables::row(row)?, watched(row, 4)?)),
+                )?
+                .collect()
         })
         .await
     }
@@ -43,6 +91,9 @@ impl Store {
         key: ScheduleKey,
         (states, new): (Vec<(String, Watched)>, Vec<NewOccurrence>),
     ) -> Result<Vec<(NewOccurrence, Planned)>, super::Error> {
+        if states.is_empty() && new.is_empty() {
+            return Ok(Vec::new());
+        }
         self.write(move |transaction| {
             for (subject, state) in &states {
                 note(transaction, &key, subject, state)?;
@@ -78,26 +129,20 @@ impl Store {
     }
 }
 
-/// Where the subjects stand from the least of these to the greatest.
-fn between(
-    connection: &Connection,
-    key: &ScheduleKey,
-    subjects: &[String],
-) -> Result<HashMap<String, Watched>, rusqlite::Error> {
-    let query = "SELECT subject, since_ms, fired, edges, value FROM watched
-                 WHERE bot = ?1 AND rule = ?2 AND trigger = ?3 AND subject BETWEEN ?4 AND ?5";
-    let (first, last) = (subjects.iter().min(), subjects.iter().max());
-    let mut statement = connection.prepare_cached(query)?;
-    let rows = statement.query_map(params![key.bot, key.rule, key.trigger, first, last], |row| {
-        let state = Watched {
-            since: row.get::<_, Option<i64>>(1)?.map(time),
-            fired: row.get(2)?,
-            edges: row.get(3)?,
-            value: row.get(4)?,
-        };
-        Ok((row.get(0)?, state))
-    })?;
-    rows.collect()
+/// Where a subject stands, for [`watched`].
+const STATE: &str = "since_ms, fired, edges, value";
+/// The rows of a rule (`?2`) of a bot (`?1`), each beside `each.subject`.
+const WATCHED: &str = "watched ON watched.bot = ?1 AND watched.rule = ?2 AND watched.trigger = ?3
+                           AND watched.subject = each.subject";
+
+/// Where a subject stands, from its columns; as at first where it has none.
+fn watched(row: &Row<'_>, first: usize) -> Result<Watched, rusqlite::Error> {
+    Ok(Watched {
+        since: row.get::<_, Option<i64>>(first)?.map(time),
+        fired: row.get::<_, Option<bool>>(first + 1)?.unwrap_or_default(),
+        edges: row.get::<_, Option<u32>>(first + 2)?.unwrap_or_default(),
+        value: row.get(first + 3)?,
+    })
 }
 
 fn note(

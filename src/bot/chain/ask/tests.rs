@@ -14,9 +14,9 @@ fn nodes_say_the_same_in_their_own_words_but_send_nobody_to_different_places() {
     let there = refused("elsewhere", &[&lookup[..], &[2]].concat());
     let same =
         |one: &Answered, other: &Answered| is_same(std::slice::from_ref(one), std::slice::from_ref(other));
-    assert!(same(&Ok(vec![1]), &Ok(vec![1])));
-    assert!(!same(&Ok(vec![1]), &Ok(vec![2])));
-    assert!(!same(&Ok(Vec::new()), &refused("", &[])));
+    assert!(same(&Ok(vec![1].into()), &Ok(vec![1].into())));
+    assert!(!same(&Ok(vec![1].into()), &Ok(vec![2].into())));
+    assert!(!same(&Ok(Bytes::new()), &refused("", &[])));
     assert!(same(&refused("no", &[]), &refused("not at all", &[7])));
     assert!(same(&here, &here));
     assert!(!same(&here, &there));
@@ -24,5 +24,5 @@ fn nodes_say_the_same_in_their_own_words_but_send_nobody_to_different_places() {
         !same(&here, &refused("elsewhere", &[])),
         "one that does not tell where"
     );
-    assert!(!is_same(&[Ok(vec![1])], &[]));
+    assert!(!is_same(&[Ok(vec![1].into())], &[]));
 }

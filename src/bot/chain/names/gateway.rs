@@ -106,7 +106,7 @@ async fn rounds(
         let question = (at, lookup.callback(&response));
         let answer = chain.ask_contracts(&[question]).await?.into_iter().next();
         match answer {
-            Some(Ok(answer)) => return Ok(Ok(answer)),
+            Some(Ok(answer)) => return Ok(Ok(answer.into())),
             Some(Err(refusal)) if is_lookup(&refusal.data) => refused = refusal.data,
             Some(Err(refusal)) => {
                 return unknown(&format!("of what its gateway answers, {}", refusal.reason));

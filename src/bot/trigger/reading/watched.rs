@@ -1,8 +1,11 @@
 //! Reads what a rule watches, a page of subjects at a time: all that they need is asked for together.
 
-use std::sync::Arc;
+use std::{fmt, pin::pin, sync::Arc};
 
-use futures::{StreamExt as _, stream::FuturesOrdered};
+use chrono::{DateTime, Utc};
+use futures::{FutureExt as _, future::FusedFuture as _};
+use herald_protocol::address::Address;
+use tokio::task::JoinSet;
 
 use super::{Failure, Reader};
 use crate::bot::{
@@ -10,17 +13,23 @@ use crate::bot::{
     expression::{Scope, Value},
     fire::{self, Firing},
     outside::{Asking, CameUpon},
-    running::Running,
-    store::{NewOccurrence, Watched},
+    store::{Member, NewOccurrence, TableRow, Watched},
     trigger::{Each, Trigger, Watch, watch::Step},
 };
 
-/// Whose value it is.
+/// Whose value it is, and where that stands.
 struct Subject {
-    /// A wallet, and of a row its id behind it; nothing for a value of its own.
-    name: String,
+    who: Who,
     /// The name it has in expressions, and its record.
     record: Option<(&'static str, Value)>,
+    state: Watched,
+}
+
+enum Who {
+    Nobody,
+    Member(Address),
+    /// The row of this id, which is somebody's.
+    Row(Address, i64),
 }
 
 /// Behind whose place a page begins: a wallet's, or a row's of it.
@@ -31,7 +40,8 @@ type Place = (String, i64);
 struct Page {
     count: usize,
     states: Vec<(String, Watched)>,
-    new: Vec<NewOccurrence>,
+    /// What something follows for, and the value it follows from.
+    steps: Vec<(Step, Subject, Value)>,
     /// How many could not be read, and why the first of them.
     failed: usize,
     reason: Option<String>,
@@ -42,24 +52,34 @@ impl Reader<'_> {
     pub(super) async fn watch(&self, watch: &Watch) -> Result<(), Failure> {
         let (mut failed, mut count) = (0, 0);
         let mut reason: Option<String> = None;
-        // While others answer for one page the next is made ready.
-        let (mut open, mut place) = (FuturesOrdered::new(), Some(Place::default()));
+        // While others answer for one page the next ones are made ready, on all cores.
+        let of_pages = Arc::new(watch.clone());
+        let mut open = JoinSet::new();
+        let mut coming = pin!(self.subjects(watch, Place::default()).fuse());
         loop {
-            while open.len() < AT_ONCE
-                && let Some(after) = place.take()
-            {
-                let (subjects, next) = self.subjects(watch, &after).await?;
-                place = next;
-                open.push_back(self.read_page(watch, subjects));
-            }
-            let Some(page) = open.next().await.transpose()? else {
-                break;
+            let page = tokio::select! {
+                Some(page) = open.join_next() => {
+                    page.unwrap_or_else(|broken| std::panic::resume_unwind(broken.into_panic()))
+                }
+                come = &mut coming, if open.len() < AT_ONCE && !coming.is_terminated() => {
+                    let (subjects, next) = come?;
+                    if let Some(after) = next {
+                        coming.set(self.subjects(watch, after).fuse());
+                    }
+                    open.spawn(read_page(Asking::of(self.running), Arc::clone(&of_pages), subjects));
+                    continue;
+                }
+                else => break,
             };
             count += page.count;
             failed += page.failed;
             reason = reason.or(page.reason);
             let store = &self.running.store;
-            let noted = store.note_watched(self.key(), (page.states, page.new)).await?;
+            let steps = page.steps.into_iter();
+            let new = steps.flat_map(|(step, subject, value)| self.follow(step, &subject, value));
+            let noted = store
+                .note_watched(self.key(), (page.states, new.collect()))
+                .await?;
             for (new, planned) in noted {
                 fire::tell(self.running, &new, &planned).await;
             }
@@ -80,83 +100,52 @@ impl Reader<'_> {
     }
 
     /// A page of subjects, and where the next one begins, if there is one.
-    async fn subjects(&self, watch: &Watch, after: &Place) -> Result<(Vec<Subject>, Option<Place>), Failure> {
-        let (store, bot) = (&self.running.store, &self.running.bot);
+    async fn subjects(
+        &self,
+        watch: &Watch,
+        (owner, id): Place,
+    ) -> Result<(Vec<Subject>, Option<Place>), Failure> {
+        let (store, bot, key) = (&self.running.store, &self.running.bot, self.key());
         let most = u32::try_from(PAGE).unwrap_or(u32::MAX);
-        let (owner, id) = after;
-        Ok(match &watch.each {
-            None => {
-                let (name, record) = (String::new(), None);
-                (vec![Subject { name, record }], None)
-            }
+        let subjects: Vec<Subject> = match &watch.each {
+            None => vec![Subject {
+                who: Who::Nobody,
+                record: None,
+                state: store.watched_alone(key).await?,
+            }],
             Some(Each::List(list)) => {
-                let members = store.members_in(None, &bot.name, list, (owner.clone(), most));
-                let members = members.await?;
-                let subjects = members.iter().map(|member| Subject {
-                    name: member.wallet.to_string(),
-                    record: Some(("sub", self.running.member_record(list, member))),
-                });
-                let end = members.last().filter(|_| members.len() == PAGE);
-                let next = end.map(|member| (member.wallet.to_string(), 0));
-                (subjects.collect(), next)
+                let members = store.watched_members(key, list.clone(), (owner, most)).await?;
+                let subject = |(member, state): (Member, Watched)| Subject {
+                    who: Who::Member(member.wallet),
+                    record: Some(("sub", self.running.member_record(list, &member))),
+                    state,
+                };
+                members.into_iter().map(subject).collect()
             }
             Some(Each::Table(name)) => {
-                let rows = store.table_rows(&bot.name, name, (owner.clone(), *id), most);
-                let rows = rows.await?;
-                let table = bot.tables.get(name);
-                let subjects = rows.iter().filter_map(|row| {
-                    Some(Subject {
-                        name: format!("{} {}", row.owner, row.id),
-                        record: Some(("row", table?.record(row))),
-                    })
-                });
-                let end = rows.last().filter(|_| rows.len() == PAGE);
-                let next = end.map(|row| (row.owner.to_string(), row.id));
-                (subjects.collect(), next)
+                let rows = store.watched_rows(key, name.clone(), ((owner, id), most)).await?;
+                let Some(table) = bot.tables.get(name) else {
+                    return Ok((Vec::new(), None));
+                };
+                let subject = |(row, state): (TableRow, Watched)| Subject {
+                    who: Who::Row(row.owner, row.id),
+                    record: Some(("row", table.record(&row))),
+                    state,
+                };
+                rows.into_iter().map(subject).collect()
             }
-        })
-    }
-
-    async fn read_page(&self, watch: &Watch, subjects: Vec<Subject>) -> Result<Page, Failure> {
-        let names = subjects.iter().map(|subject| subject.name.clone()).collect();
-        let states = self.running.store.watched(self.key(), names).await?;
-        let mut asking = Asking::of(self.running);
-        let mut open: Vec<_> = subjects.into_iter().zip(states).collect();
-        let mut page = Page {
-            count: open.len(),
-            ..Page::default()
         };
-        while !open.is_empty() {
-            let mut lacking = Vec::new();
-            for (subject, before) in open {
-                asking.begin();
-                let mut state = before.clone();
-                let read = read(asking.running(), watch, &subject, &mut state);
-                if asking.came_upon() == CameUpon::Lacking {
-                    lacking.push((subject, before));
-                    continue;
-                }
-                match read {
-                    Ok((step, names)) => {
-                        page.new.extend(self.follow(step, &subject, &names));
-                        if state != before {
-                            page.states.push((subject.name, state));
-                        }
-                    }
-                    Err(reason) => {
-                        page.failed += 1;
-                        page.reason.get_or_insert(reason);
-                    }
-                }
-            }
-            open = lacking;
-            asking.ask().await;
-        }
-        Ok(page)
+        let last = subjects.last().filter(|_| subjects.len() == PAGE);
+        let next = last.and_then(|last| match last.who {
+            Who::Nobody => None,
+            Who::Member(wallet) => Some((wallet.to_string(), 0)),
+            Who::Row(owner, id) => Some((owner.to_string(), id)),
+        });
+        Ok((subjects, next))
     }
 
     /// The occurrences that follow from a step.
-    fn follow(&self, step: Step, subject: &Subject, names: &Scope) -> Vec<NewOccurrence> {
+    fn follow(&self, step: Step, subject: &Subject, value: Value) -> Vec<NewOccurrence> {
         let (edge, rules): (u32, Vec<&Rule>) = match step {
             Step::Stays => return Vec::new(),
             Step::Fires(edge) => (edge, vec![self.rule]),
@@ -170,7 +159,11 @@ impl Reader<'_> {
                 )
             }
         };
-        let id = format!("{} edge {edge}", subject.name);
+        let names: Scope = [("value", value)]
+            .into_iter()
+            .chain(subject.record.clone())
+            .collect();
+        let id = format!("{} edge {edge}", subject.who);
         let firing = Firing {
             id: id.trim_start().to_owned(),
             at: self.running.now(),
@@ -183,31 +176,78 @@ impl Reader<'_> {
     }
 }
 
-/// Reads the value of a subject and moves it on. Gives what follows, with the names that it gives.
+impl fmt::Display for Who {
+    /// As the store names it: a wallet, and of a row its id behind it; nothing for a value of its own.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nobody => Ok(()),
+            Self::Member(wallet) => write!(f, "{wallet}"),
+            Self::Row(owner, id) => write!(f, "{owner} {id}"),
+        }
+    }
+}
+
+/// Reads the values of a page of subjects.
+async fn read_page(mut asking: Asking, watch: Arc<Watch>, subjects: Vec<Subject>) -> Page {
+    let mut scope = asking.running().scope();
+    let mut open = subjects;
+    let mut page = Page {
+        count: open.len(),
+        ..Page::default()
+    };
+    while !open.is_empty() {
+        let mut lacking = Vec::new();
+        for mut subject in open {
+            asking.begin();
+            let before = subject.state.clone();
+            let read = read(&watch, &mut subject, &mut scope, asking.running().now());
+            if asking.came_upon() == CameUpon::Lacking {
+                subject.state = before;
+                lacking.push(subject);
+                continue;
+            }
+            match read {
+                Ok((step, value)) => {
+                    if subject.state != before {
+                        page.states.push((subject.who.to_string(), subject.state.clone()));
+                    }
+                    if step != Step::Stays {
+                        page.steps.push((step, subject, value));
+                    }
+                }
+                Err(reason) => {
+                    page.failed += 1;
+                    page.reason.get_or_insert(reason);
+                }
+            }
+        }
+        open = lacking;
+        asking.ask().await;
+    }
+    page
+}
+
+/// Reads the value of a subject and moves it on. Gives what follows, and the value. The scope is one for all subjects of a page.
 fn read(
-    running: &Arc<Running>,
     watch: &Watch,
-    subject: &Subject,
-    state: &mut Watched,
-) -> Result<(Step, Scope), String> {
-    let mut scope = running.scope();
-    let mut names = Scope::new();
+    subject: &mut Subject,
+    scope: &mut Scope,
+    now: DateTime<Utc>,
+) -> Result<(Step, Value), String> {
     if let Some((name, record)) = &subject.record {
         scope.insert(*name, record.clone());
-        names.insert(*name, record.clone());
     }
-    let value = watch.value.evaluate(&scope).map_err(|error| error.to_string())?;
+    let value = watch.value.evaluate(scope).map_err(|error| error.to_string())?;
     if value == Value::None {
         return Err("it gives nothing".to_owned());
     }
     scope.insert("value", value.clone());
-    names.insert("value", value.clone());
-    let reading = watch.read(&scope, state)?;
-    let step = watch.step(state, reading, (&value, running.now()));
-    Ok((step, names))
+    let reading = watch.read(scope, &subject.state)?;
+    let step = watch.step(&mut subject.state, reading, (&value, now));
+    Ok((step, value))
 }
 
-/// Subjects whose questions are asked together.
-const PAGE: usize = 1_024;
+/// Subjects whose questions are asked together: as many as one call of a chain takes.
+const PAGE: usize = 200;
 /// Pages that are read at once.
-const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 4;
