@@ -67,6 +67,8 @@ pub(crate) struct Certificate {
     files: config::Tls,
     protocol: ServerConfig,
     current: Arc<Current>,
+    /// What was loaded first: what has changed since then is taken over by the first look.
+    loaded: Seen,
 }
 
 #[derive(Debug)]
@@ -88,7 +90,9 @@ impl fmt::Debug for Certificate {
 impl Certificate {
     pub(crate) fn load(files: config::Tls) -> Result<Arc<Self>, Error> {
         let provider = Arc::new(ring::default_provider());
-        let certified = Pem::read(&files)?.certified(&files, &provider)?;
+        let pem = Pem::read(&files)?;
+        let loaded = pem.digest();
+        let certified = pem.certified(&files, &provider)?;
         let current = Arc::new(Current(RwLock::new(Arc::new(certified))));
         let resolver: Arc<dyn ResolvesServerCert> = Arc::<Current>::clone(&current);
         let protocol = ServerConfig::builder_with_provider(provider)
@@ -100,6 +104,7 @@ impl Certificate {
             files,
             protocol,
             current,
+            loaded,
         }))
     }
 
@@ -113,23 +118,23 @@ impl Certificate {
     /// Looks at the files now and then, until `shutdown`.
     pub(crate) async fn keep_current(self: Arc<Self>, shutdown: CancellationToken) {
         let mut ticks = tokio::time::interval(self.files.reload);
-        let mut seen = None;
+        let mut seen = self.loaded;
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
             let certificate = Arc::clone(&self);
             let looked = tokio::task::spawn_blocking(move || {
                 certificate.look(&mut seen);
                 seen
             });
-            // It can only fail by a panic; then the next look starts anew.
-            seen = looked.await.unwrap_or_default();
+            // It can only fail by a panic; then the next look is for the same change.
+            seen = looked.await.unwrap_or(seen);
         }
     }
 
     /// Takes the files over if they are others than those that were `seen` last. What cannot be used is told once.
-    fn look(&self, seen: &mut Option<Seen>) {
+    fn look(&self, seen: &mut Seen) {
         let read = Pem::read(&self.files);
         let found = read.as_ref().map_or(Seen::Unreadable, Pem::digest);
-        if seen.replace(found).is_none_or(|before| before == found) {
+        if std::mem::replace(seen, found) == found {
             return;
         }
         match read.and_then(|pem| pem.certified(&self.files, self.protocol.crypto_provider())) {
@@ -207,3 +212,35 @@ impl Pem {
 pub(crate) const HTTP2: &[u8] = b"h2";
 /// HTTP/1.1, as TLS names it.
 pub(crate) const HTTP1: &[u8] = b"http/1.1";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes a certificate that vouches for itself, and gives its bytes.
+    fn write(files: &config::Tls) -> CertificateDer<'static> {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = parameters.self_signed(&key).unwrap();
+        std::fs::write(&files.key, key.serialize_pem()).unwrap();
+        std::fs::write(&files.cert, certificate.pem()).unwrap();
+        certificate.der().clone()
+    }
+
+    #[test]
+    fn a_certificate_that_was_renewed_before_the_first_look_is_taken_over_by_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = config::Tls {
+            cert: folder.path().join("cert.pem"),
+            key: folder.path().join("key.pem"),
+            reload: std::time::Duration::from_mins(1),
+        };
+        write(&files);
+        let certificate = Certificate::load(files.clone()).unwrap();
+        let renewed = write(&files);
+        let mut seen = certificate.loaded;
+        certificate.look(&mut seen);
+        let shown = certificate.current.0.read().unwrap();
+        assert_eq!(shown.cert, [renewed]);
+    }
+}
