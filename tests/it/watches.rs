@@ -5,11 +5,14 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use herald_protocol::address::Address;
 use serde_json::json;
 
 use crate::harness::{
+    chain::Evm,
     house::{House, edited},
     people::person,
+    rpc_proxy::RpcProxy,
     site::{Answer, Site, ok},
 };
 
@@ -171,4 +174,55 @@ async fn an_alert_of_the_price_bot_rings_once_for_its_owner_alone_and_is_gone() 
             .iter()
             .all(|(head, _)| head.starts_with("GET /v1/price?symbol=ETH&vs=usd "))
     );
+}
+
+/// With two calls each a page of them needs more than one call of the chain takes.
+const MEMBERS: usize = 450;
+
+#[tokio::test]
+async fn hundreds_of_members_are_each_read_by_their_own_calls() {
+    let evm = Evm::start().await;
+    let [one, other] = [evm.deploy("Mirror").await, evm.deploy("Mirror").await];
+    evm.put_code(
+        "Multicall",
+        "0xcA11bde05977b3631167028862bE2a173976CA11".parse().unwrap(),
+    )
+    .await;
+    let node = RpcProxy::to(evm.url()).await;
+    let source = |at: Address| {
+        format!(
+            "{{ chain: local, at: {at}, call: look(address) returns (address seen), args: [sub.wallet] }}"
+        )
+    };
+    let house = House::of(&format!(
+        "herald: 1
+bot: mirrors
+identity: env:BOT_KEY
+lists: {{ all: {{ join: /look }} }}
+sources:
+  one: {}
+  other: {}
+rules:
+  right:
+    when: {{ watch: one.seen == sub.wallet and other.seen == sub.wallet, each: all, every: 1s, becomes: value }}
+    to: {{ wallet: sub.wallet }}
+    send: \"you are {{{{ sub.wallet }}}}\"
+",
+        source(one),
+        source(other)
+    ));
+    let house = house.on_chains(&[("local", 31337, &[node.url()])]);
+    let wallets: String = (1..=MEMBERS)
+        .map(|number| format!("0x{:040x}\n", number * 0x0100_0001))
+        .collect();
+    std::fs::write(house.folder().join("all.csv"), format!("wallet\n{wallets}")).unwrap();
+    let herald = house.start().await;
+    house
+        .run(&["subscribers", "import", "mirrors/all", "all.csv"])
+        .await
+        .expect(0);
+    herald.count("occurrence", MEMBERS).await;
+    assert!(herald.events("error").is_empty(), "{:?}", herald.events("error"));
+    let calls = node.asked("eth_call").len();
+    assert!(calls < MEMBERS / 10, "{calls} calls");
 }

@@ -41,6 +41,8 @@ const FRESH: Duration = Duration::from_secs(2);
 const TIP: u64 = 3;
 /// Answers of calls that are kept while their block is the latest, and times of blocks. Ours: some megabytes.
 const KEPT: usize = 20_000;
+/// The most bytes of these answers: contracts may tell much more than what they are asked for.
+const MOST_KEPT: usize = 16 * 1024 * 1024;
 
 /// What came of a call: its bytes, or why the contract gave none.
 pub type Called = Result<Bytes, String>;
@@ -94,6 +96,8 @@ pub(super) struct Known {
 struct Answers {
     block: [u8; 32],
     known: HashMap<Call, Called>,
+    /// Bytes of the answers.
+    size: usize,
 }
 
 #[derive(Deserialize)]
@@ -269,12 +273,14 @@ impl Chain {
             let later = lacking.split_off(lacking.len().min(CALLS));
             let found = self.compared(latest, &lacking).await?;
             let mut answers = lock(&self.known.answers);
-            if answers.block != latest.block.hash || answers.known.len() > KEPT {
-                answers.block = latest.block.hash;
+            let is_full = answers.known.len() > KEPT || answers.size > MOST_KEPT;
+            if answers.block != latest.block.hash || is_full {
+                (answers.block, answers.size) = (latest.block.hash, 0);
                 answers.known.clear();
             }
             for ((call, found), slot) in lacking.into_iter().zip(found).zip(&mut slots) {
                 let found = without_data(found);
+                answers.size += found.as_ref().map_or(0, Bytes::len);
                 *slot = Some(found.clone());
                 answers.known.insert(call, found);
             }

@@ -59,6 +59,34 @@ async fn an_answer_carries_what_polls_need() {
 }
 
 #[tokio::test]
+async fn what_the_operator_names_keeps_its_connection_and_a_server_that_hangs_up_unannounced_loses_nothing() {
+    let (server, fetch) = outside(|asked| {
+        let Reply::Whole(bytes) = ok(b"") else { panic!() };
+        if asked.head.starts_with("PUT /last ") {
+            Reply::Bytes(bytes)
+        } else {
+            Reply::Whole(bytes)
+        }
+    })
+    .await;
+    let put = async |path: &str| {
+        let url = format!("http://127.0.0.1:{}{path}", server.port());
+        let body = Bytes::from_static(b"file");
+        fetch
+            .put(url.parse().unwrap(), "text/plain", body, Duration::from_secs(10))
+            .await
+    };
+    for _ in 0..3 {
+        put("/file").await.unwrap();
+    }
+    assert_eq!(server.connections(), 1);
+    for _ in 0..20 {
+        put("/last").await.unwrap();
+    }
+    assert_eq!((server.connections(), server.asked().len()), (20, 23));
+}
+
+#[tokio::test]
 async fn a_post_sends_its_body_once_and_follows_nothing() {
     let (server, fetch) = outside(|_| moved("/elsewhere")).await;
     let url = format!("http://shop.example:{}/hook", server.port());

@@ -51,13 +51,15 @@ fn put(bytes: &mut Vec<u8>, number: usize) {
     bytes.extend(number.to_be_bytes());
 }
 
-/// What came of so many calls; none where this is no answer to them. The answers are parts of these bytes.
+/// What came of so many calls; none where this is no answer to them. The answers are parts of these bytes and together no longer:
+/// where they are read, one that repeats itself would be many times its size.
 pub(super) fn decode(answer: &Bytes, count: usize) -> Option<Vec<Answered>> {
     let list = number(answer, 0)?;
     if number(answer, list)? != count {
         return None;
     }
     let start = list.checked_add(WORD)?;
+    let mut left = answer.len();
     let results = (0..count).map(|place| {
         let at = start.checked_add(number(answer, start.checked_add(place.checked_mul(WORD)?)?)?)?;
         let is_success = match number(answer, at)? {
@@ -67,6 +69,7 @@ pub(super) fn decode(answer: &Bytes, count: usize) -> Option<Vec<Answered>> {
         };
         let data = at.checked_add(number(answer, at.checked_add(WORD)?)?)?;
         let (first, length) = (data.checked_add(WORD)?, number(answer, data)?);
+        left = left.checked_sub(length)?;
         let end = first.checked_add(length).filter(|end| *end <= answer.len())?;
         let data = answer.slice(first..end);
         Some(if is_success {
@@ -129,6 +132,19 @@ mod tests {
         assert_eq!(answers[1].as_ref().unwrap_err().data, [1, 2]);
         assert_eq!(answers[2], Ok(Bytes::new()));
         assert!(decode(&data, 2).is_none());
+    }
+
+    #[test]
+    fn an_answer_that_repeats_itself_is_none() {
+        let mut results = [(false, [].as_slice()); 8];
+        results[0].1 = &[7; 320];
+        let mut data = answer(&results);
+        assert!(decode(&Bytes::from(data.clone()), 8).is_some());
+        let places = 2 * WORD;
+        for place in 1..8 {
+            data.copy_within(places..places + WORD, places + place * WORD);
+        }
+        assert!(decode(&Bytes::from(data), 8).is_none());
     }
 
     #[test]

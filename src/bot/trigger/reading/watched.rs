@@ -53,7 +53,7 @@ impl Reader<'_> {
         let (mut failed, mut count) = (0, 0);
         let mut reason: Option<String> = None;
         // While others answer for one page the next ones are made ready, on all cores.
-        let of_pages = Arc::new(watch.clone());
+        let shared = Arc::new(watch.clone());
         let mut open = JoinSet::new();
         let mut coming = pin!(self.subjects(watch, Place::default()).fuse());
         loop {
@@ -66,7 +66,7 @@ impl Reader<'_> {
                     if let Some(after) = next {
                         coming.set(self.subjects(watch, after).fuse());
                     }
-                    open.spawn(read_page(Asking::of(self.running), Arc::clone(&of_pages), subjects));
+                    open.spawn(read_page(Asking::of(self.running), Arc::clone(&shared), subjects));
                     continue;
                 }
                 else => break,
