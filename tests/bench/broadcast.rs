@@ -12,8 +12,8 @@ use std::{
 };
 
 use herald::{
-    bot::{self, Event, Kind, Runtime, Shared, Started, config, project::Project, store::Store},
-    client::{Cache, Client, Conversation},
+    bot::{Event, Kind, Runtime, Started},
+    client::{Client, Conversation},
     content::Content,
 };
 use tokio::{sync::mpsc, task::JoinSet};
@@ -48,17 +48,7 @@ async fn rounds(node: &Node, folder: &Path) -> Result<Vec<Round>, Error> {
         load::publish_contact(FIRST + number, &node.address()).await?;
     }
     let (client, peer) = acquainted(node).await?;
-    let loaded = config::load(&folder.join("bot.yaml"));
-    let (bot, _) = loaded.map_err(|found| found.iter().map(ToString::to_string).collect::<String>())?;
-    let (sender, mut events) = bot::events();
-    let store = Store::open(&folder.join("data").join("herald.db"))?;
-    let cache = Cache::open(&folder.join("data").join("client.db"))?;
-    let shared = Shared::of(
-        Project::default(),
-        (store, cache),
-        herald::clock::now.into(),
-        sender,
-    )?;
+    let (bot, shared, mut events) = people::bot_in(folder)?;
     let launch = people::launch(bot, 0, node.address())?;
     let shutdown = CancellationToken::new();
     let runtime = Runtime::start(vec![launch], &shared, Started::OnCall, &shutdown);

@@ -11,8 +11,8 @@ use std::{
 };
 
 use herald::{
-    bot::{self, Event, Kind, Runtime, Shared, Started, config, project::Project, store::Store},
-    client::{Api, Cache, NodeAddress},
+    bot::{Event, Kind, Runtime, Started},
+    client::{Api, NodeAddress},
     content::Content,
 };
 use herald_protocol::{
@@ -120,17 +120,7 @@ impl RunningBot {
     async fn start(node: NodeAddress, folder: &Path) -> Result<Self, Error> {
         fs::create_dir_all(folder.join("data"))?;
         fs::write(folder.join("bot.yaml"), BOT)?;
-        let loaded = config::load(&folder.join("bot.yaml"));
-        let (bot, _) = loaded.map_err(|found| found.iter().map(ToString::to_string).collect::<String>())?;
-        let (sender, events) = bot::events();
-        let store = Store::open(&folder.join("data").join("herald.db"))?;
-        let cache = Cache::open(&folder.join("data").join("client.db"))?;
-        let shared = Shared::of(
-            Project::default(),
-            (store, cache),
-            herald::clock::now.into(),
-            sender,
-        )?;
+        let (bot, shared, events) = people::bot_in(folder)?;
         let launch = people::launch(bot, BOT_NUMBER, node)?;
         let shutdown = CancellationToken::new();
         let runtime = Runtime::start(vec![launch], &shared, Started::OnCall, &shutdown);

@@ -1,10 +1,15 @@
 //! Wallets by number, with the same keys in every run.
 
-use std::thread;
+use std::{path::Path, thread};
 
 use herald::{
-    bot::{Launch, config::Bot},
-    client::{NodeAddress, WalletKey},
+    bot::{
+        self, Event, Launch, Shared,
+        config::{self, Bot},
+        project::Project,
+        store::Store,
+    },
+    client::{Cache, NodeAddress, WalletKey},
 };
 use herald_protocol::{
     bundle::{PrivateKeyBundle, UnsignedIdentity},
@@ -17,6 +22,7 @@ use herald_protocol::{
     wallet,
 };
 use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
 
 use crate::Error;
 
@@ -55,6 +61,19 @@ pub(crate) fn launch(bot: Bot, number: u32, node: NodeAddress) -> Result<Launch,
         node,
         network: None,
     })
+}
+
+/// The bot of `bot.yaml` in a folder, what it lives with, its stores in `data`, and what it tells.
+pub(crate) fn bot_in(folder: &Path) -> Result<(Bot, Shared, mpsc::Receiver<Event>), Error> {
+    let loaded = config::load(&folder.join("bot.yaml"));
+    let (bot, _) = loaded.map_err(|found| found.iter().map(ToString::to_string).collect::<String>())?;
+    let (sender, events) = bot::events();
+    let stores = (
+        Store::open(&folder.join("data").join("herald.db"))?,
+        Cache::open(&folder.join("data").join("client.db"))?,
+    );
+    let shared = Shared::of(Project::default(), stores, herald::clock::now.into(), sender)?;
+    Ok((bot, shared, events))
 }
 
 /// A node that is not there.

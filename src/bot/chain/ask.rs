@@ -257,18 +257,18 @@ impl Chain {
     }
 
     async fn calls_of_latest(&self, latest: &Agreed, calls: Vec<Call>) -> Result<Vec<Called>, Error> {
-        let mut called: Vec<Option<Called>> = {
+        let known: Vec<Option<Called>> = {
             let answers = lock(&self.known.answers);
             let is_of_latest = answers.block == latest.block.hash;
             let known = |call: &Call| is_of_latest.then(|| answers.known.get(call).cloned()).flatten();
             calls.iter().map(known).collect()
         };
-        let lacking = calls.into_iter().zip(&called);
+        let lacking = calls.into_iter().zip(&known);
         let mut lacking: Vec<Call> = lacking
             .filter(|(_, known)| known.is_none())
             .map(|(call, _)| call)
             .collect();
-        let mut slots = called.iter_mut().filter(|known| known.is_none());
+        let mut asked = Vec::with_capacity(lacking.len());
         while !lacking.is_empty() {
             let later = lacking.split_off(lacking.len().min(CALLS));
             let found = self.compared(latest, &lacking).await?;
@@ -278,18 +278,19 @@ impl Chain {
                 (answers.block, answers.size) = (latest.block.hash, 0);
                 answers.known.clear();
             }
-            for ((call, found), slot) in lacking.into_iter().zip(found).zip(&mut slots) {
+            for (call, found) in lacking.into_iter().zip(found) {
                 let found = without_data(found);
                 answers.size += found.as_ref().map_or(0, Bytes::len);
-                *slot = Some(found.clone());
+                asked.push(found.clone());
                 answers.known.insert(call, found);
             }
             lacking = later;
         }
+        let mut asked = asked.into_iter();
         let absent = || Err("it was not asked".to_owned());
-        Ok(called
+        Ok(known
             .into_iter()
-            .map(|called| called.unwrap_or_else(absent))
+            .map(|known| known.or_else(|| asked.next()).unwrap_or_else(absent))
             .collect())
     }
 
