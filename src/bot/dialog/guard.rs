@@ -46,18 +46,18 @@ impl Talker {
 
     /// Takes note of a message that its sender dates `sent`. Says whether the bot is to keep silent.
     ///
-    /// What was sent before the bot's last answer answers nothing: people write several messages at once.
+    /// What was sent before the bot's last answer answers nothing, be it fast or slow: people write several messages at once, and those of
+    /// programs cross.
     pub(super) fn hear(&mut self, sent: DateTime<Utc>, now: DateTime<Utc>) -> bool {
         let was_silent = self.heard.is_none_or(|heard| now - heard >= SILENCE);
-        let is_fast = self.reacted.is_some_and(|reacted| {
-            let took = sent.signed_duration_since(reacted).num_milliseconds();
-            took > 0 && took <= FAST.num_milliseconds()
-        });
         if was_silent {
             self.turns = 0;
         }
         let is_paused = self.turns >= TURNS;
-        if !is_paused {
+        let took = self.reacted.map(|reacted| sent.signed_duration_since(reacted));
+        let took = took.filter(|took| !is_paused && took.num_milliseconds() > 0);
+        if let Some(took) = took {
+            let is_fast = took.num_milliseconds() <= FAST.num_milliseconds();
             self.turns = if is_fast { self.turns + 1 } else { 0 };
         }
         self.heard = Some(now);
@@ -176,6 +176,20 @@ mod tests {
         assert_eq!(heard, [false, false, false, false, false, false, true, true]);
         assert!(talker.hear(at(now + 58_000), at(now + 58_000)));
         assert!(!talker.hear(at(now + 118_000), at(now + 118_000)));
+    }
+
+    #[test]
+    fn messages_that_cross_on_the_way_are_no_way_out_of_a_loop() {
+        let mut talker = Talker::default();
+        let mut heard = Vec::new();
+        for turn in 0..8 {
+            let sent = at(turn * 900);
+            heard.push(talker.hear(sent, sent));
+            talker.react(true, sent);
+            // Another one that was on its way while the bot answered.
+            talker.hear(at(turn * 900 - 100), sent);
+        }
+        assert_eq!(heard, [false, false, false, false, false, false, true, true]);
     }
 
     #[test]
