@@ -13,6 +13,7 @@
 mod check;
 mod code;
 mod evaluate;
+mod fields;
 mod functions;
 mod lexer;
 mod meter;
@@ -37,6 +38,7 @@ use std::ops::Range;
 
 use crate::bot::chain::WalletName;
 
+pub use fields::{Fields, Shape};
 pub(crate) use functions::{BLOCK_TIME, ENS, reference, tx_status_type};
 pub use meter::{EvaluationError, Failure, MAX_OUTPUT, MAX_STEPS, MAX_TEXT};
 pub use nearest::nearest;

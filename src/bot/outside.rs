@@ -24,7 +24,7 @@ use super::{
     chain::{self, NameError, TxState, TxStatus, WalletName},
     expression::{ENS, Failure, Outside, Question, Scope, Value},
     running::Running,
-    source::{Asker, Prepared, Source},
+    source::{Asker, ContractCall, Http, Prepared, Source},
     store,
 };
 
@@ -47,9 +47,9 @@ struct State {
 #[derive(Debug, Clone)]
 enum Wanted {
     /// A source on the web, with the names that what is asked depends on.
-    Http(String, Scope),
+    Http(Arc<Http>, Scope),
     /// A source that calls a contract.
-    Call(String, Prepared),
+    Call(Arc<ContractCall>, Prepared),
     /// When a block of a chain is.
     BlockTime(String, u64),
     /// How a transaction of a chain stands.
@@ -247,22 +247,22 @@ impl Round {
 
     /// The value of a source, as far as it is known.
     fn look_at(&self, (name, source): (&str, &Source), scope: &Scope) -> Result<Value, Failure> {
-        let prepared = match source {
-            Source::Http(http) => {
-                let key = http.digest(scope).map_err(|error| error.failure);
-                key.map(|key| (key, None))
-            }
-            Source::Call(call) => call.prepare(scope).map(|call| (call.digest(), Some(call))),
-        };
-        let (key, call) = prepared.map_err(|failure| match failure {
+        let blame = |failure| match failure {
             waits @ (Failure::Unasked(_) | Failure::Unanswered(_) | Failure::Nobodys(_)) => waits,
             other => Failure::Unanswered(format!("source `{name}`: {other}")),
-        })?;
-        let wanted = || match call {
-            Some(call) => Wanted::Call(name.to_owned(), call),
-            None => Wanted::Http(name.to_owned(), scope.clone()),
         };
-        self.look(name, key, wanted)
+        match source {
+            Source::Http(http) => {
+                let key = http.digest(scope).map_err(|error| blame(error.failure))?;
+                self.look(name, key, || Wanted::Http(Arc::clone(http), scope.clone()))
+            }
+            Source::Call(source) => {
+                let call = source.prepare(scope).map_err(blame)?;
+                self.look(name, source.digest(&call), || {
+                    Wanted::Call(Arc::clone(source), call)
+                })
+            }
+        }
     }
 
     /// Notes why something is not to be had.
@@ -333,8 +333,8 @@ async fn answers(running: &Running, lacking: BTreeMap<[u8; 32], Wanted>) -> Know
             Wanted::NameOf(wallet) => wallets.push((key, wallet)),
             Wanted::WalletOf(name) => names.push((key, name)),
             Wanted::Call(source, call) => {
-                let chain = (call.chain.clone(), call.block);
-                calls.entry(chain).or_default().push((key, source, call));
+                let place = (Arc::clone(&source.chain), call.block);
+                calls.entry(place).or_default().push((key, source, call));
             }
             other => single.push((key, other)),
         }
@@ -380,10 +380,7 @@ async fn wallets_of(running: &Running, asked: Vec<([u8; 32], WalletName)>) -> Kn
 async fn answer(running: &Running, wanted: Wanted) -> Result<Value, String> {
     let of_chain = |chain: &str, error: chain::Error| format!("chain `{chain}`: {error}");
     match wanted {
-        Wanted::Http(name, scope) => {
-            let Some(Source::Http(http)) = running.bot.sources.get(&name) else {
-                return Err(gone(&name));
-            };
+        Wanted::Http(http, scope) => {
             let asker = Asker {
                 fetch: &running.fetch,
                 answers: &running.answers,
@@ -391,11 +388,10 @@ async fn answer(running: &Running, wanted: Wanted) -> Result<Value, String> {
                 fresh: Duration::ZERO,
             };
             let value = http.value(asker, &scope).await;
-            value.map_err(|reason| format!("source `{name}`: {reason}"))
+            value.map_err(|reason| format!("source `{}`: {reason}", http.name))
         }
         // These are asked together.
-        Wanted::Call(name, _) => Err(gone(&name)),
-        Wanted::NameOf(_) | Wanted::WalletOf(_) => Err("it was not asked".to_owned()),
+        Wanted::Call(..) | Wanted::NameOf(_) | Wanted::WalletOf(_) => Err("it was not asked".to_owned()),
         Wanted::BlockTime(chain, block) => {
             let time = running.chains.find(&chain)?.block_time(block).await;
             time.map(|(time, _)| Value::Time(time))
@@ -408,30 +404,22 @@ async fn answer(running: &Running, wanted: Wanted) -> Result<Value, String> {
     }
 }
 
-fn gone(source: &str) -> String {
-    format!("source `{source}`: it is not in the file any more")
-}
-
 /// Calls contracts of one chain as of one block.
 async fn read(
     running: &Running,
-    (chain, block): (String, Option<u64>),
-    calls: Vec<([u8; 32], String, Prepared)>,
+    (chain, block): (Arc<str>, Option<u64>),
+    calls: Vec<([u8; 32], Arc<ContractCall>, Prepared)>,
 ) -> Known {
-    let source = |name: &str| match running.bot.sources.get(name) {
-        Some(Source::Call(source)) => Some(source),
-        _ => None,
-    };
     let answers = &running.answers;
-    let mut lacking = Vec::new();
+    let mut lacking = Vec::with_capacity(calls.len());
     let calls: Vec<_> = calls
         .into_iter()
-        .map(|(key, name, call)| {
-            let kept = source(&name).and_then(|source| source.kept(answers, &key));
+        .map(|(key, source, call)| {
+            let kept = source.kept(answers, &key);
             if kept.is_none() {
                 lacking.push((call.at, call.data));
             }
-            (key, name, call.at, kept)
+            (key, source, call.at, kept)
         })
         .collect();
     let called = match running.chains.find(&chain) {
@@ -442,10 +430,7 @@ async fn read(
         Err(reason) => Err(reason),
     };
     let mut called = called.map(Vec::into_iter);
-    let known = calls.into_iter().map(|(key, name, at, kept)| {
-        let Some(source) = source(&name) else {
-            return (key, Err(Failure::Unanswered(gone(&name))));
-        };
+    let known = calls.into_iter().map(|(key, source, at, kept)| {
         let answer = match (kept, &mut called) {
             (Some(kept), _) => Ok(kept),
             (None, Ok(called)) => {
@@ -460,7 +445,8 @@ async fn read(
             (None, Err(reason)) => Err(reason.clone()),
         };
         let value = source.read(at, answer);
-        let value = value.map_err(|reason| Failure::Unanswered(format!("source `{name}`: {reason}")));
+        let value =
+            value.map_err(|reason| Failure::Unanswered(format!("source `{}`: {reason}", source.name)));
         (key, value)
     });
     known.collect()

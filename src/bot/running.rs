@@ -14,7 +14,7 @@ use super::{
     chain::{Chains, NameError, WalletName},
     config::{Bot, Field, Let, Rule},
     event::{Event, Events, Kind},
-    expression::{BLOCK_TIME, Outside, Scope, Type, Value},
+    expression::{BLOCK_TIME, Outside, Scope, Shape, Type, Value},
     outside::{CameUpon, Round},
     project::Project,
     source,
@@ -167,23 +167,33 @@ impl Running {
 
     /// The record of a member of a list: `sub`, and `to` of a message to that list.
     pub(crate) fn member_record(&self, list: &str, member: &Member) -> Value {
+        self.member_records(list)(member)
+    }
+
+    /// The records of many members of a list.
+    pub(crate) fn member_records(&self, list: &str) -> impl Fn(&Member) -> Value {
         let declared = self
             .bot
             .list(list)
             .map(|list| list.fields.as_slice())
             .unwrap_or_default();
-        let mut fields = vec![
-            ("wallet".to_owned(), Value::Wallet(member.wallet)),
-            ("name".to_owned(), text_field(member, "name")),
-            ("tz".to_owned(), zone_field(member)),
-            ("lang".to_owned(), text_field(member, "lang")),
-            ("joined_at".to_owned(), Value::Time(member.joined)),
-        ];
-        for field in declared {
-            fields.retain(|(name, _)| *name != field.name);
-            fields.push((field.name.clone(), stored(field, member)));
+        let own = ["wallet", "name", "tz", "lang", "joined_at"];
+        // A declared field stands in for one of its own of that name.
+        let shape = Shape::new(
+            own.into_iter()
+                .chain(declared.iter().map(|field| field.name.as_str())),
+        );
+        move |member| {
+            let own = [
+                Value::Wallet(member.wallet),
+                text_field(member, "name"),
+                zone_field(member),
+                text_field(member, "lang"),
+                Value::Time(member.joined),
+            ];
+            let declared = declared.iter().map(|field| stored(field, member));
+            shape.record(own.into_iter().chain(declared))
         }
-        Value::record(fields)
     }
 
     /// The record of a wallet that may be on some of the lists: what any of them knows of it, the rest `none`.
@@ -227,7 +237,7 @@ pub(crate) fn overlaid(known: Value, vars: &str, audience: &Audience) -> Result<
     let Value::Record(known) = known else {
         return Ok(known);
     };
-    let mut fields = known.as_ref().clone();
+    let mut overlay = Vec::with_capacity(given.len());
     for (name, json) in given {
         let ty = match name.as_str() {
             "wallet" => continue,
@@ -242,9 +252,11 @@ pub(crate) fn overlaid(known: Value, vars: &str, audience: &Audience) -> Result<
         let value = ty.read_json(&json);
         let value = value
             .map_err(|mismatch| format!("`to.{name}` is {}, wanted {}", mismatch.found, mismatch.wanted))?;
-        fields.insert(name, value);
+        overlay.push((name, value));
     }
-    Ok(Value::Record(Arc::new(fields)))
+    let overlay = overlay.iter().map(|(name, value)| (name.as_str(), value));
+    let fields = known.iter().chain(overlay);
+    Ok(Value::record(fields.map(|(name, value)| (name, value.clone()))))
 }
 
 /// The names of an occurrence with those that others were asked for once; none where that is all there already.

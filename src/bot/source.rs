@@ -4,7 +4,7 @@
 //! or as they were given where nothing is to be asked. Promised: an answer is asked through the guarded client, bounded in size and time; paging ends; a part of an answer is never
 //! taken for the whole.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     config::SecretReference,
@@ -38,9 +38,9 @@ pub use post::Post;
 #[derive(Debug, Clone)]
 pub enum Source {
     /// JSON over HTTP.
-    Http(Http),
+    Http(Arc<Http>),
     /// What a contract tells.
-    Call(ContractCall),
+    Call(Arc<ContractCall>),
 }
 
 impl Source {

@@ -108,7 +108,13 @@ sources:
     at: vars.token
     chain: local
     args: [message.from]
+  worth:
+    call: balanceOf(address) returns (uint256 amount)
+    at: vars.token
+    chain: local
+    args: [message.from]
 commands:
+  /both: { reply: \"{{ units(token.balance, 18) }} and {{ units(worth.amount, 18) }}\" }
   /balance: { reply: \"You have {{ units(token.balance, 18) }}.\" }
   /tx <hash:hash>:
     reply: \"{% if (args.hash | tx_status('local')).found %}{{ (args.hash | tx_status('local')).status }} in {{ (args.hash | tx_status('local')).block }}{% else %}unknown{% endif %}\"
@@ -144,6 +150,8 @@ async fn a_command_reads_a_contract_as_of_the_latest_block_once() {
     let bot = herald.address();
     alice.asks(bot, "/balance", &["You have 5.5."]).await;
     alice.asks(bot, "/balance", &["You have 5.5."]).await;
+    // Each source has its own names for the same answer.
+    alice.asks(bot, "/both", &["5.5 and 5.5"]).await;
     assert_eq!(node.asked("eth_call").len(), 1, "of one block");
     let amount = json!([alice.address().to_string(), "1000000000000000000"]);
     let receipt = evm.send(token, "mint(address,uint256)", amount).await;

@@ -27,6 +27,7 @@ impl Members<'_> {
             scope: ask.scope.clone(),
             name: "sub",
         };
+        let record = ask.running.member_records(self.list);
         let (mut after, mut number) = (String::new(), 0);
         loop {
             let zone = ask.zone.map(ToOwned::to_owned);
@@ -38,7 +39,7 @@ impl Members<'_> {
             let mut rows = Vec::with_capacity(members.len());
             for member in &members {
                 number += 1;
-                let found = match filter.takes(|| ask.running.member_record(self.list, member)) {
+                let found = match filter.takes(|| record(member)) {
                     Ok(true) => Ok((member.wallet, self.fields(member))),
                     Ok(false) => continue,
                     Err(reason) => Err(format!("`{}`: {reason}", member.wallet)),

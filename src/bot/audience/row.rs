@@ -151,7 +151,7 @@ fn of_item(item: &Value, column: &str) -> Result<(Who, Map<String, Json>), Strin
     let variables = members
         .iter()
         .filter(|(name, value)| *name != column && *name != "wallet" && **value != Value::None);
-    let vars = variables.map(|(name, value)| (name.clone(), value.to_json()));
+    let vars = variables.map(|(name, value)| ((*name).to_owned(), value.to_json()));
     Ok((wallet, vars.collect()))
 }
 

@@ -11,7 +11,7 @@ mod read;
 
 use sha3::{Digest as _, Keccak256};
 
-use crate::bot::expression::{Record, Type};
+use crate::bot::expression::{Record, Shape, Type};
 
 pub use decode::Malformed;
 pub use encode::Unfit;
@@ -62,6 +62,7 @@ pub struct Event {
     /// Whether its logs lack the topic that tells it from others.
     pub anonymous: bool,
     topic: [u8; 32],
+    shape: Shape,
 }
 
 /// A function of a contract.
@@ -74,6 +75,7 @@ pub struct Function {
     /// What it gives, in order.
     pub outputs: Vec<Parameter>,
     selector: [u8; 4],
+    shape: Shape,
 }
 
 /// What is wrong with a line, and at which byte of it.
@@ -158,6 +160,7 @@ impl Event {
     fn new(name: String, parameters: Vec<Parameter>, anonymous: bool) -> Self {
         Self {
             topic: Keccak256::digest(signature(&name, &parameters)).into(),
+            shape: shape(&parameters),
             name,
             parameters,
             anonymous,
@@ -202,6 +205,7 @@ impl Function {
         let digest: [u8; 32] = Keccak256::digest(signature(&name, &inputs)).into();
         Self {
             selector: [digest[0], digest[1], digest[2], digest[3]],
+            shape: shape(&outputs),
             name,
             inputs,
             outputs,
@@ -244,6 +248,10 @@ fn signature(name: &str, parameters: &[Parameter]) -> String {
 fn canonical(parameters: &[Parameter]) -> String {
     let kinds: Vec<String> = parameters.iter().map(|one| one.kind.canonical()).collect();
     kinds.join(",")
+}
+
+fn shape(parameters: &[Parameter]) -> Shape {
+    Shape::new(parameters.iter().map(|one| one.name.as_str()))
 }
 
 fn record(parameters: &[Parameter]) -> Record {

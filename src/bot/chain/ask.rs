@@ -22,7 +22,7 @@ use super::{
     names,
     nodes::{Agreed, Chain, Error},
     rpc::{self, Rpc},
-    wire::{bytes, number, quantity},
+    wire::{Data, bytes, number, quantity},
 };
 use crate::bot::expression::Value;
 
@@ -404,15 +404,15 @@ async fn each(node: &Rpc, tag: &str, calls: &[Call]) -> Result<Vec<Answered>, rp
         .iter()
         .map(|(at, data)| Question::new(*at, data, tag))
         .collect();
-    let answers = node.batch::<String>("eth_call", questions).await?;
-    answers.into_iter().map(|answer| called(node, answer)).collect()
+    let answers = node.batch::<Data>("eth_call", questions).await?;
+    answers.into_iter().map(called).collect()
 }
 
 /// Calls by Multicall3; none where it does not answer as such.
 async fn aggregate(node: &Rpc, tag: &str, calls: &[Call]) -> Result<Option<Vec<Answered>>, rpc::Error> {
     let data = multicall::encode(calls);
     let answer = node.ask("eth_call", Question::new(MULTICALL, &data, tag)).await;
-    let answer = called(node, answer)?.ok();
+    let answer = called(answer)?.ok();
     Ok(answer.and_then(|answer| multicall::decode(&answer, calls.len())))
 }
 
@@ -433,11 +433,9 @@ fn reverted(data: Vec<u8>) -> Refusal {
 }
 
 /// What a node makes of a call: what fails in the contract is an answer, what fails in the node is none.
-fn called(node: &Rpc, answer: Result<Option<String>, rpc::Error>) -> Result<Answered, rpc::Error> {
+fn called(answer: Result<Option<Data>, rpc::Error>) -> Result<Answered, rpc::Error> {
     match answer {
-        Ok(text) => const_hex::decode(text.unwrap_or_default())
-            .map(|bytes| Ok(bytes.into()))
-            .map_err(|_| node.malformed("no bytes", "the answer of a contract")),
+        Ok(data) => Ok(Ok(data.map(|Data(bytes)| bytes).unwrap_or_default().into())),
         Err(rpc::Error::Refused {
             code, message, data, ..
         }) if is_of_contract(code, &message) => {

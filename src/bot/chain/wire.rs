@@ -95,7 +95,7 @@ impl LogWire {
 struct Fixed<const N: usize>([u8; N]);
 
 /// Bytes in hex.
-struct Data(Vec<u8>);
+pub(super) struct Data(pub(super) Vec<u8>);
 
 /// A number in hex.
 struct Quantity(u64);

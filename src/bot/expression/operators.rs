@@ -193,8 +193,8 @@ pub(super) fn equal(left: &Value, right: &Value, meter: &mut Meter) -> Result<bo
         }
         (Value::Record(left), Value::Record(right)) => {
             meter.charge(1 + left.len())?;
-            let same_names = left.len() == right.len() && left.keys().eq(right.keys());
-            all_equal(same_names, left.values().zip(right.values()), meter)
+            let same_names = left.names().eq(right.names());
+            all_equal(same_names, left.values().iter().zip(right.values()), meter)
         }
         (Value::Text(text), other) | (other, Value::Text(text)) => {
             meter.charge_bytes(text.len())?;
@@ -283,7 +283,7 @@ pub(super) fn contains(container: &Value, needle: &Value, meter: &mut Meter) -> 
         }
         (Value::Record(fields), Value::Text(name)) => {
             meter.charge_bytes(name.len())?;
-            Ok(fields.contains_key(&**name))
+            Ok(fields.contains(name))
         }
         _ => Err(Failure::Incompatible(
             Operator::In.refusal(needle.kind(), container.kind()),

@@ -98,7 +98,7 @@ pub(super) fn to_json(value: &Value) -> serde_json::Value {
         Value::List(items) => items.iter().map(to_json).collect(),
         Value::Record(fields) => fields
             .iter()
-            .map(|(name, field)| (name.clone(), to_json(field)))
+            .map(|(name, field)| (name.to_owned(), to_json(field)))
             .collect(),
         Value::Text(_)
         | Value::Wallet(_)

@@ -265,8 +265,13 @@ impl Scope {
     }
 
     /// Gives a name its value, in place of an earlier one.
-    pub fn insert(&mut self, name: impl Into<String>, value: Value) {
-        Arc::make_mut(&mut self.values).insert(name.into(), value);
+    pub fn insert(&mut self, name: impl Into<String> + AsRef<str>, value: Value) {
+        let values = Arc::make_mut(&mut self.values);
+        // One scope often serves many in turn: what it has is named already.
+        match values.get_mut(name.as_ref()) {
+            Some(before) => *before = value,
+            None => drop(values.insert(name.into(), value)),
+        }
     }
 
     /// The value of a name.

@@ -1,6 +1,5 @@
 //! Values of the language.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bigdecimal::BigDecimal;
@@ -9,7 +8,7 @@ use chrono_tz::Tz;
 use herald_protocol::address::Address;
 use num_bigint::BigInt;
 
-use super::print;
+use super::{fields::Fields, print};
 
 /// A value. Clones are cheap: texts, lists and records are shared.
 ///
@@ -40,7 +39,7 @@ pub enum Value {
     /// Values in order.
     List(Arc<[Value]>),
     /// Values by name.
-    Record(Arc<BTreeMap<String, Value>>),
+    Record(Fields),
 }
 
 impl Value {
@@ -55,13 +54,8 @@ impl Value {
     }
 
     /// A record value.
-    pub fn record<N: Into<String>>(fields: impl IntoIterator<Item = (N, Value)>) -> Self {
-        Self::Record(Arc::new(
-            fields
-                .into_iter()
-                .map(|(name, value)| (name.into(), value))
-                .collect(),
-        ))
+    pub fn record<N: Into<Box<str>>>(fields: impl IntoIterator<Item = (N, Value)>) -> Self {
+        Self::Record(fields.into_iter().collect())
     }
 
     /// Whether a condition holds for it: everything but `none`, `false` and what is empty. Zero is a value.

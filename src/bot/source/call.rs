@@ -1,6 +1,6 @@
 //! Contracts whose answers bots read: which one is called, with what, as of which block.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use herald_protocol::address::Address;
@@ -18,7 +18,7 @@ pub struct ContractCall {
     /// Its name in the bot's file.
     pub name: String,
     /// The chain's name in the project.
-    pub chain: String,
+    pub chain: Arc<str>,
     /// What is called.
     pub function: Function,
     /// The contract.
@@ -34,7 +34,6 @@ pub struct ContractCall {
 /// A call, complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Prepared {
-    pub(crate) chain: String,
     pub(crate) block: Option<u64>,
     pub(crate) at: Address,
     pub(crate) data: Vec<u8>,
@@ -56,7 +55,6 @@ impl ContractCall {
         let values = self.arguments(scope).map_err(|error| error.failure)?;
         let data = self.function.encode(&values);
         Ok(Prepared {
-            chain: self.chain.clone(),
             block,
             at,
             data: data.map_err(|unfit| Failure::Mismatch {
@@ -64,6 +62,16 @@ impl ContractCall {
                 wanted: unfit.wanted,
             })?,
         })
+    }
+
+    /// What tells a call from others, also of other sources: each reads the answer in its own way.
+    pub(crate) fn digest(&self, call: &Prepared) -> [u8; 32] {
+        let digest = Sha256::new().chain_update("call").chain_update(&self.name);
+        let digest = digest.chain_update([0]).chain_update(self.chain.as_bytes());
+        let digest = digest.chain_update([0]).chain_update(call.at.as_bytes());
+        let block = call.block.map_or_else(String::new, |block| block.to_string());
+        let digest = digest.chain_update(block).chain_update([0]);
+        digest.chain_update(&call.data).finalize().into()
     }
 
     /// The values that the contract is given.
@@ -92,7 +100,7 @@ impl ContractCall {
             return false;
         };
         let outputs = &self.function.outputs;
-        outputs.iter().all(|output| fields.contains_key(&output.name))
+        outputs.iter().all(|output| fields.contains(&output.name))
     }
 
     /// The answer to the call of this digest that still stands.
@@ -105,16 +113,5 @@ impl ContractCall {
         if let (Some(cache), Some(_)) = (answers.cache(), self.cache) {
             cache.put(Cached::of(call, Bytes::copy_from_slice(bytes)));
         }
-    }
-}
-
-impl Prepared {
-    /// What tells it from others.
-    pub(crate) fn digest(&self) -> [u8; 32] {
-        let digest = Sha256::new().chain_update("call").chain_update(&self.chain);
-        let digest = digest.chain_update([0]).chain_update(self.at.as_bytes());
-        let block = self.block.map_or_else(String::new, |block| block.to_string());
-        let digest = digest.chain_update(block).chain_update([0]);
-        digest.chain_update(&self.data).finalize().into()
     }
 }

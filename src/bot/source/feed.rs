@@ -1,7 +1,5 @@
 //! Feeds: RSS, Atom and JSON Feed, read into entries.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use feed_rs::{
@@ -13,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::{Asker, question::Question};
-use crate::bot::expression::{Record, Type, Value};
+use crate::bot::expression::{Fields, Record, Type, Value};
 
 /// An entry of a feed.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +21,7 @@ pub(crate) struct Entry {
     /// When it was published, else when it was changed.
     pub(crate) date: Option<DateTime<Utc>>,
     /// Every member by its name; those it does not have are `none`.
-    pub(crate) members: BTreeMap<String, Value>,
+    pub(crate) members: Fields,
 }
 
 /// The type of `item`.
@@ -152,10 +150,7 @@ fn of(entry: model::Entry) -> Entry {
     Entry {
         id,
         date: entry.published.or(entry.updated),
-        members: members
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
+        members: members.into_iter().collect(),
     }
 }
 
@@ -220,7 +215,7 @@ mod tests {
     }
 
     fn member<'e>(entry: &'e Entry, name: &str) -> &'e Value {
-        &entry.members[name]
+        entry.members.get(name).unwrap()
     }
 
     #[test]

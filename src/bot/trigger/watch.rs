@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::bot::{
-    expression::{Expression, Scope, Value},
+    expression::{EvaluationError, Expression, Scope, Value},
     store::Watched,
 };
 
@@ -70,15 +70,13 @@ pub(super) enum Step {
 }
 
 impl Watch {
-    /// What a value says where `scope` has it as `value`. Errors are sentences for people.
-    pub(super) fn read(&self, scope: &Scope, state: &Watched) -> Result<Reading, String> {
+    /// What a value says where `scope` has it as `value`.
+    pub(super) fn read(&self, scope: &Scope, state: &Watched) -> Result<Reading, EvaluationError> {
         match &self.edge {
             Edge::Crosses { holds, clears } => {
                 let judge = |condition: &Expression| {
                     let value = condition.evaluate(scope);
-                    value
-                        .map(|value| value.is_truthy())
-                        .map_err(|error| error.to_string())
+                    value.map(|value| value.is_truthy())
                 };
                 let holds = judge(holds)?;
                 let is_cleared = clears.as_deref().map_or(Ok(!holds), judge)?;

@@ -36,10 +36,9 @@ impl Event {
         if !self.anonymous && topics.next() != Some(&self.topic()) {
             return Err(TOPICS);
         }
-        let plain: Vec<&Parameter> = self.parameters.iter().filter(|one| !one.indexed).collect();
-        let mut decoder = Decoder::new(data);
-        let mut plain = decoder.sequence(&plain, 0)?.into_iter();
-        let mut fields = Vec::new();
+        let plain = self.parameters.iter().filter(|one| !one.indexed);
+        let mut plain = Decoder::new(data).sequence(plain, 0)?.into_iter();
+        let mut values = Vec::with_capacity(self.parameters.len());
         for parameter in &self.parameters {
             let value = if parameter.indexed {
                 let topic = topics.next().ok_or(TOPICS)?;
@@ -51,12 +50,12 @@ impl Event {
             } else {
                 plain.next().ok_or(SHORT)?
             };
-            fields.push((parameter.name.clone(), value));
+            values.push(value);
         }
         if topics.next().is_some() {
             return Err(TOPICS);
         }
-        Ok(Value::record(fields))
+        Ok(self.shape.record(values))
     }
 
     /// Whether a log has as many topics as this event: other contracts have events of the same signature with others indexed.
@@ -72,10 +71,8 @@ impl Function {
     /// # Errors
     /// [`Malformed`]: the contract has no such function, or one that gives something else.
     pub fn decode(&self, data: &[u8]) -> Result<Value, Malformed> {
-        let outputs: Vec<&Parameter> = self.outputs.iter().collect();
-        let values = Decoder::new(data).sequence(&outputs, 0)?;
-        let names = self.outputs.iter().map(|output| output.name.clone());
-        Ok(Value::record(names.zip(values)))
+        let values = Decoder::new(data).sequence(&self.outputs, 0)?;
+        Ok(self.shape.record(values))
     }
 }
 
@@ -121,8 +118,13 @@ impl<'d> Decoder<'d> {
     }
 
     /// Values that follow one another, whose offsets start here.
-    fn sequence(&mut self, parameters: &[&Parameter], start: usize) -> Result<Vec<Value>, Malformed> {
-        let mut values = Vec::new();
+    fn sequence<'p>(
+        &mut self,
+        parameters: impl IntoIterator<Item = &'p Parameter>,
+        start: usize,
+    ) -> Result<Vec<Value>, Malformed> {
+        let parameters = parameters.into_iter();
+        let mut values = Vec::with_capacity(parameters.size_hint().1.unwrap_or_default());
         let mut at = start;
         for parameter in parameters {
             values.push(self.placed(&parameter.kind, start, at)?);
@@ -149,9 +151,8 @@ impl<'d> Decoder<'d> {
             }
             Kind::Array(element, count) => self.elements(element, *count, at),
             Kind::Tuple(parts) => {
-                let names = parts.iter().map(|part| part.name.clone());
-                let parts: Vec<&Parameter> = parts.iter().collect();
-                let values = self.sequence(&parts, at)?;
+                let values = self.sequence(parts, at)?;
+                let names = parts.iter().map(|part| part.name.as_str());
                 Ok(Value::record(names.zip(values)))
             }
             Kind::String | Kind::Bytes => {
@@ -231,7 +232,7 @@ fn zero(kind: &Kind) -> Value {
         Kind::Word(count) => hex(&vec![0; usize::from(*count)]),
         Kind::List(_) => Value::list([]),
         Kind::Array(element, count) => Value::list(vec![zero(element); *count]),
-        Kind::Tuple(parts) => Value::record(parts.iter().map(|part| (part.name.clone(), zero(&part.kind)))),
+        Kind::Tuple(parts) => Value::record(parts.iter().map(|part| (part.name.as_str(), zero(&part.kind)))),
     }
 }
 
@@ -239,21 +240,20 @@ impl Function {
     /// What it gives where it gives nothing but zeros.
     pub fn zeros(&self) -> Value {
         let outputs = self.outputs.iter();
-        Value::record(outputs.map(|output| (output.name.clone(), zero(&output.kind))))
+        self.shape.record(outputs.map(|output| zero(&output.kind)))
     }
 }
 
 impl Event {
     /// What a log of nothing but zeros tells.
     pub fn zeros(&self) -> Value {
-        let fields = self.parameters.iter().map(|one| {
-            let value = if one.indexed && !one.kind.fits_topic() {
+        let values = self.parameters.iter().map(|one| {
+            if one.indexed && !one.kind.fits_topic() {
                 Value::Hash([0; 32])
             } else {
                 zero(&one.kind)
-            };
-            (one.name.clone(), value)
+            }
         });
-        Value::record(fields)
+        self.shape.record(values)
     }
 }

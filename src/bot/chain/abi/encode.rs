@@ -36,43 +36,56 @@ impl Function {
                 wanted: format!("function of {} values", values.len()),
             });
         }
-        let pairs: Vec<(&Kind, &Value)> = self.inputs.iter().map(|input| &input.kind).zip(values).collect();
-        let body = sequence(&pairs, words(&self.inputs));
-        let body = body.ok_or_else(|| {
+        let mut call = Vec::with_capacity(4 + 32 * words(&self.inputs));
+        call.extend(self.selector());
+        let pairs = self.inputs.iter().map(|input| &input.kind).zip(values);
+        sequence(&mut call, pairs).ok_or_else(|| {
             let mut inputs = self.inputs.iter().zip(values);
-            let unfit = inputs.find(|(input, value)| encode(&input.kind, value).is_none());
+            let unfit = inputs.find(|(input, value)| encode(&mut Vec::new(), &input.kind, value).is_none());
             let (parameter, wanted) = unfit.map_or_else(
                 || (self.name.clone(), "function of these values".to_owned()),
                 |(input, _)| (input.name.clone(), input.kind.canonical()),
             );
             Unfit { parameter, wanted }
         })?;
-        let mut call = self.selector().to_vec();
-        call.extend(body);
         Ok(call)
     }
 }
 
-fn sequence(pairs: &[(&Kind, &Value)], head_words: usize) -> Option<Vec<u8>> {
-    let (mut head, mut tail) = (Vec::new(), Vec::new());
-    for (kind, value) in pairs {
-        let bytes = encode(kind, value)?;
+/// Adds values that follow one another: first what has its place there, then what stands apart.
+fn sequence<'v>(
+    bytes: &mut Vec<u8>,
+    pairs: impl Iterator<Item = (&'v Kind, &'v Value)> + Clone,
+) -> Option<()> {
+    let start = bytes.len();
+    for (kind, value) in pairs.clone() {
         if kind.is_dynamic() {
-            head.extend(count(32 * head_words + tail.len()));
-            tail.extend(bytes);
+            bytes.extend(count(0));
         } else {
-            head.extend(bytes);
+            encode(bytes, kind, value)?;
         }
     }
-    head.extend(tail);
-    Some(head)
+    let mut named = start;
+    for (kind, value) in pairs {
+        if kind.is_dynamic() {
+            let offset = count(bytes.len() - start);
+            bytes
+                .get_mut(named..)?
+                .first_chunk_mut()
+                .map(|word| *word = offset)?;
+            encode(bytes, kind, value)?;
+        }
+        named += 32 * kind.words();
+    }
+    Some(())
 }
 
-fn encode(kind: &Kind, value: &Value) -> Option<Vec<u8>> {
+/// Adds a value; none where it is none of this type, and then what was added is of no use.
+fn encode(bytes: &mut Vec<u8>, kind: &Kind, value: &Value) -> Option<()> {
     match (kind, value) {
         (Kind::Uint(bits), Value::Int(number)) => {
             let fits = number.sign() != Sign::Minus && number.bits() <= u64::from(*bits);
-            fits.then(|| word(number).to_vec())
+            bytes.extend(fits.then(|| word(number))?);
         }
         (Kind::Int(bits), Value::Int(number)) => {
             let magnitude = if number.sign() == Sign::Minus {
@@ -80,54 +93,47 @@ fn encode(kind: &Kind, value: &Value) -> Option<Vec<u8>> {
             } else {
                 number.bits()
             };
-            (magnitude < u64::from(*bits)).then(|| word(number).to_vec())
+            bytes.extend((magnitude < u64::from(*bits)).then(|| word(number))?);
         }
         (Kind::Address, Value::Wallet(address)) => {
-            let mut word = [0; 32];
-            word[12..].copy_from_slice(address.as_bytes());
-            Some(word.to_vec())
+            bytes.extend([0; 12]);
+            bytes.extend(address.as_bytes());
         }
-        (Kind::Bool, Value::Bool(bool)) => Some(count(usize::from(*bool)).to_vec()),
-        (Kind::Word(32), Value::Hash(hash)) => Some(hash.to_vec()),
+        (Kind::Bool, Value::Bool(bool)) => bytes.extend(count(usize::from(*bool))),
+        (Kind::Word(32), Value::Hash(hash)) => bytes.extend(hash),
         (Kind::Word(length), Value::Text(text)) => {
-            let bytes = const_hex::decode(text.as_ref()).ok()?;
-            (bytes.len() == usize::from(*length)).then(|| padded(bytes))
+            let data = const_hex::decode(text.as_ref()).ok()?;
+            (data.len() == usize::from(*length)).then(|| padded(bytes, &data))?;
         }
-        (Kind::String, Value::Text(text)) => Some(sized(text.as_bytes().to_vec())),
-        (Kind::Bytes, Value::Text(text)) => Some(sized(const_hex::decode(text.as_ref()).ok()?)),
+        (Kind::String, Value::Text(text)) => sized(bytes, text.as_bytes()),
+        (Kind::Bytes, Value::Text(text)) => sized(bytes, &const_hex::decode(text.as_ref()).ok()?),
         (Kind::List(element), Value::List(items)) => {
-            let mut bytes = count(items.len()).to_vec();
-            bytes.extend(elements(element, items)?);
-            Some(bytes)
+            bytes.extend(count(items.len()));
+            sequence(bytes, items.iter().map(|item| (&**element, item)))?;
         }
         (Kind::Array(element, length), Value::List(items)) if items.len() == *length => {
-            elements(element, items)
+            sequence(bytes, items.iter().map(|item| (&**element, item)))?;
         }
         (Kind::Tuple(parts), Value::Record(fields)) => {
-            let mut pairs = Vec::new();
-            for part in parts {
-                pairs.push((&part.kind, fields.get(&part.name)?));
-            }
-            sequence(&pairs, words(parts))
+            let pairs = parts
+                .iter()
+                .map(|part| Some((&part.kind, fields.get(&part.name)?)));
+            sequence(bytes, pairs.collect::<Option<Vec<_>>>()?.into_iter())?;
         }
-        _ => None,
+        _ => return None,
     }
+    Some(())
 }
 
-fn elements(element: &Kind, items: &[Value]) -> Option<Vec<u8>> {
-    let pairs: Vec<(&Kind, &Value)> = items.iter().map(|item| (element, item)).collect();
-    sequence(&pairs, items.len() * element.words())
+fn sized(bytes: &mut Vec<u8>, data: &[u8]) {
+    bytes.extend(count(data.len()));
+    padded(bytes, data);
 }
 
-fn sized(bytes: Vec<u8>) -> Vec<u8> {
-    let mut all = count(bytes.len()).to_vec();
-    all.extend(padded(bytes));
-    all
-}
-
-fn padded(mut bytes: Vec<u8>) -> Vec<u8> {
-    bytes.resize(bytes.len().next_multiple_of(32), 0);
-    bytes
+fn padded(bytes: &mut Vec<u8>, data: &[u8]) {
+    bytes.extend(data);
+    let rest = data.len().next_multiple_of(32) - data.len();
+    bytes.resize(bytes.len() + rest, 0);
 }
 
 fn count(count: usize) -> [u8; 32] {

@@ -60,9 +60,11 @@ pub(super) fn resolve_all(
         let resolved = match &source.value {
             SourceFile::Http(file) => {
                 let http = http(report, context, (name, file), (&Names::open(), &Type::Any));
-                http.map(Source::Http)
+                http.map(|http| Source::Http(Arc::new(http)))
             }
-            SourceFile::Call(file) => call(report, context, (name, file)).map(Source::Call),
+            SourceFile::Call(file) => {
+                call(report, context, (name, file)).map(|call| Source::Call(Arc::new(call)))
+            }
         };
         let resolved = resolved.filter(|_| is_named && is_free);
         sources = sources.zip(resolved).map(|(mut sources, source)| {
@@ -299,7 +301,7 @@ fn call(report: &mut Report<'_>, context: &Context, (name, file): (&str, &CallFi
     }
     Some(ContractCall {
         name: name.to_owned(),
-        chain: chain?,
+        chain: chain?.into(),
         function: function?,
         at: at?,
         arguments: arguments.into_iter().collect::<Option<_>>()?,

@@ -169,5 +169,5 @@ fn the_type_of_the_arguments_is_that_of_their_values() {
     let Some(Ok(Value::Record(values))) = declaration.read("a 1 b c", &named) else {
         panic!("no record")
     };
-    assert_eq!(values.keys().collect::<Vec<_>>(), ["rest", "x"]);
+    assert_eq!(values.names().collect::<Vec<_>>(), ["rest", "x"]);
 }

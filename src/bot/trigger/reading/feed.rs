@@ -56,7 +56,7 @@ impl Feed {
         Some(self.item(Entry {
             id: members.get("id")?.to_text(),
             date: date("published").or_else(|| date("updated")),
-            members: members.as_ref().clone(),
+            members: members.clone(),
         }))
     }
 
@@ -71,7 +71,7 @@ impl Feed {
         }
         Item {
             date: entry.date,
-            ..Item::new(entry.id, version.finalize().into(), Value::record(entry.members))
+            ..Item::new(entry.id, version.finalize().into(), Value::Record(entry.members))
         }
     }
 

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::{Failure, Reader};
 use crate::bot::{
     config::Rule,
-    expression::{Scope, Value},
+    expression::{EvaluationError, Scope, Value},
     fire::{self, Firing},
     outside::{Asking, CameUpon},
     store::{Member, NewOccurrence, TableRow, Watched},
@@ -34,6 +34,15 @@ enum Who {
 
 /// Behind whose place a page begins: a wallet's, or a row's of it.
 type Place = (String, i64);
+
+/// Why there is no value.
+#[derive(Debug, thiserror::Error)]
+enum Unread {
+    #[error("it gives nothing")]
+    Nothing,
+    #[error(transparent)]
+    Failed(#[from] EvaluationError),
+}
 
 /// What became of a page of subjects.
 #[derive(Default)]
@@ -115,9 +124,10 @@ impl Reader<'_> {
             }],
             Some(Each::List(list)) => {
                 let members = store.watched_members(key, list.clone(), (owner, most)).await?;
+                let record = self.running.member_records(list);
                 let subject = |(member, state): (Member, Watched)| Subject {
                     who: Who::Member(member.wallet),
-                    record: Some(("sub", self.running.member_record(list, &member))),
+                    record: Some(("sub", record(&member))),
                     state,
                 };
                 members.into_iter().map(subject).collect()
@@ -215,9 +225,9 @@ async fn read_page(mut asking: Asking, watch: Arc<Watch>, subjects: Vec<Subject>
                         page.steps.push((step, subject, value));
                     }
                 }
-                Err(reason) => {
+                Err(unread) => {
                     page.failed += 1;
-                    page.reason.get_or_insert(reason);
+                    page.reason.get_or_insert_with(|| unread.to_string());
                 }
             }
         }
@@ -233,13 +243,13 @@ fn read(
     subject: &mut Subject,
     scope: &mut Scope,
     now: DateTime<Utc>,
-) -> Result<(Step, Value), String> {
+) -> Result<(Step, Value), Unread> {
     if let Some((name, record)) = &subject.record {
         scope.insert(*name, record.clone());
     }
-    let value = watch.value.evaluate(scope).map_err(|error| error.to_string())?;
+    let value = watch.value.evaluate(scope)?;
     if value == Value::None {
-        return Err("it gives nothing".to_owned());
+        return Err(Unread::Nothing);
     }
     scope.insert("value", value.clone());
     let reading = watch.read(scope, &subject.state)?;

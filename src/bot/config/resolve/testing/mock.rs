@@ -160,7 +160,7 @@ impl Resolving<'_, '_, '_> {
             return self.one_answer(ty, zeros, node);
         };
         let is_one = match zeros {
-            Value::Record(fields) => entries.iter().any(|(key, _)| fields.contains_key(key)),
+            Value::Record(fields) => entries.iter().any(|(key, _)| fields.contains(key)),
             _ => false,
         };
         if is_one {
@@ -178,9 +178,9 @@ impl Resolving<'_, '_, '_> {
 
     fn one_answer(&mut self, ty: &Type, zeros: &Value, node: NodeId) -> Option<Value> {
         if let (Content::Map(entries), Value::Record(fields)) = (self.report.tree.content(node), zeros)
-            && let Some((key, entry)) = entries.iter().find(|(key, _)| !fields.contains_key(key))
+            && let Some((key, entry)) = entries.iter().find(|(key, _)| !fields.contains(key))
         {
-            let hint = Report::meant(key, fields.keys().map(String::as_str));
+            let hint = Report::meant(key, fields.names());
             let message = format!("what it gives has no {}", quote(key));
             self.report
                 .add(Place::Key(*entry), Code::UnknownKey, message, hint);
