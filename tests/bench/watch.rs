@@ -2,7 +2,7 @@
 //! made bare.
 //!
 //! It is a reading as it comes again and again: the second one, at another block. Its time begins when it is due, and ends when it is
-//! noted.
+//! noted. The bare calls come after the same pause: what a machine has turned away from meanwhile, it has to fetch for either.
 
 use std::{
     path::Path,
@@ -18,6 +18,7 @@ use crate::{
     Error,
     chain::{self, Bare, Evm},
     figure::{self, Figure, Target},
+    node::runtime,
 };
 
 /// Milliseconds of a reading.
@@ -48,8 +49,9 @@ fn read_by_herald(folder: &Path, evm: &Evm) -> Result<Duration, Error> {
         let first = chain::answered(store, LAST, 1).await?;
         Bare::to(evm.url())?.result("anvil_mine", &json!(["0x1"]))?;
         let second = chain::answered(store, LAST, first + 1).await?;
-        let took = second - first - EVERY;
-        Ok(Duration::from_millis(u64::try_from(took)?))
+        let took = Duration::from_millis(u64::try_from(second - first)?);
+        took.checked_sub(EVERY)
+            .ok_or_else(|| "it was read too soon".into())
     };
     let took = chain::measured((folder, evm.url()), BOT, join, read)?;
     let fired = chain::stored(folder, "SELECT count(*) FROM occurrence")?;
@@ -59,8 +61,9 @@ fn read_by_herald(folder: &Path, evm: &Evm) -> Result<Duration, Error> {
     Ok(took)
 }
 
-/// The floor: the same calls written and made, one after the other, and the numbers read out of the answers.
+/// The floor: after a pause the same calls written and made, one after the other, and the numbers read out of the answers.
 fn read_bare(evm: &Evm) -> Result<Duration, Error> {
+    runtime("pause")?.block_on(tokio::time::sleep(EVERY));
     let started = Instant::now();
     let mut connection = Bare::to(evm.url())?;
     let mut right = 0;
@@ -135,8 +138,8 @@ rules:
 ";
 const JOIN: &str =
     "INSERT INTO member (bot, list, wallet, fields, joined_ms) VALUES ('guard', 'guarded', ?1, '{}', 1)";
-/// Milliseconds between two readings: longer than a block is taken for the latest one.
-const EVERY: i64 = 3_000;
+/// Between two readings: longer than a block is taken for the latest one.
+const EVERY: Duration = Duration::from_secs(3);
 const LAST: &str = "SELECT coalesce(max(read_ms), 0) FROM reading";
 const SUBSCRIBERS: usize = 10_000;
 /// As many as herald makes at once.
