@@ -63,7 +63,7 @@ fn read_by_herald(folder: &Path, evm: &Evm) -> Result<Duration, Error> {
 
 /// The floor: after a pause the same calls written and made, one after the other, and the numbers read out of the answers.
 fn read_bare(evm: &Evm) -> Result<Duration, Error> {
-    runtime("pause")?.block_on(tokio::time::sleep(EVERY));
+    runtime("pause")?.block_on(async { tokio::time::sleep(EVERY).await });
     let started = Instant::now();
     let mut connection = Bare::to(evm.url())?;
     let mut right = 0;
