@@ -117,7 +117,7 @@ async fn a_person_is_led_by_words_and_answers_and_what_fits_nothing_is_said_agai
 #[tokio::test]
 async fn the_first_of_a_team_to_answer_owns_a_case_and_neither_side_sees_a_wallet() {
     let house = House::of(&desk(""));
-    let herald = house.start().await;
+    let mut herald = house.start().await;
     let bot = herald.address();
     let Cast { alice, ana, bo } = cast(&herald).await;
     alice.asks(bot, "help", &[HELLO]).await;
@@ -144,6 +144,13 @@ async fn the_first_of_a_team_to_answer_owns_a_case_and_neither_side_sees_a_walle
     alice.asks(bot, "hello?", &["Write help."]).await;
     ana.reads(bot, &[&wanted, "#1: taken"]).await;
     shows_no_wallet(&[&alice, &ana, &bo], &herald).await;
+    // What was said is theirs: nothing of it stays behind.
+    herald.count("delivered", 11).await;
+    herald.stop().await;
+    let nowhere: [&str; 0] = [];
+    for said in ["my transfer is gone", "It was yesterday.", "I see it."] {
+        assert_eq!(house.keeps(said), nowhere, "{said}");
+    }
 }
 
 #[tokio::test]

@@ -106,24 +106,9 @@ async fn who_is_forgotten_leaves_nothing_in_the_store_and_is_not_written_to_agai
     alice.asks(bot, "/me", &[&known]).await;
     herald.stop().await;
     // Her words are in no row of the store.
+    let nowhere: [&str; 0] = [];
+    assert_eq!(house.keeps("kittiwakes"), nowhere);
     let store = rusqlite::Connection::open(house.data().join("herald.db")).unwrap();
-    for (table, columns) in [
-        ("member", "fields"),
-        ("occurrence", "names"),
-        ("delivery", "coalesce(body, '') || coalesce(hex(request), '')"),
-    ] {
-        let query = format!("SELECT {columns} FROM {table}");
-        let mut rows = store.prepare(&query).unwrap();
-        let rows: Vec<String> = rows
-            .query_map([], |row| row.get(0))
-            .unwrap()
-            .map(Result::unwrap)
-            .collect();
-        assert!(
-            !rows.iter().any(|row| row.contains("kittiwakes")),
-            "{table}: {rows:?}"
-        );
-    }
     let members: i64 = store
         .query_row("SELECT count(*) FROM member", [], |row| row.get(0))
         .unwrap();

@@ -257,8 +257,8 @@ pub(super) fn insert_behind(
     Ok(added == 1)
 }
 
-/// Ends rows inside a transaction, each with its state and reason. The bytes are not needed any more. Rows that they carry end
-/// with them, but for the rows of one that is skipped: that concerns it alone, and another carries them. Gives the rows that ended
+/// Ends rows inside a transaction, each with its state and reason. What they say is kept of those alone that can be sent again: of
+/// others it may be what somebody confided to the bot, who is to be able to take it back. Rows that they carry end with them, but for the rows of one that is skipped: that concerns it alone, and another carries them. Gives the rows that ended
 /// by it.
 pub(crate) fn settle(
     transaction: &Transaction<'_>,
@@ -268,7 +268,8 @@ pub(crate) fn settle(
     let mut ended = Vec::with_capacity(rows.len());
     let mut settle = transaction.prepare_cached(
         "UPDATE OR FAIL delivery SET state = ?2, reason = ?3, settled_ms = ?4, until_ms = NULL, parked = 0,
-                request = CASE WHEN ?2 IN ('rejected', 'expired') THEN request END,
+                request = CASE WHEN ?5 THEN request END, body = CASE WHEN ?5 THEN body END,
+                content = CASE WHEN ?5 THEN content END, file = CASE WHEN ?5 THEN file END,
                 tries = tries + (?2 = 'delivered')
          WHERE id = ?1 AND settled_ms IS NULL",
     )?;
@@ -276,7 +277,8 @@ pub(crate) fn settle(
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM delivery WHERE carrier IS NOT NULL)")?
         .query_row([], |row| row.get(0))?;
     for (id, state, reason) in rows {
-        if settle.execute(params![id, state.as_str(), reason, millis(now)])? == 1 {
+        let is_dead = matches!(state, State::Rejected | State::Expired);
+        if settle.execute(params![id, state.as_str(), reason, millis(now), is_dead])? == 1 {
             ended.push(*id);
         }
         if carry {

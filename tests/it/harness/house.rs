@@ -148,6 +148,25 @@ impl House {
         self.folder.path().join("data")
     }
 
+    /// The columns of the store, `TABLE.COLUMN`, in which a text stands.
+    pub(crate) fn keeps(&self, text: &str) -> Vec<String> {
+        let store = rusqlite::Connection::open(self.data().join("herald.db")).unwrap();
+        let columns = "SELECT tables.name, columns.name FROM sqlite_schema AS tables
+                       JOIN pragma_table_info(tables.name) AS columns WHERE tables.type = 'table'";
+        let mut columns = store.prepare(columns).unwrap();
+        let columns = columns.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+        let columns: Vec<(String, String)> = columns.unwrap().map(Result::unwrap).collect();
+        let holds = |(table, column): &(String, String)| {
+            let query =
+                format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE instr(CAST({column} AS TEXT), ?1))");
+            store.query_row(&query, [text], |row| row.get(0)).unwrap()
+        };
+        let places = columns.into_iter().filter(holds);
+        places
+            .map(|(table, column)| format!("{table}.{column}"))
+            .collect()
+    }
+
     /// Starts `herald run` and waits until its bot is ready. Later starts take the ports of the first.
     pub(crate) async fn start(&self) -> Herald {
         self.start_until(|_| true).await

@@ -361,3 +361,37 @@ async fn what_did_not_arrive_is_due_again_with_its_bytes_and_what_did_is_left_al
         "once"
     );
 }
+
+#[tokio::test]
+async fn what_an_answer_says_is_kept_of_those_alone_that_can_be_sent_again() {
+    let opened = open();
+    let store = &opened.store;
+    let bodies = [
+        Body::Text("text".to_owned()),
+        Body::Content(vec![1]),
+        Body::File("{}".to_owned()),
+    ];
+    let all = || Filter {
+        limit: 100,
+        ..Filter::default()
+    };
+    let row = |number, body: &Body| NewDelivery {
+        part: MessageNumber::of(0, number),
+        body: Some(body.clone()),
+        ..answer("a", 1)
+    };
+    let ends = [State::Delivered, State::Skipped, State::Rejected, State::Expired];
+    for (number, state) in (0..).zip(ends) {
+        let rows = (3 * number..).zip(&bodies);
+        add(store, rows.map(|(part, body)| row(part, body)).collect()).await;
+        let open = store.deliveries(all()).await.unwrap();
+        let ended = open.iter().filter(|row| row.settled.is_none());
+        end(store, ended.map(|row| (row.id, state, None)).collect(), at(1)).await;
+    }
+    let ended = store.deliveries(all()).await.unwrap();
+    assert_eq!(ended.len(), 12);
+    for row in ended {
+        let is_dead = matches!(row.state, State::Rejected | State::Expired);
+        assert_eq!(row.body.is_some(), is_dead, "{:?}", row.state);
+    }
+}
