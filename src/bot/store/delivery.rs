@@ -258,8 +258,8 @@ pub(super) fn insert_behind(
 }
 
 /// Ends rows inside a transaction, each with its state and reason. What they say is kept of those alone that can be sent again: of
-/// others it may be what somebody confided to the bot, who is to be able to take it back. Rows that they carry end with them, but for the rows of one that is skipped: that concerns it alone, and another carries them. Gives the rows that ended
-/// by it.
+/// others it may be what somebody confided to the bot, who is to be able to take it back. Rows that they carry end with them, but for
+/// the rows of one that is skipped: that concerns it alone, and another carries them. Gives the rows that ended by it.
 pub(crate) fn settle(
     transaction: &Transaction<'_>,
     rows: &[(i64, State, Option<String>)],
