@@ -26,6 +26,18 @@ globalThis.fetch = async (url, init) => {
 
 let peers = 0;
 
+/**
+ * Hands each envelope to its stream when the one before has been read. The client reads envelopes that arrive together
+ * side by side, and of those a later one may be out first: the order in a stream would say nothing of the node's.
+ */
+function inOrder(apiClient) {
+  const subscribe = apiClient.subscribe.bind(apiClient);
+  apiClient.subscribe = (request, read, ...others) => {
+    let before = Promise.resolve();
+    return subscribe(request, (envelope) => (before = before.then(() => read(envelope))), ...others);
+  };
+}
+
 class Peer {
   /** Signs a wallet in at the node, with a release of the client and further options of its own. */
   static async signIn(t, apiUrl, wallet = Wallet.createRandom(), { release = 13, ...options } = {}) {
@@ -36,6 +48,7 @@ class Peer {
     peer.sdk = require(releases[release]);
     if (release === 13) options = { codecs: codecs(), ...options };
     peer.client = await peer.sdk.Client.create(wallet, { env: 'local', apiUrl, appVersion: peer.name, ...options });
+    inOrder(peer.client.apiClient);
     peer.streams = [];
     atEnd(t, () => Promise.all(peer.streams.map((stream) => stream.return())));
     // Release 7 does not wait for its second contact.
