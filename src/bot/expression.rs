@@ -115,6 +115,8 @@ pub(crate) struct Uses {
     asks: bool,
     /// The names of wallets that are written out.
     wallet_names: BTreeSet<WalletName>,
+    /// The chains that are asked, as far as they are written out.
+    chains: BTreeSet<String>,
 }
 
 impl Expression {
@@ -154,6 +156,11 @@ impl Expression {
     /// The names of wallets that are written out in it.
     pub(crate) fn wallet_names(&self) -> &BTreeSet<WalletName> {
         &self.uses.wallet_names
+    }
+
+    /// The chains that are asked for a part of it, as far as they are written out.
+    pub(crate) fn chains(&self) -> &BTreeSet<String> {
+        &self.uses.chains
     }
 
     /// The name of a wallet that it is, and nothing else.

@@ -16,7 +16,7 @@ use crate::bot::audience::Audience;
 use crate::bot::chain;
 use crate::bot::dialog::command::Command;
 use crate::bot::expression::{SourceTypes, Type, Value};
-use crate::bot::project::Project;
+use crate::bot::project::{Project, Rpc};
 use crate::bot::source::Source;
 use crate::client::mnemonic::{self, DerivationPath};
 
@@ -118,7 +118,7 @@ pub(crate) fn resolve(
         left_out,
         found: Vec::new(),
         used: BTreeSet::new(),
-        naming: BTreeMap::new(),
+        asked: BTreeMap::new(),
     };
     if file.herald.value != "1" {
         report.word(&file.herald, &["1"]);
@@ -159,13 +159,7 @@ pub(crate) fn resolve(
     let fallback = fallback(&mut report, &context, file);
     let tests = testing::resolve_all(&mut report, &context, rules.as_ref(), file);
     unused::report(&mut report, file, rules.as_ref());
-    for (chain, node) in std::mem::take(&mut report.naming) {
-        let known = project.chains.get(chain);
-        if known.is_none_or(|known| known.rpc.is_empty()) {
-            let message = chain::without_rpc(chain);
-            report.add(Place::Value(node), Code::NoRpc, message, None);
-        }
-    }
+    chains(&mut report, project);
     let bot = assemble(
         file,
         path,
@@ -198,7 +192,7 @@ pub(crate) fn lists(
         left_out,
         found: Vec::new(),
         used: BTreeSet::new(),
-        naming: BTreeMap::new(),
+        asked: BTreeMap::new(),
     };
     let context = Context {
         project: project.clone(),
@@ -280,7 +274,7 @@ fn identity(report: &mut Report<'_>, file: &Spanned<IdentityFile>, folder: &Path
     let identity = match &file.value {
         IdentityFile::Reference(text) => {
             let reference = report.secret(text)?;
-            note_missing(report, text, &reference, folder);
+            note_missing(report, text.node, &reference, folder);
             match reference {
                 SecretReference::Environment(name) => Identity::Environment(name),
                 SecretReference::File(path) => Identity::File(path),
@@ -294,7 +288,7 @@ fn identity(report: &mut Report<'_>, file: &Spanned<IdentityFile>, folder: &Path
                 report.wrong(&keystore.keystore, Code::SecretMissing, message, None);
             }
             let passphrase = report.secret(&keystore.passphrase)?;
-            note_missing(report, &keystore.passphrase, &passphrase, folder);
+            note_missing(report, keystore.passphrase.node, &passphrase, folder);
             Identity::Keystore { path, passphrase }
         }
         IdentityFile::Mnemonic(mnemonic) => {
@@ -308,7 +302,7 @@ fn identity(report: &mut Report<'_>, file: &Spanned<IdentityFile>, folder: &Path
             });
             let path = path.unwrap_or_else(|| Some(DerivationPath::default()));
             let words = words?;
-            note_missing(report, &mnemonic.mnemonic, &words, folder);
+            note_missing(report, mnemonic.mnemonic.node, &words, folder);
             Identity::Mnemonic { words, path: path? }
         }
     };
@@ -316,7 +310,7 @@ fn identity(report: &mut Report<'_>, file: &Spanned<IdentityFile>, folder: &Path
 }
 
 /// Warns of a secret that is not to be had on this machine. Commands are not run to see what they would print.
-fn note_missing(report: &mut Report<'_>, text: &Text, reference: &SecretReference, folder: &Path) {
+fn note_missing(report: &mut Report<'_>, node: NodeId, reference: &SecretReference, folder: &Path) {
     if matches!(reference, SecretReference::Command(_)) {
         return;
     }
@@ -325,7 +319,22 @@ fn note_missing(report: &mut Report<'_>, text: &Text, reference: &SecretReferenc
             SecretReference::Environment(name) => Some(format!("set `{name}` before the bot runs")),
             SecretReference::File(_) | SecretReference::Command(_) => None,
         };
-        report.wrong(text, Code::SecretMissing, error.to_string(), hint);
+        report.add(Place::Value(node), Code::SecretMissing, error.to_string(), hint);
+    }
+}
+
+/// Warns of chains that are asked and have no node, and of nodes whose address is missing on this machine.
+fn chains(report: &mut Report<'_>, project: &Project) {
+    for (name, node) in std::mem::take(&mut report.asked) {
+        let nodes = project.chains.get(&name).map_or(&[][..], |chain| &chain.rpc);
+        if nodes.is_empty() {
+            report.add(Place::Value(node), Code::NoRpc, chain::without_rpc(&name), None);
+        }
+        for rpc in nodes {
+            if let Rpc::Reference(reference) = rpc {
+                note_missing(report, node, reference, project.folder());
+            }
+        }
     }
 }
 

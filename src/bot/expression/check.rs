@@ -248,6 +248,7 @@ impl<'n> Checker<'n> {
                 if !self.names.knows_wallets() {
                     self.note_asking(name.as_str(), span);
                 }
+                self.uses.chains.insert(name.chain().to_owned());
                 self.uses.wallet_names.insert(name.clone());
                 (Operation::WalletName(name), Type::Wallet)
             }

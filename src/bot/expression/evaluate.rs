@@ -66,11 +66,11 @@ impl<'s> Evaluation<'s> {
                 }
                 let now = match function.needs {
                     Needs::Now => Some(self.now().map_err(at)?),
-                    Needs::Nothing | Needs::Others => None,
+                    Needs::Nothing | Needs::Chain(_) => None,
                 };
                 let call = Call::new(&values, &mut self.meter);
                 let mut call = match (function.needs, now) {
-                    (Needs::Others, _) => call.asking(self.scope),
+                    (Needs::Chain(_), _) => call.asking(self.scope),
                     (_, Some(now)) => call.at(now),
                     _ => call,
                 };

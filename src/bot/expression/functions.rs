@@ -50,8 +50,8 @@ pub(super) enum Needs {
     Nothing,
     /// The instant of the run.
     Now,
-    /// Somebody who is asked.
-    Others,
+    /// A chain that is asked: the one that an argument names, or else this.
+    Chain(Option<&'static str>),
 }
 
 /// The type of a result, for arguments that were accepted.

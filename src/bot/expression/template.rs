@@ -17,7 +17,6 @@ use super::evaluate::Evaluation;
 use super::meter::BoundedText;
 use super::print::write_text;
 use super::{EvaluationError, Failure, Finding, MAX_OUTPUT, MAX_SOURCE, Names, Scope, Uses, Value};
-use crate::bot::chain::WalletName;
 
 /// A checked template.
 #[derive(Debug, Clone)]
@@ -61,9 +60,9 @@ impl Template {
         })
     }
 
-    /// The names of wallets that are written out in it.
-    pub(crate) fn wallet_names(&self) -> &BTreeSet<WalletName> {
-        &self.uses.wallet_names
+    /// The chains that are asked for a part of it, as far as they are written out.
+    pub(crate) fn chains(&self) -> &BTreeSet<String> {
+        &self.uses.chains
     }
 
     /// The names of the scope it uses, such as `to` or `body`, in order; of a computed name also those it stands on.

@@ -288,7 +288,7 @@ fn sql(report: &mut Report<'_>, context: &Context, file: &ToSqlFile, names: &Nam
     let database = match file.url.value.strip_prefix("sqlite:") {
         Some(path) => sqlite(report, context, &file.url, path),
         None => report.secret(&file.url).map(|secret| {
-            note_missing(report, &file.url, &secret, &context.folder);
+            note_missing(report, file.url.node, &secret, &context.folder);
             Database::Secret(secret)
         }),
     };

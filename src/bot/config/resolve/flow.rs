@@ -350,7 +350,7 @@ fn wallets(report: &mut Report<'_>, context: &Context, file: &OneOrMany<Text>) -
         let own = if WalletName::is_meant(&text.value) && root != Some("vars") {
             match WalletName::read(&text.value) {
                 Ok(name) => {
-                    report.note_name(text.node, &name);
+                    report.note_chain(text.node, name.chain());
                     Some(Wallets::Named(name.to_string()))
                 }
                 Err(reason) => {

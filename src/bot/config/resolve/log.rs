@@ -1,14 +1,13 @@
 //! `log`.
 
 use super::report::Report;
-use super::{Context, note_missing, project, scope};
-use crate::bot::chain::{self, abi};
+use super::{Context, project, scope};
+use crate::bot::chain::abi;
 use crate::bot::config::diagnostics::{Code, quote};
 use crate::bot::config::file::LogFile;
 use crate::bot::config::shape::Place;
 use crate::bot::config::spanned::Text;
 use crate::bot::expression::{Expression, Record, Type};
-use crate::bot::project::Rpc;
 use crate::bot::trigger::EvmLog;
 
 /// The largest ABI that is read. Ours: compilers write some 100 KiB.
@@ -95,7 +94,7 @@ fn event(report: &mut Report<'_>, context: &Context, file: &LogFile) -> Option<a
     }
 }
 
-/// A chain that the project knows; one without a node is a warning.
+/// A chain that the project knows.
 pub(super) fn chain(report: &mut Report<'_>, context: &Context, text: &Text) -> Option<String> {
     let name = &text.value;
     if context.project.chain(name).is_none() {
@@ -105,19 +104,7 @@ pub(super) fn chain(report: &mut Report<'_>, context: &Context, text: &Text) -> 
         report.wrong(text, Code::Undefined, message, Some(hint));
         return None;
     }
-    let rpc = context
-        .project
-        .chains
-        .get(name)
-        .map_or(&[][..], |chain| &chain.rpc);
-    if rpc.is_empty() {
-        report.wrong(text, Code::NoRpc, chain::without_rpc(name), None);
-    }
-    for rpc in rpc {
-        if let Rpc::Reference(reference) = rpc {
-            note_missing(report, text, reference, context.project.folder());
-        }
-    }
+    report.note_chain(text.node, name);
     Some(name.clone())
 }
 

@@ -185,7 +185,7 @@ fn callback(report: &mut Report<'_>, folder: &Path, file: &CallbackFile) -> Opti
     };
     let sign = report.secret(&file.sign);
     if let Some(sign) = &sign {
-        note_missing(report, &file.sign, sign, folder);
+        note_missing(report, file.sign.node, sign, folder);
     }
     Some(Callback {
         url: url.ok().map(|()| file.url.value.clone())?,

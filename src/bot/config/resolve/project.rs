@@ -30,7 +30,7 @@ pub(crate) fn resolve(
         left_out,
         found: Vec::new(),
         used: BTreeSet::new(),
-        naming: BTreeMap::new(),
+        asked: BTreeMap::new(),
     };
     let project = read(&mut report, file, path, &folder);
     (project, report.found)
@@ -274,7 +274,7 @@ const REGION: &str = "us-east-1";
 
 fn secret(report: &mut Report<'_>, text: &Text, folder: &Path) -> Option<SecretReference> {
     let reference = report.secret(text)?;
-    note_missing(report, text, &reference, folder);
+    note_missing(report, text.node, &reference, folder);
     Some(reference)
 }
 

@@ -7,14 +7,13 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use chrono_tz::Tz;
 
 use super::exposed;
-use crate::bot::chain::{ETHEREUM, WalletName};
 use crate::bot::config::diagnostics::{Code, Finding, quote};
 use crate::bot::config::secret::SecretReference;
 use crate::bot::config::shape::{MAX_FINDINGS, Place};
 use crate::bot::config::spanned::Text;
 use crate::bot::config::tree::{NodeId, Tree};
 use crate::bot::config::{Limit, duration, is_bot_name};
-use crate::bot::expression::{self, ENS, Expression, Names, Template, Type, nearest};
+use crate::bot::expression::{self, Expression, Names, Template, Type, nearest};
 use crate::bot::trigger::schedule;
 
 /// Findings so far. Each reader of a text reports what is wrong and gives `None`.
@@ -25,8 +24,8 @@ pub(super) struct Report<'t> {
     pub(super) found: Vec<Finding>,
     /// What the texts read so far use: `vars.place`, `lists.readers`, `sources.holders`, the names of `let`.
     pub(super) used: BTreeSet<String>,
-    /// The chains that names of wallets are asked of, and where the first one stands.
-    pub(super) naming: BTreeMap<&'static str, NodeId>,
+    /// The chains that are asked, and where it is first read of each.
+    pub(super) asked: BTreeMap<String, NodeId>,
 }
 
 impl Report<'_> {
@@ -77,7 +76,7 @@ impl Report<'_> {
         }
         match Expression::parse(&text.value, names) {
             Ok(expression) => {
-                self.note_names(text.node, expression.names(), expression.wallet_names());
+                self.note_chains(text.node, expression.chains());
                 self.used.extend(expression.paths().iter().cloned());
                 Some(expression)
             }
@@ -94,7 +93,7 @@ impl Report<'_> {
         }
         match Template::parse(&text.value, names) {
             Ok(template) => {
-                self.note_names(text.node, template.names(), template.wallet_names());
+                self.note_chains(text.node, template.chains());
                 self.used.extend(template.paths().iter().cloned());
                 Some(template)
             }
@@ -105,19 +104,16 @@ impl Report<'_> {
         }
     }
 
-    /// Notes that names of wallets are asked for, or wallets for their names.
-    fn note_names(&mut self, node: NodeId, names: &BTreeSet<String>, wallets: &BTreeSet<WalletName>) {
-        if names.contains(ENS) {
-            self.naming.entry(ETHEREUM).or_insert(node);
-        }
-        for name in wallets {
-            self.note_name(node, name);
+    /// Notes that chains are asked.
+    fn note_chains(&mut self, node: NodeId, chains: &BTreeSet<String>) {
+        for chain in chains {
+            self.note_chain(node, chain);
         }
     }
 
-    /// Notes that the wallet of a name is asked for.
-    pub(super) fn note_name(&mut self, node: NodeId, name: &WalletName) {
-        self.naming.entry(name.chain()).or_insert(node);
+    /// Notes that a chain is asked, for its own sake or for the wallet of a name.
+    pub(super) fn note_chain(&mut self, node: NodeId, chain: &str) {
+        self.asked.entry(chain.to_owned()).or_insert(node);
     }
 
     pub(super) fn ty(&mut self, text: &Text) -> Option<Type> {

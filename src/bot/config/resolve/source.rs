@@ -223,7 +223,7 @@ fn http(
         .collect();
     let auth = file.auth.as_ref().map(|text| {
         let secret = report.secret(text)?;
-        note_missing(report, text, &secret, &context.folder);
+        note_missing(report, text.node, &secret, &context.folder);
         Some(secret)
     });
     let mut of_answer = names.clone();
@@ -351,7 +351,7 @@ fn header(
     let value = &value.value;
     let header = if is_secret(&value.value) {
         let secret = report.secret(value)?;
-        note_missing(report, value, &secret, &context.folder);
+        note_missing(report, value.node, &secret, &context.folder);
         Header::Secret(secret)
     } else {
         Header::Text(report.template(value, names)?)

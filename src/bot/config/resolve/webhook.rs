@@ -166,7 +166,7 @@ fn secret(
         return None;
     };
     let secret = report.secret(text)?;
-    note_missing(report, text, &secret, &context.folder);
+    note_missing(report, text.node, &secret, &context.folder);
     Some(secret)
 }
 

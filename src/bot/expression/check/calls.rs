@@ -57,13 +57,16 @@ impl Checker<'_> {
             Needs::Now => {
                 self.name("now", &name.span);
             }
-            Needs::Others => {
+            Needs::Chain(usual) => {
                 self.uses.names.insert(name.name.clone());
                 self.note_asking(&name.name, &name.span);
-                for (syntax, accepts) in arguments.iter().zip(function.accepts) {
-                    if *accepts == Accepts::Chain {
-                        self.chain(syntax);
-                    }
+                let place = function
+                    .accepts
+                    .iter()
+                    .position(|accepts| *accepts == Accepts::Chain);
+                match place.and_then(|place| arguments.get(place)) {
+                    Some(syntax) => self.chain(syntax),
+                    None => self.uses.chains.extend(usual.map(str::to_owned)),
                 }
             }
         }
@@ -81,7 +84,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Refuses the name of a chain that is written out and unknown.
+    /// Notes the name of a chain that is written out, and refuses an unknown one.
     fn chain(&mut self, syntax: &Syntax) {
         let (Kind::Literal(Value::Text(name)), Some(chains)) = (&syntax.kind, self.names.chains()) else {
             return;
@@ -90,7 +93,9 @@ impl Checker<'_> {
             let message = format!("the project has no chain \"{}\"", shown(name));
             let known = chains.iter().map(String::as_str);
             self.report(Finding::new(syntax.span.clone(), message).with_nearest(name, known));
+            return;
         }
+        self.uses.chains.insert(name.to_string());
     }
 
     /// Compiles a pattern that is written out.

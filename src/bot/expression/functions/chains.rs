@@ -1,6 +1,7 @@
 //! Functions that ask chains. What they are told is known already, or is asked for before the expression is computed anew.
 
 use super::{Accepts, Argument, Call, Function, Gives, Needs, unreadable};
+use crate::bot::chain::ETHEREUM;
 use crate::bot::expression::{Failure, Question, Record, Type, Value};
 
 pub(super) static FUNCTIONS: [Function; 2] = [
@@ -10,7 +11,7 @@ pub(super) static FUNCTIONS: [Function; 2] = [
         about: "when a block was made; of one to come an estimate, read again until then",
         accepts: &[Accepts::Chain, Accepts::Int],
         required: 2,
-        needs: Needs::Others,
+        needs: Needs::Chain(None),
         gives: Gives::Always(Type::Time),
         run: block_time,
     },
@@ -20,7 +21,7 @@ pub(super) static FUNCTIONS: [Function; 2] = [
         about: "how a transaction stands: `{ found, status, time, block }`, with `status` one of `pending`, `success`, `failed`; on `ethereum` unless said otherwise",
         accepts: &[Accepts::Hash, Accepts::Chain],
         required: 1,
-        needs: Needs::Others,
+        needs: Needs::Chain(Some(ETHEREUM)),
         gives: Gives::From(status_type),
         run: tx_status,
     },
@@ -28,9 +29,6 @@ pub(super) static FUNCTIONS: [Function; 2] = [
 
 /// The function whose answers may be estimates. Names that stand on it have it among theirs.
 pub(crate) const BLOCK_TIME: &str = "block_time";
-
-/// The chain that is asked unless one is named.
-const USUAL: &str = "ethereum";
 
 fn block_time(call: &mut Call<'_>) -> Result<Value, Failure> {
     let chain = call.text(0)?;
@@ -55,7 +53,11 @@ fn tx_status(call: &mut Call<'_>) -> Result<Value, Failure> {
     let Value::Hash(hash) = hash else {
         return Err(Failure::mismatch(&hash, Accepts::Hash.wanted()));
     };
-    let chain = if call.has(1) { call.text(1)? } else { USUAL.into() };
+    let chain = if call.has(1) {
+        call.text(1)?
+    } else {
+        ETHEREUM.into()
+    };
     call.ask(Question::TxStatus(&chain, hash))
 }
 

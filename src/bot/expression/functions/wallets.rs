@@ -1,6 +1,7 @@
 //! Functions of wallets and hashes.
 
 use super::{Accepts, Call, Function, Gives, Needs, unreadable};
+use crate::bot::chain::ETHEREUM;
 use crate::bot::expression::{Failure, Question, Type, Value};
 
 /// The filter for the names of wallets.
@@ -23,7 +24,7 @@ pub(super) static FUNCTIONS: [Function; 3] = [
         about: "the name of a wallet: the ENS name that it claims and owns, else the wallet in short",
         accepts: &[Accepts::Wallet],
         required: 1,
-        needs: Needs::Others,
+        needs: Needs::Chain(Some(ETHEREUM)),
         gives: Gives::Always(Type::Text),
         run: ens,
     },
