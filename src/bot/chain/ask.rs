@@ -41,7 +41,7 @@ const FRESH: Duration = Duration::from_secs(2);
 const TIP: u64 = 3;
 /// Answers of calls that are kept while their block is the latest, and times of blocks. Ours: some megabytes.
 const KEPT: usize = 20_000;
-/// The most bytes of these answers: contracts may tell much more than what they are asked for.
+/// The most bytes of these calls and answers: bots may say, and contracts tell, much more than an address or a number.
 const MOST_KEPT: usize = 16 * 1024 * 1024;
 
 /// What came of a call: its bytes, or why the contract gave none.
@@ -96,8 +96,23 @@ pub(super) struct Known {
 struct Answers {
     block: [u8; 32],
     known: HashMap<Call, Called>,
-    /// Bytes of the answers.
+    /// Bytes of the calls and their answers.
     size: usize,
+}
+
+impl Answers {
+    /// Keeps an answer at a block. Those of another block go before it, and all of them where there are too many.
+    fn keep(&mut self, block: [u8; 32], call: Call, found: Called) {
+        let size = call.1.len() + found.as_ref().map_or_else(String::len, Bytes::len);
+        if self.block != block || self.known.len() >= KEPT || self.size + size > MOST_KEPT {
+            *self = Self {
+                block,
+                ..Self::default()
+            };
+        }
+        self.size += size;
+        self.known.insert(call, found);
+    }
 }
 
 #[derive(Deserialize)]
@@ -273,16 +288,10 @@ impl Chain {
             let later = lacking.split_off(lacking.len().min(CALLS));
             let found = self.compared(latest, &lacking).await?;
             let mut answers = lock(&self.known.answers);
-            let is_full = answers.known.len() > KEPT || answers.size > MOST_KEPT;
-            if answers.block != latest.block.hash || is_full {
-                (answers.block, answers.size) = (latest.block.hash, 0);
-                answers.known.clear();
-            }
             for (call, found) in lacking.into_iter().zip(found) {
                 let found = without_data(found);
-                answers.size += found.as_ref().map_or(0, Bytes::len);
                 asked.push(found.clone());
-                answers.known.insert(call, found);
+                answers.keep(latest.block.hash, call, found);
             }
             lacking = later;
         }
