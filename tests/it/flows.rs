@@ -154,6 +154,47 @@ async fn the_first_of_a_team_to_answer_owns_a_case_and_neither_side_sees_a_walle
 }
 
 #[tokio::test]
+async fn what_somebody_wrote_who_is_forgotten_waits_for_no_one_any_more() {
+    let house = House::of(&desk(""));
+    let herald = house.start().await;
+    let bot = herald.address();
+    let (alice, ana) = (
+        person("alice", herald.node()).await,
+        person("ana", herald.node()).await,
+    );
+    alice.asks(bot, "help", &[HELLO]).await;
+    alice.asks(bot, "2", &[SOON]).await;
+    // Bo is not there yet.
+    alice.say(bot, "my transfer is gone").await;
+    ana.reads(
+        bot,
+        &[
+            &format!("#1: 2\n\nBefore:\nthey: help\nbot: {HELLO}"),
+            "#1: my transfer is gone",
+        ],
+    )
+    .await;
+    herald.count("delivered", 4).await;
+    assert_eq!(
+        house.keeps("my transfer is gone"),
+        ["delivery.body", "flow.stand"]
+    );
+    let forget = [
+        "subscribers",
+        "forget",
+        &alice.address().to_string(),
+        "--bots",
+        "bot.yaml",
+    ];
+    house.run(&forget).await.expect(0);
+    let nowhere: [&str; 0] = [];
+    assert_eq!(house.keeps("my transfer is gone"), nowhere);
+    let bo = person("bo", herald.node()).await;
+    bo.asks(bot, "hello?", &["Write help."]).await;
+    alice.asks(bot, "hello?", &["Write help."]).await;
+}
+
+#[tokio::test]
 async fn an_answer_to_a_case_that_is_over_reaches_nobody_else() {
     let house = House::of(&desk(""));
     let herald = house.start().await;

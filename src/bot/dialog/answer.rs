@@ -569,6 +569,7 @@ impl Answer<'_> {
             rule: rule.to_owned(),
             key: self.id(),
             wallet,
+            author: Some(self.incoming.from).filter(|from| *from != wallet),
             part: MessageNumber::of(0, part),
             occurrence: None,
             body: Some(body),

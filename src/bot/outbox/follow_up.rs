@@ -158,6 +158,7 @@ fn plan(
             rule: row.rule.clone(),
             key: row.key.clone(),
             wallet: row.wallet,
+            author: None,
             part: MessageNumber::of(step, number),
             occurrence: row.occurrence,
             body: None,

@@ -367,6 +367,7 @@ impl Plan<'_> {
                 rule: self.rule.name.clone(),
                 key: self.occurrence.key.clone(),
                 wallet,
+                author: None,
                 part: MessageNumber::of(0, part),
                 occurrence: Some(self.occurrence.row),
                 body: None,

@@ -33,6 +33,8 @@ pub struct NewDelivery {
     pub key: String,
     /// To whom.
     pub wallet: Address,
+    /// Whose words it holds, where these are not for their writer.
+    pub author: Option<Address>,
     /// Which of the rule's messages.
     pub part: MessageNumber,
     /// The occurrence's row; none for answers.
@@ -230,8 +232,8 @@ pub(super) fn insert_behind(
     };
     let mut statement = transaction.prepare_cached(
         "INSERT INTO delivery (bot, rule, key, wallet, part, occurrence, body, state, created_ms, expires_ms,
-                               conversation, priority, vars, list, parked, due_ms, content, file)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'planned', ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+                               conversation, priority, vars, list, parked, due_ms, content, file, author)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'planned', ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
          ON CONFLICT DO NOTHING",
     )?;
     let due = if is_closed { new.expires } else { new.due };
@@ -253,6 +255,7 @@ pub(super) fn insert_behind(
         millis(due),
         content,
         file,
+        new.author.map(|author| author.to_string()),
     ])?;
     Ok(added == 1)
 }

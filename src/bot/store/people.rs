@@ -90,8 +90,8 @@ pub(crate) fn set_zone(
     Ok(changed > 0)
 }
 
-/// Erases a wallet: memberships, fields, rows, proof, quiet hours, the texts written to it, and what it caused. What remains is that it left,
-/// so that nobody writes to it again, and which messages were delivered when.
+/// Erases a wallet: memberships, fields, rows, proof, quiet hours, the texts written to it and by it, and what it caused. What remains is
+/// that it left, so that nobody writes to it again, and which messages were delivered when.
 pub(crate) fn forget(
     transaction: &Transaction<'_>,
     bot: &str,
@@ -146,11 +146,12 @@ pub(crate) fn forget(
     transaction.execute(
         "UPDATE delivery SET state = 'skipped', reason = ?3, settled_ms = ?4, until_ms = NULL, request = NULL, parked = 0
          WHERE settled_ms IS NULL AND bot = ?1
-             AND (wallet = ?2 OR occurrence IN (SELECT id FROM temp.forgotten))",
+             AND (wallet = ?2 OR author = ?2 OR occurrence IN (SELECT id FROM temp.forgotten))",
         params![bot, text, FORGOTTEN, millis(now)],
     )?;
     transaction.execute(
-        "UPDATE delivery SET body = NULL, vars = NULL, content = NULL, file = NULL WHERE bot = ?1 AND wallet = ?2",
+        "UPDATE delivery SET body = NULL, vars = NULL, content = NULL, file = NULL, request = NULL
+         WHERE bot = ?1 AND (wallet = ?2 OR author = ?2)",
         params![bot, text],
     )?;
     transaction.execute("DELETE FROM temp.forgotten", [])?;

@@ -34,6 +34,7 @@ fn answer(key: &str, number: u8) -> NewDelivery {
         rule: "command:/x".to_owned(),
         key: key.to_owned(),
         wallet: wallet(number),
+        author: None,
         part: MessageNumber::of(0, 0),
         occurrence: None,
         body: Some(key.to_owned().into()),

@@ -395,3 +395,53 @@ async fn what_an_answer_says_is_kept_of_those_alone_that_can_be_sent_again() {
         assert_eq!(row.body.is_some(), is_dead, "{:?}", row.state);
     }
 }
+
+#[tokio::test]
+async fn what_a_forgotten_wallet_wrote_or_was_written_is_sent_by_nothing_any_more() {
+    let Opened { store, _folder } = open();
+    let (its, others) = (wallet(1), wallet(2));
+    let to_it = answer("to it", 1);
+    let by_it = NewDelivery {
+        author: Some(its),
+        ..answer("by it", 2)
+    };
+    let waiting = NewDelivery {
+        author: Some(its),
+        ..answer("waiting", 2)
+    };
+    let between_others = NewDelivery {
+        author: Some(others),
+        ..answer("between others", 3)
+    };
+    for new in [to_it, by_it, between_others, waiting] {
+        let added = store.write(move |transaction| insert_delivery(transaction, &new));
+        added.await.unwrap();
+    }
+    let seals = [1, 2, 3].map(|row| (row, sealed(1), at(86_400)));
+    store.seal(seals.to_vec()).await.unwrap();
+    let late = Some("late".to_owned());
+    let ends = [1, 2, 3].map(|row| (row, State::Expired, late.clone()));
+    end(&store, ends.to_vec(), at(10)).await;
+    let forgotten = store.write(move |transaction| forget(transaction, "b", its, at(20)));
+    forgotten.await.unwrap();
+    let all = Filter {
+        limit: 9,
+        ..Filter::default()
+    };
+    let mut rows = store.deliveries(all).await.unwrap();
+    rows.reverse();
+    let states: Vec<&str> = rows.iter().map(|row| row.state.as_str()).collect();
+    assert_eq!(states, ["expired", "expired", "expired", "skipped"]);
+    let holds: Vec<(bool, bool)> = rows
+        .iter()
+        .map(|row| {
+            let sealed = row.sealed.as_ref();
+            (
+                row.body.is_some(),
+                sealed.is_some_and(|sealed| !sealed.request.is_empty()),
+            )
+        })
+        .collect();
+    let nothing = (false, false);
+    assert_eq!(holds, [nothing, nothing, (true, true), nothing]);
+}
