@@ -25,7 +25,7 @@ use crate::client::mnemonic::DerivationPath;
 
 pub use content::{CustomPart, FilePart, Part, PartContent, Profile};
 pub use diagnostics::{Code, Finding, Severity};
-pub(crate) use difference::{difference, finding_at, finding_in};
+pub(crate) use difference::{difference, finding_in};
 pub(crate) use expectation::{expectation, expectation_count};
 pub use flow::{Escalate, Flow, FlowState, Forward, Go, Otherwise, Wallets};
 pub use neighbours::{Loaded, load_all, load_among};

@@ -88,19 +88,7 @@ fn is_same((old, before): (&Tree, NodeId), (new, after): (&Tree, NodeId)) -> boo
     }
 }
 
-/// A finding at the value that keys lead to; at the deepest of them that is there.
-pub(crate) fn finding_at(
-    path: &Path,
-    keys: &[&str],
-    code: Code,
-    message: String,
-    hint: Option<String>,
-) -> Finding {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    finding_in((path, &text), keys, code, message, hint)
-}
-
-/// The same for a file of this text.
+/// A finding at the value that keys lead to in a file of this text; at the deepest of them that is there.
 pub(crate) fn finding_in(
     (path, text): (&Path, &str),
     keys: &[&str],

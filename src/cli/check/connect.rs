@@ -9,7 +9,7 @@ use super::super::{print, run::node_of};
 use crate::{
     bot::{
         Project,
-        config::{Bot, Code, Finding, NodeAddress, finding_at},
+        config::{Bot, Code, Finding, NodeAddress, finding_in},
         probe::{Look, Place, Probe},
     },
     clock,
@@ -94,4 +94,10 @@ async fn upload(file: &Path, name: &str, probe: &Probe) -> Option<Finding> {
         message,
         None,
     ))
+}
+
+/// A finding at the value that keys lead to; at the deepest of them that is there.
+fn finding_at(path: &Path, keys: &[&str], code: Code, message: String, hint: Option<String>) -> Finding {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    finding_in((path, &text), keys, code, message, hint)
 }
