@@ -133,7 +133,7 @@ async fn has_native_keys(person: &Person) {
 }
 
 #[tokio::test]
-async fn an_answer_that_can_never_be_sealed_is_rejected_and_keeps_back_no_other() {
+async fn an_answer_that_can_never_be_sealed_keeps_back_no_other_and_is_forgotten_with_who_it_was_for() {
     let node = Node::start().await;
     let house = House::of(&bot(&format!("grpc://{}", node.grpc())));
     let alice = person("alice", node.address()).await;
@@ -153,6 +153,18 @@ async fn an_answer_that_can_never_be_sealed_is_rejected_and_keeps_back_no_other(
     assert!(reason.contains("no V1 form"), "{rejected}");
     assert_eq!(rejected["wallet"], carol.address().to_string());
     assert!(herald.events("error").is_empty(), "{}", *herald);
+    // What it said stays, to be sent again, until she is forgotten.
+    assert_eq!(house.keeps("you said one"), ["delivery.body"]);
+    let carol = carol.address().to_string();
+    let forget = ["subscribers", "forget", &carol, "--bots", "bot.yaml"];
+    house.run(&forget).await.expect(0);
+    let nowhere: [&str; 0] = [];
+    assert_eq!(house.keeps("you said one"), nowhere);
+    house.run(&["deliveries", "replay", "--dead"]).await.expect(0);
+    let forgotten = "what it said is forgotten";
+    herald
+        .event("rejected", |event| event["reason"] == forgotten)
+        .await;
 }
 
 #[tokio::test]

@@ -181,7 +181,7 @@ pub(super) fn judge(running: &Running, row: &Delivery, facts: &Facts, now: DateT
     let judged = match (&row.body, &facts.occurrence) {
         (Some(body), _) => answer(row, body),
         (None, Some(occurrence)) => judge_rule(running, row, facts, (occurrence, now)),
-        (None, None) => Err(rejected("its occurrence is gone".to_owned())),
+        (None, None) => Err(rejected("what it said is forgotten".to_owned())),
     };
     judged.unwrap_or_else(|verdict| verdict)
 }
